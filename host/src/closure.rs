@@ -1,0 +1,620 @@
+//! The scanned closure: every file that a module is known to be made of before
+//! anything is built.
+//!
+//! Files are read here and scanned in the sandbox; nothing is executed. What
+//! the compiler reads beyond this set is learnt after the build, see
+//! [`crate::store::Discovered`].
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::config::ProjectSettings;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::guest::{Scanner, source};
+use crate::stamp::{self, Stamp};
+
+/// A source larger than this is no source; the scanner has the same limit.
+pub const SOURCE_BYTES_MAX: u64 = 128 << 20;
+/// A file that is embedded or belongs to a project may be this large.
+const INPUT_BYTES_MAX: u64 = 1 << 30;
+/// More files than this in one project module is a wrong folder.
+const PROJECT_FILES_MAX: usize = 20_000;
+/// Fewer files than this are scanned faster by one thread.
+const PARALLEL_FILES_MIN: usize = 16;
+
+/// What kind of module a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ModuleKind {
+    /// `b.zig`
+    File,
+    /// `b/__init__.zig`
+    Package,
+    /// `b/build.zig`
+    Project,
+}
+
+impl ModuleKind {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Package => "package",
+            Self::Project => "project",
+        }
+    }
+}
+
+/// A module that somebody wants: its dotted name and its own file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Module {
+    /// Dotted name.
+    pub name: String,
+    /// Absolute path of `b.zig`, `b/__init__.zig` or `b/build.zig`.
+    pub source_path: PathBuf,
+    /// Which of the three.
+    pub kind: ModuleKind,
+}
+
+impl Module {
+    /// Returns the last component of the dotted name.
+    #[must_use]
+    pub fn leaf(&self) -> &str {
+        self.name.rsplit('.').next().unwrap_or(&self.name)
+    }
+
+    /// Returns the name of the init function that CPython looks for (PEP 489).
+    #[must_use]
+    pub fn init_symbol(&self) -> String {
+        let leaf = self.leaf();
+        if leaf.is_ascii() {
+            return format!("PyInit_{leaf}");
+        }
+        let encoded = punycode::encode(leaf).unwrap_or_default();
+        format!("PyInitU_{}", encoded.replace('-', "_"))
+    }
+
+    /// Makes a module of a path as a person names it: a `.zig` file, or the
+    /// folder of a package or project.
+    ///
+    /// # Errors
+    /// The path is none of these, or its name cannot be imported.
+    pub fn from_path(path: &Path) -> Result<Self> {
+        let absolute = std::path::absolute(path)
+            .map(|path| normalize(&path))
+            .map_err(|error| Error::cache("find", path, &error))?;
+        let (source_path, kind) = classify(&absolute)?;
+        let named =
+            if kind == ModuleKind::File { source_path.as_path() } else { source_path.parent().unwrap_or(&source_path) };
+        let leaf = named.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut names = vec![leaf];
+        let mut folder = named.parent();
+        while let Some(parent) = folder.filter(|folder| is_package(folder)) {
+            names.push(parent.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            folder = parent.parent();
+        }
+        names.reverse();
+        let module = Self { name: names.join("."), source_path, kind };
+        module.check_name()?;
+        Ok(module)
+    }
+
+    /// Checks that the name can stand in an import statement.
+    ///
+    /// # Errors
+    /// Says which file to rename, and how.
+    pub fn check_name(&self) -> Result<()> {
+        let leaf = self.leaf();
+        let mut characters = leaf.chars();
+        let starts = characters.next().is_some_and(|first| first == '_' || first.is_alphabetic());
+        if starts && characters.all(|other| other == '_' || other.is_alphanumeric()) {
+            return Ok(());
+        }
+        let suggestion: String = leaf.chars().map(|other| if other.is_alphanumeric() { other } else { '_' }).collect();
+        Err(Error::Module {
+            message: format!("`{}` cannot be imported: `{leaf}` is no Python identifier", self.source_path.display()),
+            hint: Some(format!("rename it, for example to `{}`", suggestion.trim_start_matches(char::is_numeric))),
+        })
+    }
+}
+
+fn classify(path: &Path) -> Result<(PathBuf, ModuleKind)> {
+    if path.is_dir() {
+        for (name, kind) in [("build.zig", ModuleKind::Project), ("__init__.zig", ModuleKind::Package)] {
+            let candidate = path.join(name);
+            if candidate.is_file() {
+                return Ok((candidate, kind));
+            }
+        }
+        return Err(Error::Module {
+            message: format!("`{}` has neither `build.zig` nor `__init__.zig`", path.display()),
+            hint: Some("name a .zig file, or the folder of a package or project module".to_owned()),
+        });
+    }
+    if !path.exists() {
+        return Err(Error::Module { message: format!("`{}` does not exist", path.display()), hint: None });
+    }
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("build.zig") => Ok((path.to_owned(), ModuleKind::Project)),
+        Some("__init__.zig") => Ok((path.to_owned(), ModuleKind::Package)),
+        Some(name) if name.ends_with(".zig") => Ok((path.to_owned(), ModuleKind::File)),
+        _ => Err(Error::Module {
+            message: format!("`{}` is no Zig source", path.display()),
+            hint: Some("name a .zig file, or the folder of a package or project module".to_owned()),
+        }),
+    }
+}
+
+fn is_package(folder: &Path) -> bool {
+    ["__init__.py", "__init__.zig"].iter().any(|name| folder.join(name).is_file())
+}
+
+/// Resolves `.` and `..` by name alone, as the compiler does.
+#[must_use]
+pub fn normalize(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !normal.pop() {
+                    normal.push("..");
+                }
+            }
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+/// What a file is to a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The module's own file.
+    Root,
+    /// Reached by `@import`.
+    Source,
+    /// Reached by `@embedFile`.
+    Embedded,
+    /// Reached by `@cInclude`.
+    Header,
+    /// In the folder of a project module.
+    Project,
+}
+
+impl Role {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Source => "source",
+            Self::Embedded => "embedded",
+            Self::Header => "header",
+            Self::Project => "project",
+        }
+    }
+}
+
+/// One file of the closure.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Relative to the project root, with `/`.
+    pub relative: String,
+    /// What it is to the module.
+    pub role: Role,
+    /// Of the content.
+    pub digest: Digest,
+    /// Taken before the content was read.
+    pub stamp: Stamp,
+    /// Whether the stamp may stand for the content later.
+    pub trusted: bool,
+}
+
+/// A folder whose listing decided what the inputs are.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Of the names in it.
+    pub digest: Digest,
+    /// Taken before it was listed.
+    pub stamp: Stamp,
+    /// Whether the stamp may stand for the listing later.
+    pub trusted: bool,
+}
+
+/// A place in a file that a person should know of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// Relative to the project root.
+    pub path: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// What is remarkable.
+    pub text: String,
+}
+
+/// A module's closure and what the scan of its files says.
+#[derive(Debug, Clone)]
+pub struct Closure {
+    /// The folder that inputs are named relative to.
+    pub project_root: PathBuf,
+    /// Sorted by relative path.
+    pub inputs: Vec<Input>,
+    /// Listed folders, for a project module.
+    pub folders: Vec<Folder>,
+    /// The `pyproject.toml` that settings came from: an input of the manifest,
+    /// but not of the key, which holds the settings themselves.
+    pub settings_file: Option<Input>,
+    /// Paths that were looked for and are not there.
+    pub absent: Vec<PathBuf>,
+    /// `[tool.zigimport]`.
+    pub project_settings: ProjectSettings,
+    /// The scan of the module's own file.
+    pub root_scan: source::Scan,
+    /// Whether a file calls `@cImport`.
+    pub c_import: bool,
+    /// Whether a file imports the module `Python.h`.
+    pub translate_c: bool,
+    /// How the module speaks to Python, over all its files.
+    pub binding: source::Binding,
+    /// Operands that are not literals, invalid tokens.
+    pub remarks: Vec<Remark>,
+}
+
+/// Finds the project root of a module: the nearest folder with a
+/// `pyproject.toml`, else with a `build.zig`, else the folder that holds the
+/// outermost package. Returns it with the settings file and the candidates for
+/// one that are absent.
+fn project_root(module: &Module) -> (PathBuf, Option<PathBuf>, Vec<PathBuf>) {
+    let own = module.source_path.parent().unwrap_or(Path::new("/"));
+    let mut absent = Vec::new();
+    for folder in own.ancestors() {
+        let candidate = folder.join("pyproject.toml");
+        if candidate.is_file() {
+            return (folder.to_owned(), Some(candidate), absent);
+        }
+        absent.push(candidate);
+    }
+    if let Some(folder) = own.ancestors().find(|folder| folder.join("build.zig").is_file()) {
+        return (folder.to_owned(), None, absent);
+    }
+    let outermost = own.ancestors().find(|folder| !is_package(folder)).unwrap_or(own);
+    (outermost.to_owned(), None, absent)
+}
+
+/// Names `path` relative to `root`, with `/` and with `..` where it must.
+#[must_use]
+pub fn relative_to(path: &Path, root: &Path) -> String {
+    let mut root_components = root.components().peekable();
+    let mut components = path.components().peekable();
+    while root_components.peek().is_some() && root_components.peek() == components.peek() {
+        root_components.next();
+        components.next();
+    }
+    let mut parts: Vec<String> = root_components.map(|_| "..".to_owned()).collect();
+    parts.extend(components.map(|part| part.as_os_str().to_string_lossy().into_owned()));
+    parts.join("/")
+}
+
+/// One file as it was read and scanned.
+struct Scanned {
+    input: Input,
+    scan: Option<source::Scan>,
+}
+
+/// Scans a module's closure.
+///
+/// # Errors
+/// Names the file that cannot be read or scanned. An import that leads to no
+/// file is the compiler's to report, with its place.
+pub fn scan(module: &Module) -> Result<Closure> {
+    let (root, settings_path, mut absent) = project_root(module);
+    let settings_file =
+        settings_path.map(|path| read_input(&path, Role::Project, &root, INPUT_BYTES_MAX)).transpose()?;
+    let project_settings = match &settings_file {
+        Some((input, bytes)) => ProjectSettings::parse(&String::from_utf8_lossy(bytes), &input.path)?,
+        None => ProjectSettings::default(),
+    };
+    let mut closure = Closure {
+        project_root: root,
+        inputs: Vec::new(),
+        folders: Vec::new(),
+        settings_file: settings_file.map(|(input, _)| input),
+        absent: Vec::new(),
+        project_settings,
+        root_scan: empty_scan(),
+        c_import: false,
+        translate_c: false,
+        binding: source::Binding::Plain,
+        remarks: Vec::new(),
+    };
+    match module.kind {
+        ModuleKind::File | ModuleKind::Package => follow(module, &mut closure, &mut absent)?,
+        ModuleKind::Project => walk(module, &mut closure)?,
+    }
+    closure.inputs.sort_by(|left, right| left.relative.cmp(&right.relative).then(left.role.cmp(&right.role)));
+    closure.absent = absent;
+    Ok(closure)
+}
+
+/// Follows imports from the root file, level by level.
+fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
+    let root = closure.project_root.clone();
+    let mut seen = BTreeSet::from([module.source_path.clone()]);
+    let mut level = vec![(module.source_path.clone(), Role::Root)];
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for scanned in scan_level(&level, &root)? {
+            let Some(scanned) = scanned else { continue };
+            if let Some(scan) = &scanned.scan {
+                note(scan, &scanned.input, closure);
+                for (path, role) in targets(scan, &scanned.input.path) {
+                    if seen.insert(path.clone()) {
+                        next.push((path, role));
+                    }
+                }
+            }
+            if scanned.input.role == Role::Root {
+                closure.root_scan = scanned.scan.unwrap_or_else(empty_scan);
+            }
+            closure.inputs.push(scanned.input);
+        }
+        next.retain(|(path, _)| {
+            let found = path.exists();
+            if !found {
+                absent.push(path.clone());
+            }
+            found
+        });
+        level = next;
+    }
+    Ok(())
+}
+
+/// Reads and scans the files of one level, in parallel where that pays.
+fn scan_level(level: &[(PathBuf, Role)], root: &Path) -> Result<Vec<Option<Scanned>>> {
+    let one = |scanner: &mut Option<Scanner>, (path, role): &(PathBuf, Role)| scan_file(scanner, path, *role, root);
+    if level.len() < PARALLEL_FILES_MIN {
+        let mut scanner = None;
+        return level.iter().map(|file| one(&mut scanner, file)).collect();
+    }
+    level.par_iter().map_init(|| None, one).collect()
+}
+
+/// Reads one file and scans it if it is Zig. A folder is no input.
+fn scan_file(scanner: &mut Option<Scanner>, path: &Path, role: Role, root: &Path) -> Result<Option<Scanned>> {
+    if path.is_dir() {
+        return Ok(None);
+    }
+    let is_source = matches!(role, Role::Root | Role::Source);
+    let (input, bytes) = read_input(path, role, root, if is_source { SOURCE_BYTES_MAX } else { INPUT_BYTES_MAX })?;
+    let scan = if is_source && path.extension().is_some_and(|extension| extension == "zig") {
+        Some(scan_bytes(scanner, path, &bytes)?)
+    } else {
+        None
+    };
+    Ok(Some(Scanned { input, scan }))
+}
+
+/// Scans the bytes of one source with `scanner`, which is made when first used.
+///
+/// # Errors
+/// The file is too large, or the component failed on it.
+pub fn scan_bytes(scanner: &mut Option<Scanner>, path: &Path, bytes: &[u8]) -> Result<source::Scan> {
+    let scanner = match scanner {
+        Some(scanner) => scanner,
+        None => scanner.insert(Scanner::new()?),
+    };
+    let failed = |reason: String| Error::Scan { path: path.to_owned(), reason };
+    match scanner.scan(bytes) {
+        Ok(Ok(scan)) => Ok(scan),
+        Ok(Err(source::ScanError::SourceTooLarge(limit))) => Err(failed(format!("larger than {} MiB", limit >> 20))),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+fn read_input(path: &Path, role: Role, root: &Path, bytes_max: u64) -> Result<(Input, Vec<u8>)> {
+    let content = stamp::read(path, bytes_max)
+        .map_err(|error| Error::Scan { path: path.to_owned(), reason: error.to_string() })?;
+    let input = Input {
+        path: path.to_owned(),
+        relative: relative_to(path, root),
+        role,
+        digest: Digest::of(&content.bytes),
+        stamp: content.stamp,
+        trusted: content.trusted,
+    };
+    Ok((input, content.bytes))
+}
+
+/// Records what a file's scan means for the whole module.
+fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
+    let mut remark = |line: u32, text: String| {
+        closure.remarks.push(Remark { path: input.relative.clone(), line, text });
+    };
+    if let Some(span) = scan.invalid {
+        remark(span.line, format!("invalid token at column {}", span.column));
+    }
+    for dependency in &scan.dependencies {
+        let operand = String::from_utf8_lossy(&dependency.operand);
+        match dependency.kind {
+            source::DependencyKind::CInclude => closure.c_import = true,
+            source::DependencyKind::ZigImport if operand == "Python.h" => closure.translate_c = true,
+            _ => {}
+        }
+        if !dependency.literal && dependency.kind != source::DependencyKind::CDefine {
+            remark(dependency.span.line, format!("operand `{operand}` is no string literal"));
+        }
+    }
+    if scan.binding as u8 > closure.binding as u8 {
+        closure.binding = scan.binding;
+    }
+}
+
+/// The files that a scan names, resolved as the compiler resolves them.
+fn targets(scan: &source::Scan, path: &Path) -> Vec<(PathBuf, Role)> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut found = Vec::new();
+    for dependency in scan.dependencies.iter().filter(|dependency| dependency.literal) {
+        let operand = os_path(&dependency.operand);
+        let is_file = |extension: &std::ffi::OsStr| extension == "zig" || extension == "zon";
+        let role = match dependency.kind {
+            source::DependencyKind::ZigImport if operand.extension().is_some_and(is_file) => Role::Source,
+            source::DependencyKind::EmbedFile => Role::Embedded,
+            source::DependencyKind::CInclude if folder.join(&operand).is_file() => Role::Header,
+            _ => continue,
+        };
+        found.push((normalize(&folder.join(operand)), role));
+    }
+    found
+}
+
+fn os_path(bytes: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+    }
+    #[cfg(not(unix))]
+    {
+        PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+/// Takes every file of a project module's folder: its `build.zig` is a program,
+/// and it is not run to find out what it reads.
+fn walk(module: &Module, closure: &mut Closure) -> Result<()> {
+    let folder = module.source_path.parent().unwrap_or(Path::new("/")).to_owned();
+    let failed = |path: &Path, reason: String| Error::Scan { path: path.to_owned(), reason };
+    // Opened as a capability: a link that leads out of the folder is not followed.
+    let opened = cap_std::fs::Dir::open_ambient_dir(&folder, cap_std::ambient_authority())
+        .map_err(|error| failed(&folder, error.to_string()))?;
+    let mut pending = vec![(opened, folder)];
+    let mut scanner = None;
+    while let Some((directory, path)) = pending.pop() {
+        let stamp = Stamp::at(&path).map_err(|error| failed(&path, error.to_string()))?;
+        let listed_at = std::time::SystemTime::now();
+        let digest = stamp::listing_digest(&path).map_err(|error| failed(&path, error.to_string()))?;
+        closure.folders.push(Folder { path: path.clone(), digest, stamp, trusted: stamp.is_trusted(listed_at) });
+        for entry in directory.entries().map_err(|error| failed(&path, error.to_string()))? {
+            let entry = entry.map_err(|error| failed(&path, error.to_string()))?;
+            let name = entry.file_name();
+            if stamp::is_ignored(&name.to_string_lossy()) {
+                continue;
+            }
+            let entry_path = path.join(&name);
+            let Ok(metadata) = directory.metadata(&name) else {
+                continue;
+            };
+            if metadata.is_dir() {
+                let opened = directory.open_dir(&name).map_err(|error| failed(&entry_path, error.to_string()))?;
+                pending.push((opened, entry_path));
+                continue;
+            }
+            if closure.inputs.len() == PROJECT_FILES_MAX {
+                return Err(failed(&module.source_path, format!("its folder has more than {PROJECT_FILES_MAX} files")));
+            }
+            let role = if entry_path == module.source_path { Role::Root } else { Role::Project };
+            let (input, bytes) = read_input(&entry_path, role, &closure.project_root.clone(), INPUT_BYTES_MAX)?;
+            if role == Role::Root {
+                closure.root_scan = scan_bytes(&mut scanner, &entry_path, &bytes)?;
+            }
+            closure.inputs.push(input);
+        }
+    }
+    Ok(())
+}
+
+fn empty_scan() -> source::Scan {
+    source::Scan {
+        dependencies: Vec::new(),
+        declarations: Vec::new(),
+        binding: source::Binding::Plain,
+        features: source::BuildFeatures::empty(),
+        settings: Vec::new(),
+        doc: String::new(),
+        invalid: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(path: &Path) -> Module {
+        Module::from_path(path).unwrap()
+    }
+
+    #[test]
+    fn names_follow_packages() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("pkg/sub");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::write(folder.path().join("pkg/__init__.py"), "").unwrap();
+        std::fs::write(inner.join("__init__.zig"), "").unwrap();
+        std::fs::write(inner.join("fast.zig"), "").unwrap();
+        assert_eq!(module(&inner.join("fast.zig")).name, "pkg.sub.fast");
+        assert_eq!(module(&inner).name, "pkg.sub");
+        assert_eq!(scan(&module(&inner.join("fast.zig"))).unwrap().inputs[0].relative, "pkg/sub/fast.zig");
+    }
+
+    #[test]
+    fn init_symbols_follow_pep_489() {
+        let named = |name: &str| Module { name: name.into(), source_path: "x.zig".into(), kind: ModuleKind::File };
+        assert_eq!(named("a.b").init_symbol(), "PyInit_b");
+        assert_eq!(named("größe").init_symbol(), "PyInitU_gre_6ka8i");
+        assert!(named("my-module").check_name().unwrap_err().report().contains("my_module"));
+        assert!(named("1st").check_name().is_err());
+    }
+
+    #[test]
+    fn a_closure_has_files_at_every_depth_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("inner/deep")).unwrap();
+        std::fs::write(
+            root.join("m.zig"),
+            "const a = @import(\"inner/a.zig\"); // @import(\"no.zig\")\nconst b = @import(\"./inner/../inner/a.zig\");\nconst gone = @import(\"gone.zig\");\n",
+        )
+        .unwrap();
+        std::fs::write(
+            root.join("inner/a.zig"),
+            "const t = @embedFile(\"deep/t.txt\"); const m = @import(\"../m.zig\");",
+        )
+        .unwrap();
+        std::fs::write(root.join("inner/deep/t.txt"), "@import(\"never.zig\")").unwrap();
+        let closure = scan(&module(&root.join("m.zig"))).unwrap();
+        let names: Vec<_> = closure.inputs.iter().map(|input| (input.relative.as_str(), input.role)).collect();
+        assert_eq!(names, [("inner/a.zig", Role::Source), ("inner/deep/t.txt", Role::Embedded), ("m.zig", Role::Root)]);
+        assert!(closure.absent.contains(&root.join("gone.zig")));
+    }
+
+    #[test]
+    fn a_project_takes_its_folder_without_caches() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("p");
+        for name in ["src", ".zig-cache", "zig-out"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+            std::fs::write(root.join(name).join("x.zig"), "").unwrap();
+        }
+        std::fs::write(root.join("build.zig"), "const t = b.standardTargetOptions(.{});").unwrap();
+        let closure = scan(&module(&root)).unwrap();
+        let names: Vec<_> = closure.inputs.iter().map(|input| input.relative.as_str()).collect();
+        assert_eq!(names, ["build.zig", "src/x.zig"]);
+        assert_eq!(closure.folders.len(), 2);
+        assert!(closure.root_scan.features.contains(source::BuildFeatures::STANDARD_TARGET_OPTIONS));
+    }
+
+    #[test]
+    fn relative_names_go_up_where_they_must() {
+        assert_eq!(relative_to(Path::new("/a/b/c.zig"), Path::new("/a")), "b/c.zig");
+        assert_eq!(relative_to(Path::new("/a/x.zig"), Path::new("/a/b/c")), "../../x.zig");
+    }
+}

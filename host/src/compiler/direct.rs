@@ -1,0 +1,256 @@
+//! One target straight through `zig build-lib`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::process::Invocation;
+use super::{Compiled, Job, protocol};
+use crate::error::{Error, Result};
+use crate::guest::source::Binding;
+use crate::report::Level;
+use crate::target::{System, Target};
+
+/// Header that is translated for the module `Python.h`.
+const PYTHON_HEADER: &str = "#define PY_SSIZE_T_CLEAN\n#include <Python.h>\n";
+
+pub(super) fn build(job: &Job<'_>, support: &Path) -> Result<Compiled> {
+    let target = target_of(job);
+    let (digest, text) = job.declarations();
+    if is_plain(job) {
+        job.context.store.support(digest, &[("declarations.zig", text.as_bytes())])?;
+    }
+    job.create_cache("local")?;
+    job.create_cache("global")?;
+    if job.prepared.closure.translate_c {
+        translate(job)?;
+    }
+    if target.system == System::Windows {
+        import_library(job, support, target)?;
+    }
+    let invocation = compile(job, support);
+    let finished = job.run(&invocation)?;
+    let answer = protocol::parse(&finished.answer, job.line(), &invocation.directory);
+    let output = answer.as_ref().filter(|_| finished.status.success()).and_then(|answer| answer.output_digest.as_ref());
+    let Some((answer, output)) = answer.as_ref().zip(output) else {
+        return Err(explain(job, &invocation)?);
+    };
+    let folder = job.cache("local").join("o").join(output);
+    let library = read_output(&folder, target, job.module().leaf())
+        .map_err(|error| Error::Compiler { zig: invocation.program.clone(), reason: error })?;
+    Ok(Compiled { library, read: answer.read.clone() })
+}
+
+/// The commands of this route, for people to read.
+pub(super) fn invocations(job: &Job<'_>, support: &Path) -> Vec<Invocation> {
+    let mut invocations = Vec::new();
+    if job.prepared.closure.translate_c {
+        invocations.push(translation(job, &translated_folder(job).join("python.h")));
+    }
+    if target_of(job).system == System::Windows {
+        invocations.push(import_library_invocation(job, support, target_of(job)));
+    }
+    invocations.push(compile(job, support));
+    invocations
+}
+
+fn target_of(job: &Job<'_>) -> &'static Target {
+    job.targets.first().copied().unwrap_or_else(Target::native)
+}
+
+fn is_plain(job: &Job<'_>) -> bool {
+    job.prepared.closure.binding == Binding::Plain
+}
+
+fn compile(job: &Job<'_>, support: &Path) -> Invocation {
+    let target = target_of(job);
+    let mut arguments: Vec<OsString> = vec!["build-lib".into(), "-dynamic".into()];
+    if target.system == System::Windows {
+        arguments.push(import_library_path(job, target).into());
+        arguments.push("-fno-emit-implib".into());
+    }
+    // No C is compiled, so nothing calls this runtime; it doubles the time of an edit.
+    arguments.extend(["-fno-ubsan-rt".into(), "-fstrip".into()]);
+    if target.system == System::Emscripten {
+        arguments.extend(["-fPIC".into(), "--import-symbols".into()]);
+    }
+    arguments.extend(["-O".into(), job.prepared.optimize.name().into()]);
+    arguments.extend(["-target".into(), target.triple_for(job.line()).into()]);
+    arguments.extend(["-mcpu".into(), target.cpu.into()]);
+    for folder in job.prepared.headers.iter().flat_map(|headers| &headers.folders) {
+        arguments.extend(["-I".into(), folder.into()]);
+    }
+    modules(job, support, &mut arguments);
+    if target.links_libc() {
+        arguments.push("-lc".into());
+    }
+    // On Windows the linker would only warn, and the library would be broken.
+    if target.system != System::Windows {
+        arguments.push("-fallow-shlib-undefined".into());
+    }
+    if target.system == System::MacOs {
+        let name = format!("@rpath/{}{}", job.module().leaf(), target.stable_abi_suffix());
+        arguments.extend(["-install_name".into(), name.into()]);
+    }
+    arguments.extend(["--name".into(), job.module().leaf().into()]);
+    arguments.extend(caches(job));
+    arguments.push("--listen=-".into());
+    Invocation { input: protocol::ONE_UPDATE.to_vec(), ..invocation(job, arguments) }
+}
+
+/// The module graph: the user's file under our root, or as the root itself
+/// where it has its own init function.
+fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
+    let binding = support.join("binding");
+    let dependency = |name: &str| ["--dep".into(), name.into()];
+    let user = &job.module().source_path;
+    if is_plain(job) {
+        let declarations = job.context.store.support_path(job.declarations().0).join("declarations.zig");
+        arguments.extend(["zigimport", "user", "declarations"].into_iter().flat_map(dependency));
+        arguments.push(module("root", &binding.join("root.zig")));
+        arguments.push(module("zigimport", &binding.join("zigimport.zig")));
+        arguments.extend(dependency("zigimport"));
+        arguments.push(module("user", user));
+        arguments.push(module("declarations", &declarations));
+        return;
+    }
+    if job.prepared.closure.translate_c {
+        arguments.extend(dependency("Python.h"));
+    }
+    arguments.push(module("root", user));
+    if job.prepared.closure.translate_c {
+        arguments.push(module("Python.h", &translated_folder(job).join("python.zig")));
+    }
+}
+
+fn module(name: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(format!("-M{name}="));
+    argument.push(path);
+    argument
+}
+
+fn caches(job: &Job<'_>) -> [OsString; 4] {
+    ["--cache-dir".into(), job.cache("local").into(), "--global-cache-dir".into(), job.cache("global").into()]
+}
+
+fn invocation(job: &Job<'_>, arguments: Vec<OsString>) -> Invocation {
+    Invocation {
+        program: job.toolchain.located.path.clone(),
+        arguments,
+        directory: job.prepared.closure.project_root.clone(),
+        environment: Vec::new(),
+        input: Vec::new(),
+    }
+}
+
+/// Runs the compile again for the compiler's own text: the one-shot answer has
+/// the errors in a form that differs between versions.
+fn explain(job: &Job<'_>, listening: &Invocation) -> Result<Error> {
+    let work = super::Work::create(job)?;
+    let mut plain = listening.clone();
+    plain.input.clear();
+    plain.arguments.retain(|argument| argument != "--listen=-");
+    plain.arguments.extend(["--color".into(), "off".into()]);
+    let mut emit = OsString::from("-femit-bin=");
+    emit.push(work.0.join("output"));
+    plain.arguments.push(emit);
+    let finished = job.run(&plain)?;
+    if finished.status.success() {
+        return Ok(Error::Unstable { module: job.module().name.clone(), path: job.module().source_path.clone() });
+    }
+    Ok(job.compile_error(&finished.text, &plain.directory))
+}
+
+/// Reads the one library in an output folder.
+fn read_output(folder: &Path, target: &Target, name: &str) -> Result<Vec<u8>, String> {
+    let file = match target.system {
+        System::Linux => format!("lib{name}.so"),
+        System::MacOs => format!("lib{name}.dylib"),
+        System::Windows => format!("{name}.dll"),
+        System::Emscripten => format!("{name}.wasm"),
+    };
+    let path = folder.join(file);
+    std::fs::read(&path).map_err(|error| format!("it left no output at `{}`: {error}", path.display()))
+}
+
+// The import library of python3.dll.
+
+fn import_library_path(job: &Job<'_>, target: &Target) -> PathBuf {
+    job.cache("python3").join(format!("{}-{}.lib", target.label, &crate::binding::digest().hex()[..16]))
+}
+
+fn import_library_invocation(job: &Job<'_>, support: &Path, target: &Target) -> Invocation {
+    let definition = support.join("binding/python3.def");
+    invocation(
+        job,
+        vec![
+            "dlltool".into(),
+            "-m".into(),
+            target.dlltool_machine.into(),
+            "-d".into(),
+            definition.into(),
+            "-l".into(),
+            import_library_path(job, target).into(),
+        ],
+    )
+}
+
+fn import_library(job: &Job<'_>, support: &Path, target: &Target) -> Result<()> {
+    job.create_cache("python3")?;
+    if import_library_path(job, target).is_file() {
+        return Ok(());
+    }
+    let invocation = import_library_invocation(job, support, target);
+    let finished = job.run(&invocation)?;
+    if finished.status.success() {
+        return Ok(());
+    }
+    Err(Error::Compiler { zig: invocation.program, reason: finished.text })
+}
+
+// The module `Python.h`.
+
+/// Where the translation for these headers, target and compiler lies.
+fn translated_folder(job: &Job<'_>) -> PathBuf {
+    let headers = job.prepared.headers.as_ref().map_or_else(String::new, |headers| headers.identity.hex());
+    let triple = target_of(job).triple_for(job.line());
+    job.cache("translated").join(format!("{}-{triple}", headers.get(..16).unwrap_or_default()))
+}
+
+fn translation(job: &Job<'_>, header: &Path) -> Invocation {
+    let target = target_of(job);
+    let mut arguments: Vec<OsString> = vec!["translate-c".into(), header.into()];
+    arguments.extend(["-target".into(), target.triple_for(job.line()).into(), "-lc".into()]);
+    for folder in job.prepared.headers.iter().flat_map(|headers| &headers.folders) {
+        arguments.extend(["-I".into(), folder.into()]);
+    }
+    arguments.extend(caches(job));
+    invocation(job, arguments)
+}
+
+/// Translates `Python.h` once for these headers, target and compiler.
+fn translate(job: &Job<'_>) -> Result<()> {
+    let folder = translated_folder(job);
+    let output = folder.join("python.zig");
+    if output.is_file() {
+        return Ok(());
+    }
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    job.create_cache(&format!("translated/{name}"))?;
+    if job.line() != "0.15" {
+        job.context.frontend.report(
+            Level::Info,
+            format!("translating Python.h with Zig {}: about a minute of CPU time, once for this cache", job.version()),
+        );
+    }
+    let header = folder.join("python.h");
+    let failed = |path: &Path, error: std::io::Error| Error::cache("write", path, &error);
+    std::fs::write(&header, PYTHON_HEADER).map_err(|error| failed(&header, error))?;
+    let invocation = translation(job, &header);
+    let finished = job.run(&invocation)?;
+    if !finished.status.success() || finished.answer.is_empty() {
+        return Err(job.compile_error(&finished.text, &invocation.directory));
+    }
+    let unfinished = folder.join(format!("python.zig.{}", std::process::id()));
+    std::fs::write(&unfinished, &finished.answer).map_err(|error| failed(&unfinished, error))?;
+    std::fs::rename(&unfinished, &output).map_err(|error| failed(&output, error))
+}

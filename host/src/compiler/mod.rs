@@ -1,0 +1,171 @@
+//! The native step: command lines for the three routes, the one process, and
+//! what it answers.
+//!
+//! | route | command | when |
+//! | --- | --- | --- |
+//! | compiler | `zig build-lib` | one target of a file or package module |
+//! | graph | `zig build` of our constant build file | several targets at once |
+//! | project | `zig build` of the user's build file | a project module |
+//!
+//! The planner chooses the route. `zig build-lib` leaves out the build runner,
+//! which costs 2 to 20 times as much on an empty cache. A user's `build.zig` is
+//! a program: it gets caches of its own, because Zig trusts its caches blindly.
+
+pub mod diagnostics;
+mod direct;
+mod graph;
+pub mod process;
+mod project;
+pub mod protocol;
+mod reads;
+
+use std::path::{Path, PathBuf};
+
+use crate::binding;
+use crate::closure::Module;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::guest::planning::{Action, Build, Decision, Route};
+use crate::plan::{Context, Prepared};
+use crate::target::Target;
+use crate::toolchain::{self, Toolchain};
+
+use process::Invocation;
+
+/// A build that the planner asked for.
+pub struct Job<'a> {
+    /// Settings, store, listener.
+    pub context: Context<'a>,
+    /// The module.
+    pub prepared: &'a Prepared,
+    /// The compiler.
+    pub toolchain: &'a Toolchain,
+    /// The targets to build, one unless the route is the graph.
+    pub targets: Vec<&'static Target>,
+    /// Route and steps.
+    pub build: &'a Build,
+}
+
+/// What a build made for one target.
+pub struct Compiled {
+    /// The library.
+    pub library: Vec<u8>,
+    /// Every file that the compilation read, without the compiler's own.
+    pub read: Vec<PathBuf>,
+}
+
+/// Builds, and returns one result for each target in order.
+///
+/// # Errors
+/// The compiler's text, or why it could not run.
+pub fn build(job: &Job<'_>) -> Result<Vec<Compiled>> {
+    let support = job.context.store.support(binding::digest(), binding::SOURCES)?;
+    match job.build.route {
+        Route::Compiler => direct::build(job, &support).map(|compiled| vec![compiled]),
+        Route::Graph => graph::build(job, &support),
+        Route::Project => project::build(job, &support).map(|compiled| vec![compiled]),
+    }
+}
+
+/// Returns the commands that a build action would run, for people to read.
+#[must_use]
+pub fn commands(context: Context<'_>, prepared: &Prepared, toolchain: &Toolchain, action: &Action) -> Vec<String> {
+    let Decision::Build(build) = &action.decision else {
+        return Vec::new();
+    };
+    let targets = prepared
+        .targets
+        .iter()
+        .map(|target| target.target)
+        .filter(|target| action.targets.iter().any(|label| label == target.label))
+        .collect();
+    let job = Job { context, prepared, toolchain, targets, build };
+    let support = context.store.support_path(binding::digest());
+    let invocations = match build.route {
+        Route::Compiler => direct::invocations(&job, &support),
+        Route::Graph => vec![graph::invocation(&job, &support, Path::new("WORK"))],
+        Route::Project => vec![project::invocation(&job, Path::new("WORK"))],
+    };
+    invocations.iter().map(Invocation::display).collect()
+}
+
+impl Job<'_> {
+    /// The compiler's line, as `0.16`. The planner let only supported ones pass.
+    fn line(&self) -> &'static str {
+        let version = self.toolchain.version.as_deref().unwrap_or_default();
+        toolchain::supported_line(version).unwrap_or(toolchain::SUPPORTED_LINES[2])
+    }
+
+    fn version(&self) -> &str {
+        self.toolchain.version.as_deref().unwrap_or("unknown")
+    }
+
+    fn module(&self) -> &Module {
+        &self.prepared.module
+    }
+
+    /// Path of one of the compiler's caches, whether it is there or not.
+    fn cache(&self, name: &str) -> PathBuf {
+        self.context.store.zig_cache_path(self.version(), name)
+    }
+
+    fn create_cache(&self, name: &str) -> Result<PathBuf> {
+        self.context.store.zig_cache(self.version(), name)
+    }
+
+    fn run(&self, invocation: &Invocation) -> Result<process::Finished> {
+        process::run(invocation, &|| self.context.frontend.interrupted())
+    }
+
+    /// The file that describes the module to the binding: its path and text.
+    fn declarations(&self) -> (Digest, String) {
+        let text = binding::declarations(self.module(), &self.prepared.closure);
+        (Digest::of(text.as_bytes()), text)
+    }
+
+    /// Makes the error of a failed compile. What the binding says in a compile
+    /// error is about the module, and not about our own file.
+    fn compile_error(&self, text: &str, directory: &Path) -> Error {
+        let diagnostics = diagnostics::parse(text, directory);
+        let ours = diagnostics.iter().find_map(|diagnostic| diagnostic.message.strip_prefix("zigimport: "));
+        if let Some(message) = ours {
+            return Error::Module {
+                message: format!("`{}`: {message}", self.module().source_path.display()),
+                hint: Some("mark functions with supported parameter and result types `pub`".to_owned()),
+            };
+        }
+        if diagnostics.is_empty() {
+            return Error::Compiler {
+                zig: self.toolchain.located.path.clone(),
+                reason: format!("it failed without a diagnostic: {}", text.trim()),
+            };
+        }
+        Error::Compile {
+            module: self.module().name.clone(),
+            source_path: self.module().source_path.clone(),
+            text: text.trim_end().to_owned(),
+            diagnostics,
+        }
+    }
+}
+
+/// Creates a folder for one build that nobody else uses, and removes it after.
+struct Work(PathBuf);
+
+impl Work {
+    fn create(job: &Job<'_>) -> Result<Self> {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("work/{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let path = job.create_cache(&name)?;
+        // A killed process with our number may have left its own.
+        let _ = std::fs::remove_dir_all(&path);
+        job.create_cache(&name).map(Self)
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,184 @@
+//! Runs the compiler: the only place that starts a process.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// What of the compiler's text is kept; a full disk makes it write megabytes.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
+/// What of its answer is kept.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+/// How often a waiting host asks whether the user interrupted.
+const INTERRUPT_POLL: Duration = Duration::from_millis(50);
+
+/// One run of a program: everything that it gets, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Its working directory.
+    pub directory: PathBuf,
+    /// Its whole environment.
+    pub environment: Vec<(String, OsString)>,
+    /// What it reads from standard input.
+    pub input: Vec<u8>,
+}
+
+impl Invocation {
+    /// Returns the command as a person could type it.
+    #[must_use]
+    pub fn display(&self) -> String {
+        let mut words = vec![quoted(&self.program.to_string_lossy())];
+        words.extend(self.arguments.iter().map(|argument| quoted(&argument.to_string_lossy())));
+        words.join(" ")
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte) || byte >= 0x80;
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// Its standard output.
+    pub answer: Vec<u8>,
+    /// Its standard error, up to a limit.
+    pub text: String,
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// It cannot be started, or the user interrupted; it is ended with us then.
+pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Finished> {
+    let failed = |error: io::Error| Error::Compiler { zig: invocation.program.clone(), reason: error.to_string() };
+    #[expect(clippy::disallowed_methods, reason = "this module is the gate to processes")]
+    let mut command = Command::new(&invocation.program);
+    command
+        .args(&invocation.arguments)
+        .current_dir(&invocation.directory)
+        .env_clear()
+        .envs(invocation.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(failed)?;
+    let (sender, receiver) = mpsc::channel();
+    let stdin = child.stdin.take();
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    thread::scope(|scope| {
+        if let Some(mut stdin) = stdin {
+            // A compiler that ends early closes the pipe; its status says why.
+            let _ = stdin.write_all(&invocation.input);
+        }
+        let text = scope.spawn(move || stderr.map_or_else(Vec::new, |stream| read_up_to(stream, TEXT_BYTES_MAX)));
+        scope.spawn(move || {
+            let answer = stdout.map_or_else(Vec::new, |stream| read_up_to(stream, ANSWER_BYTES_MAX));
+            let _ = sender.send(answer);
+        });
+        let answer = loop {
+            match receiver.recv_timeout(INTERRUPT_POLL) {
+                Ok(answer) => break answer,
+                Err(mpsc::RecvTimeoutError::Disconnected) => break Vec::new(),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            if interrupted() {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Error::Interrupted);
+            }
+        };
+        let status = child.wait().map_err(failed)?;
+        let text = text.join().unwrap_or_default();
+        Ok(Finished { status, answer, text: String::from_utf8_lossy(&text).into_owned() })
+    })
+}
+
+/// Reads a stream to its end and keeps the first `bytes_max` bytes.
+fn read_up_to(mut stream: impl Read, bytes_max: u64) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let _ = Read::by_ref(&mut stream).take(bytes_max).read_to_end(&mut kept);
+    let _ = io::copy(&mut stream, &mut io::sink());
+    kept
+}
+
+/// Asks a compiler for its version.
+///
+/// # Errors
+/// It cannot be run, or it does not answer with a version.
+pub fn version(zig: &Path, interrupted: &dyn Fn() -> bool) -> Result<String> {
+    let finished = run(
+        &Invocation {
+            program: zig.to_owned(),
+            arguments: vec!["version".into()],
+            directory: "/".into(),
+            environment: Vec::new(),
+            input: Vec::new(),
+        },
+        interrupted,
+    )?;
+    let answer = String::from_utf8_lossy(&finished.answer).trim().to_owned();
+    let is_version = answer.starts_with(|first: char| first.is_ascii_digit()) && answer.len() < 64;
+    if finished.status.success() && is_version {
+        return Ok(answer);
+    }
+    Err(Error::Compiler {
+        zig: zig.to_owned(),
+        reason: format!("`zig version` answered `{answer}` ({}): {}", finished.status, finished.text.trim()),
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, input: &[u8]) -> Invocation {
+        Invocation {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            directory: "/".into(),
+            environment: vec![("ONLY".into(), "this".into())],
+            input: input.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_program_gets_what_is_stated_and_nothing_else() {
+        let finished = run(&shell("cat; env; pwd; echo text >&2; exit 3", b"input\n"), &|| false).unwrap();
+        let answer = String::from_utf8(finished.answer).unwrap();
+        assert!(answer.starts_with("input\n") && answer.contains("ONLY=this"), "{answer}");
+        assert!(!answer.contains("HOME="), "{answer}");
+        assert_eq!((finished.text.as_str(), finished.status.code()), ("text\n", Some(3)));
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_program() {
+        let started = std::time::Instant::now();
+        let ended = run(&shell("exec sleep 60", b""), &|| true);
+        assert!(matches!(ended, Err(Error::Interrupted)));
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn commands_can_be_pasted_into_a_shell() {
+        let mut invocation = shell("echo it's", b"");
+        invocation.arguments.push("-Mroot=a b.zig".into());
+        assert_eq!(invocation.display(), r"/bin/sh -c 'echo it'\''s' '-Mroot=a b.zig'");
+    }
+}

@@ -1,0 +1,240 @@
+//! The user's own build: `zig build` in a project module's folder.
+//!
+//! What a `build.zig` gets from us, documented for its author:
+//! - `-Dtarget` and `-Doptimize`, if it declares them;
+//! - `--search-prefix` with the C headers of the interpreter in `include`;
+//! - the variables `ZIGIMPORT_MODULE`, `ZIGIMPORT_PYTHON_INCLUDE` and
+//!   `ZIGIMPORT_PYTHON_ABI`;
+//! and what we expect: an installed dynamic library with the module's name.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::process::Invocation;
+use super::{Compiled, Job, Work, graph, reads};
+use crate::closure;
+use crate::digest::FieldHasher;
+use crate::error::{Error, Result};
+use crate::guest::source::BuildFeatures;
+use crate::report::Level;
+use crate::target::Target;
+
+/// A build file that compiles what every project needs, and nothing else.
+const SEED_BUILD_FILE: &str = r#"const std = @import("std");
+
+pub fn build(b: *std.Build) void {
+    const library = b.addLibrary(.{
+        .name = "seed",
+        .linkage = .dynamic,
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("seed.zig"),
+            .target = b.standardTargetOptions(.{}),
+            .optimize = .Debug,
+            .link_libc = true,
+            .strip = true,
+        }),
+    });
+    b.installArtifact(library);
+}
+"#;
+
+pub(super) fn build(job: &Job<'_>, _support: &Path) -> Result<Compiled> {
+    let names = CacheNames::of(job);
+    seed(job, &names)?;
+    job.create_cache(&names.local)?;
+    link_headers(job)?;
+    let work = Work::create(job)?;
+    let invocation = invocation(job, &work.0);
+    let finished = job.run(&invocation)?;
+    if !finished.status.success() {
+        let text = graph::without_runner_lines(&finished.text);
+        return Err(job.compile_error(&text, &invocation.directory));
+    }
+    let library = find_library(job, &work.0.join("out"))?;
+    Ok(Compiled { library, read: reads::files(&job.cache(&names.local), &invocation.directory, None) })
+}
+
+/// A project's caches are its own: its `build.zig` can write to them, and Zig
+/// trusts what it finds there.
+struct CacheNames {
+    local: String,
+    global: String,
+}
+
+impl CacheNames {
+    fn of(job: &Job<'_>) -> Self {
+        let mut hasher = FieldHasher::new("project");
+        hasher.field("path", job.module().source_path.as_os_str().as_encoded_bytes());
+        let name = hasher.finish().hex();
+        Self { local: format!("projects/{}/local", &name[..16]), global: format!("projects/{}/global", &name[..16]) }
+    }
+}
+
+pub(super) fn invocation(job: &Job<'_>, work: &Path) -> Invocation {
+    let names = CacheNames::of(job);
+    let target = job.targets.first().copied().unwrap_or_else(Target::native);
+    let features = job.prepared.closure.root_scan.features;
+    let mut arguments: Vec<OsString> = vec!["build".into(), "--prefix".into(), work.join("out").into()];
+    arguments.extend(graph::runner_arguments(job, &names.local, &names.global));
+    if job.line() == "0.17" {
+        // The configured graph would be kept although a variable or a file that
+        // build.zig reads has changed.
+        arguments.push("--cache-poison".into());
+    }
+    if job.prepared.headers.is_some() {
+        arguments.extend(["--search-prefix".into(), headers_folder(job).into()]);
+    }
+    if features.contains(BuildFeatures::STANDARD_TARGET_OPTIONS) {
+        arguments.push(format!("-Dtarget={}", target.triple_for(job.line())).into());
+    }
+    if features.contains(BuildFeatures::STANDARD_OPTIMIZE_OPTION) {
+        arguments.push(format!("-Doptimize={}", job.prepared.optimize.name()).into());
+    }
+    let mut environment = graph::runner_environment(job, &names.global);
+    environment.push(("ZIGIMPORT_MODULE".to_owned(), job.module().leaf().into()));
+    environment.push(("ZIGIMPORT_PYTHON_ABI".to_owned(), job.prepared.abi.clone().into()));
+    if let Some(folder) = job.prepared.headers.as_ref().and_then(|headers| headers.folders.first()) {
+        environment.push(("ZIGIMPORT_PYTHON_INCLUDE".to_owned(), folder.into()));
+    }
+    Invocation {
+        program: job.toolchain.located.path.clone(),
+        arguments,
+        directory: folder(job),
+        environment,
+        input: Vec::new(),
+    }
+}
+
+fn folder(job: &Job<'_>) -> PathBuf {
+    job.module().source_path.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+/// A folder whose `include` is the interpreter's: what `--search-prefix` wants.
+fn headers_folder(job: &Job<'_>) -> PathBuf {
+    let identity = job.prepared.headers.as_ref().map_or_else(String::new, |headers| headers.identity.hex());
+    job.cache("headers").join(identity.get(..16).unwrap_or_default())
+}
+
+fn link_headers(job: &Job<'_>) -> Result<()> {
+    let Some(include) = job.prepared.headers.as_ref().and_then(|headers| headers.folders.first()) else {
+        return Ok(());
+    };
+    let folder = headers_folder(job);
+    let link = folder.join("include");
+    if std::fs::read_link(&link).is_ok_and(|target| target == *include) {
+        return Ok(());
+    }
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    job.create_cache(&format!("headers/{name}"))?;
+    let _ = std::fs::remove_file(&link);
+    #[cfg(unix)]
+    let linked = std::os::unix::fs::symlink(include, &link);
+    #[cfg(windows)]
+    let linked = std::os::windows::fs::symlink_dir(include, &link);
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::cache("link", &link, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Fills a project's global cache from one that we made ourselves: compiling
+/// the build system takes from seconds to minutes, once for each Zig.
+fn seed(job: &Job<'_>, names: &CacheNames) -> Result<()> {
+    let global = job.cache(&names.global);
+    if global.is_dir() {
+        return Ok(());
+    }
+    let seed = job.cache("seed");
+    let mark = seed.join("complete");
+    if !mark.is_file() {
+        job.context.frontend.report(
+            Level::Info,
+            format!("preparing the build system of Zig {}: up to two minutes, once for this cache", job.version()),
+        );
+        job.create_cache("seed/local")?;
+        job.create_cache("seed/global")?;
+        let work = Work::create(job)?;
+        let target = format!("-Dtarget={}", Target::native().triple_for(job.line()));
+        let mut arguments: Vec<OsString> = vec!["build".into(), "--prefix".into(), work.0.join("out").into()];
+        arguments.extend(graph::runner_arguments(job, "seed/local", "seed/global"));
+        arguments.push(target.into());
+        for (name, text) in [("build.zig", SEED_BUILD_FILE), ("seed.zig", "export fn seed() void {}\n")] {
+            let path = work.0.join(name);
+            std::fs::write(&path, text).map_err(|error| Error::cache("write", &path, &error))?;
+        }
+        let invocation = Invocation {
+            program: job.toolchain.located.path.clone(),
+            arguments,
+            directory: work.0.clone(),
+            environment: graph::runner_environment(job, "seed/global"),
+            input: Vec::new(),
+        };
+        let finished = job.run(&invocation)?;
+        if !finished.status.success() {
+            return Err(Error::Compiler { zig: invocation.program, reason: finished.text });
+        }
+        std::fs::write(&mark, "").map_err(|error| Error::cache("write", &mark, &error))?;
+    }
+    // Copied beside and renamed, so that a killed process leaves no half cache.
+    let parent = global.parent().unwrap_or(&global).to_owned();
+    job.create_cache(names.global.trim_end_matches("/global"))?;
+    let unfinished = parent.join(format!("global.{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&unfinished);
+    copy_folder(&seed.join("global"), &unfinished).map_err(|error| Error::cache("write", &unfinished, &error))?;
+    match std::fs::rename(&unfinished, &global) {
+        Err(error) if !global.is_dir() => Err(Error::cache("write", &global, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds the dynamic library with the module's name among what was installed.
+fn find_library(job: &Job<'_>, prefix: &Path) -> Result<Vec<u8>> {
+    let leaf = job.module().leaf();
+    let suffixes = [".so", ".abi3.so", ".dylib", ".dll", ".pyd", job.context.interpreter.extension_suffix.as_str()];
+    let mut installed = Vec::new();
+    list(prefix, &mut installed);
+    let is_ours = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stem = name.strip_prefix("lib").unwrap_or(&name);
+        [stem, &name].iter().any(|name| name.strip_prefix(leaf).is_some_and(|suffix| suffixes.contains(&suffix)))
+    };
+    if let Some(path) = installed.iter().find(|path| is_ours(path)) {
+        return std::fs::read(path).map_err(|error| Error::cache("read", path, &error));
+    }
+    let names: Vec<String> = installed.iter().map(|path| closure::relative_to(path, prefix)).collect();
+    let found = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    Err(Error::Module {
+        message: format!(
+            "`{}` installed no dynamic library named `{leaf}`; it installed {found}",
+            job.module().source_path.display()
+        ),
+        hint: Some(format!(
+            "in build.zig: b.installArtifact(b.addLibrary(.{{ .name = \"{leaf}\", .linkage = .dynamic, … }}))"
+        )),
+    })
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            list(&entry.path(), files);
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+}

@@ -1,0 +1,396 @@
+//! Settings: every environment variable and every key of `pyproject.toml` is
+//! declared and read here, and nowhere else.
+//!
+//! One precedence: explicit argument, environment, `//! zigimport:` line of the
+//! module's file, `[tool.zigimport]` of the nearest `pyproject.toml`, default.
+//! The first two make up the [`Layer`] that a cache hit needs; the others are
+//! inputs of the module and are read on a miss only.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Zig's optimize modes, by the names that all supported lines accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Optimize {
+    /// Safety checks, self-hosted code generation, fastest to build.
+    Debug,
+    /// Optimised with safety checks.
+    ReleaseSafe,
+    /// Optimised without safety checks.
+    ReleaseFast,
+    /// Optimised for size without safety checks.
+    ReleaseSmall,
+}
+
+impl Optimize {
+    const ALL: [Self; 4] = [Self::Debug, Self::ReleaseSafe, Self::ReleaseFast, Self::ReleaseSmall];
+
+    /// Returns Zig's name of the mode.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "Debug",
+            Self::ReleaseSafe => "ReleaseSafe",
+            Self::ReleaseFast => "ReleaseFast",
+            Self::ReleaseSmall => "ReleaseSmall",
+        }
+    }
+
+    /// Parses a mode; `name` and `place` say where the value stands.
+    ///
+    /// # Errors
+    /// Names the setting, the value and the modes.
+    pub fn parse(value: &str, name: &str, place: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == value).ok_or_else(|| Error::Setting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            place: place.to_owned(),
+            expected: "Debug, ReleaseSafe, ReleaseFast or ReleaseSmall".to_owned(),
+        })
+    }
+}
+
+/// Whether native processes may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Native {
+    /// Build, confined where the platform can.
+    #[default]
+    Auto,
+    /// Start no process: plan, scan and load what is cached.
+    Never,
+    /// Build only if the compiler can be confined.
+    SandboxRequired,
+    /// Build without confinement.
+    Unconfined,
+}
+
+impl Native {
+    /// Parses the value of `ZIGIMPORT_NATIVE`.
+    ///
+    /// # Errors
+    /// Names the values.
+    pub fn parse(value: &str) -> Result<Self> {
+        match value {
+            "auto" => Ok(Self::Auto),
+            "never" => Ok(Self::Never),
+            "sandbox-required" => Ok(Self::SandboxRequired),
+            "unconfined" => Ok(Self::Unconfined),
+            _ => Err(invalid("ZIGIMPORT_NATIVE", value, "auto, never, sandbox-required or unconfined")),
+        }
+    }
+
+    /// Returns the setting's value.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Never => "never",
+            Self::SandboxRequired => "sandbox-required",
+            Self::Unconfined => "unconfined",
+        }
+    }
+}
+
+/// The variables that are read, each with what it sets.
+const VARIABLES: &[&str] = &[
+    "ZIGIMPORT_BUILD_DIR",
+    "ZIGIMPORT_ENABLED",
+    "ZIGIMPORT_FORCE_REBUILD",
+    "ZIGIMPORT_INCLUDE_PATHS",
+    "ZIGIMPORT_LOCK_TIMEOUT",
+    "ZIGIMPORT_MAX_WORKERS",
+    "ZIGIMPORT_NATIVE",
+    "ZIGIMPORT_OPTIMIZE",
+    "ZIGIMPORT_RELEASE_MODE",
+    "ZIGIMPORT_SALT",
+    "ZIGIMPORT_VERBOSE",
+    "ZIGIMPORT_ZIG",
+];
+
+/// Variables of the product that this version does not act on yet.
+const VARIABLES_WITHOUT_EFFECT: &[&str] = &[
+    "ZIGIMPORT_AUDIT_LOG",
+    "ZIGIMPORT_CACHE_SIZE",
+    "ZIGIMPORT_CACHE_UPLOAD",
+    "ZIGIMPORT_PARALLEL",
+    "ZIGIMPORT_PYTHON",
+    "ZIGIMPORT_REMOTE_CACHE",
+    "ZIGIMPORT_REMOTE_EXECUTOR",
+    "ZIGIMPORT_TRACK_DEPS",
+    "ZIGIMPORT_VERIFY",
+    "ZIGIMPORT_WATCH",
+    "ZIGIMPORT_WATCH_INTERVAL",
+];
+
+/// Variables that the build of zigimport itself reads.
+const VARIABLES_OF_THE_BUILD: &[&str] = &["ZIGIMPORT_GUEST_ZIG"];
+
+/// What the environment and explicit arguments say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// `ZIGIMPORT_ENABLED`: whether the import hook does anything.
+    pub enabled: bool,
+    /// `ZIGIMPORT_OPTIMIZE`.
+    pub optimize: Option<Optimize>,
+    /// `ZIGIMPORT_VERBOSE`: say why on each import.
+    pub verbose: bool,
+    /// `ZIGIMPORT_FORCE_REBUILD`: build although the artifact is there.
+    pub force_rebuild: bool,
+    /// `ZIGIMPORT_RELEASE_MODE`: trust the manifest, skip the input checks.
+    pub release_mode: bool,
+    /// `ZIGIMPORT_BUILD_DIR`: where the store lies.
+    pub build_dir: Option<PathBuf>,
+    /// `ZIGIMPORT_ZIG`: the compiler.
+    pub zig: Option<PathBuf>,
+    /// `ZIGIMPORT_INCLUDE_PATHS`: searched after `sys.path`.
+    pub include_paths: Vec<PathBuf>,
+    /// `ZIGIMPORT_MAX_WORKERS`: from 1 to 32, the cores by default.
+    pub max_workers: usize,
+    /// `ZIGIMPORT_NATIVE`.
+    pub native: Native,
+    /// `ZIGIMPORT_SALT`: part of every key, to force a cache of one's own.
+    pub salt: String,
+    /// `ZIGIMPORT_LOCK_TIMEOUT`: seconds to wait for another process's build.
+    pub lock_timeout_seconds: u64,
+    /// `PATH`, the last place where Zig is looked for.
+    pub path: Option<OsString>,
+}
+
+impl Default for Layer {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            optimize: None,
+            verbose: false,
+            force_rebuild: false,
+            release_mode: false,
+            build_dir: None,
+            zig: None,
+            include_paths: Vec::new(),
+            max_workers: 0,
+            native: Native::Auto,
+            salt: String::new(),
+            lock_timeout_seconds: 600,
+            path: None,
+        }
+    }
+}
+
+impl Layer {
+    /// Reads this process's environment.
+    ///
+    /// # Errors
+    /// Names the first variable with a value that it cannot have.
+    pub fn from_environment() -> Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
+        let variables = std::env::vars_os();
+        Self::from_variables(variables)
+    }
+
+    /// Reads a list of variables; an empty value counts as not set.
+    ///
+    /// # Errors
+    /// Names the first variable with a value that it cannot have.
+    pub fn from_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self> {
+        let mut layer = Self::default();
+        for (name, value) in variables {
+            if name == "PATH" {
+                layer.path = Some(value);
+                continue;
+            }
+            let Some(name) = name.to_str().filter(|name| name.starts_with("ZIGIMPORT_")) else {
+                continue;
+            };
+            if !value.is_empty() {
+                layer.set(name, &value)?;
+            }
+        }
+        Ok(layer)
+    }
+
+    fn set(&mut self, name: &str, value: &OsStr) -> Result<()> {
+        let text = value.to_string_lossy();
+        match name {
+            "ZIGIMPORT_ENABLED" => self.enabled = boolean(name, &text)?,
+            "ZIGIMPORT_OPTIMIZE" => self.optimize = Some(Optimize::parse(&text, name, "")?),
+            "ZIGIMPORT_VERBOSE" => self.verbose = boolean(name, &text)?,
+            "ZIGIMPORT_FORCE_REBUILD" => self.force_rebuild = boolean(name, &text)?,
+            "ZIGIMPORT_RELEASE_MODE" => self.release_mode = boolean(name, &text)?,
+            "ZIGIMPORT_BUILD_DIR" => self.build_dir = Some(value.into()),
+            "ZIGIMPORT_ZIG" => self.zig = Some(value.into()),
+            "ZIGIMPORT_INCLUDE_PATHS" => {
+                self.include_paths = std::env::split_paths(value).filter(|path| !path.as_os_str().is_empty()).collect();
+            }
+            "ZIGIMPORT_MAX_WORKERS" => {
+                self.max_workers = text
+                    .parse()
+                    .ok()
+                    .filter(|count| (1..=32).contains(count))
+                    .ok_or_else(|| invalid(name, &text, "a whole number from 1 to 32"))?;
+            }
+            "ZIGIMPORT_NATIVE" => self.native = Native::parse(&text)?,
+            "ZIGIMPORT_SALT" => self.salt = text.into_owned(),
+            "ZIGIMPORT_LOCK_TIMEOUT" => {
+                self.lock_timeout_seconds =
+                    text.parse().map_err(|_| invalid(name, &text, "a whole number of seconds"))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Returns the workers to use: the setting, else the cores.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        match self.max_workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(32),
+            count => count,
+        }
+    }
+}
+
+/// Returns one warning for each `ZIGIMPORT_` variable that has no effect.
+#[must_use]
+pub fn warnings() -> Vec<String> {
+    #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
+    let variables = std::env::vars_os();
+    let mut warnings: Vec<String> =
+        variables.filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| warning(name.to_str()?)).collect();
+    warnings.sort();
+    warnings
+}
+
+fn warning(name: &str) -> Option<String> {
+    if !name.starts_with("ZIGIMPORT_") || VARIABLES.contains(&name) || VARIABLES_OF_THE_BUILD.contains(&name) {
+        return None;
+    }
+    if VARIABLES_WITHOUT_EFFECT.contains(&name) {
+        return Some(format!("{name} has no effect in this version of zigimport"));
+    }
+    let nearest = VARIABLES
+        .iter()
+        .map(|known| (edit_distance(name, known), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 4)
+        .map(|(_, known)| format!("; did you mean {known}?"));
+    Some(format!("unknown variable {name}{}", nearest.unwrap_or_default()))
+}
+
+/// Counts the single-character edits between two names.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, a) in left.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, b) in right.bytes().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+fn boolean(name: &str, value: &str) -> Result<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(invalid(name, value, "1/0, true/false, yes/no or on/off")),
+    }
+}
+
+fn invalid(name: &str, value: &str, expected: &str) -> Error {
+    Error::Setting {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        place: String::new(),
+        expected: expected.to_owned(),
+    }
+}
+
+/// `[tool.zigimport]` of a `pyproject.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProjectSettings {
+    /// Optimize mode of imports and builds.
+    pub optimize: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PyProject {
+    tool: Option<Tool>,
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    zigimport: Option<ProjectSettings>,
+}
+
+impl ProjectSettings {
+    /// Reads the text of a `pyproject.toml`.
+    ///
+    /// # Errors
+    /// Names the file, the line and what is wrong with it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let project: PyProject = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            Error::Module {
+                message: format!("invalid settings in `{}`, line {line}: {}", path.display(), error.message()),
+                hint: Some("the keys of [tool.zigimport] are: optimize".to_owned()),
+            }
+        })?;
+        Ok(project.tool.and_then(|tool| tool.zigimport).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(pairs: &[(&str, &str)]) -> Result<Layer> {
+        Layer::from_variables(pairs.iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    #[test]
+    fn booleans_take_every_common_spelling_and_nothing_else() {
+        for (text, value) in [("1", true), ("TRUE", true), ("Yes", true), ("on", true), ("off", false), ("0", false)] {
+            assert_eq!(layer(&[("ZIGIMPORT_VERBOSE", text)]).unwrap().verbose, value);
+        }
+        let error = layer(&[("ZIGIMPORT_VERBOSE", "maybe")]).unwrap_err().to_string();
+        assert!(error.contains("ZIGIMPORT_VERBOSE") && error.contains("`maybe`"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_value_is_not_set() {
+        assert_eq!(layer(&[("ZIGIMPORT_OPTIMIZE", ""), ("ZIGIMPORT_MAX_WORKERS", "")]).unwrap(), Layer::default());
+    }
+
+    #[test]
+    fn numbers_and_modes_are_checked() {
+        assert!(layer(&[("ZIGIMPORT_MAX_WORKERS", "0")]).is_err());
+        assert!(layer(&[("ZIGIMPORT_MAX_WORKERS", "33")]).is_err());
+        assert_eq!(layer(&[("ZIGIMPORT_MAX_WORKERS", "4")]).unwrap().workers(), 4);
+        assert!(layer(&[("ZIGIMPORT_OPTIMIZE", "fast")]).is_err());
+        assert!(layer(&[("ZIGIMPORT_NATIVE", "sometimes")]).is_err());
+    }
+
+    #[test]
+    fn an_unknown_variable_names_its_neighbour() {
+        let warning = warning("ZIGIMPORT_OPTIMISE").unwrap();
+        assert!(warning.ends_with("did you mean ZIGIMPORT_OPTIMIZE?"), "{warning}");
+        assert_eq!(super::warning("ZIGIMPORT_ZIG"), None);
+        assert!(super::warning("ZIGIMPORT_WATCH").unwrap().contains("no effect"));
+    }
+
+    #[test]
+    fn pyproject_errors_name_the_line() {
+        let text = "[project]\nname = 'x'\n[tool.zigimport]\noptimise = 'Debug'\n";
+        let error = ProjectSettings::parse(text, Path::new("pyproject.toml")).unwrap_err().to_string();
+        assert!(error.contains("line 4") && error.contains("optimise"), "{error}");
+        assert_eq!(ProjectSettings::parse("", Path::new("p")).unwrap().optimize, None);
+    }
+}

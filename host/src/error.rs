@@ -1,0 +1,199 @@
+//! What can go wrong, each with what was expected and what to do.
+
+use std::path::PathBuf;
+
+/// One message of the compiler, as data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// `error` or `note`.
+    pub severity: String,
+    /// File as the compiler names it, made absolute where it lies in the project.
+    pub path: String,
+    /// Line, from 1; 0 where the compiler gives none.
+    pub line: u32,
+    /// Column, from 1; 0 where the compiler gives none.
+    pub column: u32,
+    /// The message without its place.
+    pub message: String,
+}
+
+/// Why the host could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting has a value that it cannot have.
+    #[error("invalid value `{value}` for {name}{place}: expected {expected}")]
+    Setting {
+        /// The variable or key.
+        name: String,
+        /// What was given.
+        value: String,
+        /// ` (FILE:LINE)`, or empty for an environment variable.
+        place: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// The module's source is not usable as a module.
+    #[error("{message}")]
+    Module {
+        /// The whole sentence, with the file.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A file of the closure could not be read or scanned.
+    #[error("failed to scan `{path}`: {reason}")]
+    Scan {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No usable Zig, or building is forbidden, and the artifact is not cached.
+    #[error("{message}")]
+    NotFound {
+        /// The whole sentence.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The compiler rejected the module.
+    #[error("failed to compile `{module}` ({source_path})\n{text}")]
+    Compile {
+        /// Dotted module name.
+        module: String,
+        /// The module's own file.
+        source_path: PathBuf,
+        /// The compiler's own text.
+        text: String,
+        /// The same as data.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The compiler ended in a way that is no compile error.
+    #[error("failed to run the Zig compiler `{zig}`: {reason}")]
+    Compiler {
+        /// The program.
+        zig: PathBuf,
+        /// What happened.
+        reason: String,
+    },
+    /// An input changed while it was compiled, again and again.
+    #[error("failed to build `{module}`: `{path}` kept changing during the compile")]
+    Unstable {
+        /// Dotted module name.
+        module: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process builds the same module and does not finish.
+    #[error("failed to get the build lock of `{module}` within {seconds} s: another process holds `{path}`")]
+    LockTimeout {
+        /// Dotted module name.
+        module: String,
+        /// How long we waited.
+        seconds: u64,
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The store cannot be used.
+    #[error("failed to {action} `{path}`: {reason}")]
+    Cache {
+        /// A verb phrase.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said, or what is wrong.
+        reason: String,
+    },
+    /// A component broke its contract or its limits: a bug, or a hostile plugin.
+    #[error("failed to run the component `{component}`: {reason}")]
+    Component {
+        /// Its name.
+        component: String,
+        /// The engine's words.
+        reason: String,
+    },
+    /// The user interrupted.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// The family of an error, which is the Python exception class and the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A setting or another precondition: `ZigImportError`.
+    Import,
+    /// `ZigNotFoundError`.
+    NotFound,
+    /// `ZigCompileError`.
+    Compile,
+    /// `ScanError`.
+    Scan,
+    /// `LockTimeoutError`.
+    LockTimeout,
+    /// `CacheError`.
+    Cache,
+    /// `KeyboardInterrupt`.
+    Interrupted,
+}
+
+impl Error {
+    /// Returns the family.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Setting { .. } | Self::Module { .. } | Self::Unstable { .. } => ErrorKind::Import,
+            Self::Scan { .. } | Self::Component { .. } => ErrorKind::Scan,
+            Self::NotFound { .. } | Self::Compiler { .. } => ErrorKind::NotFound,
+            Self::Compile { .. } => ErrorKind::Compile,
+            Self::LockTimeout { .. } => ErrorKind::LockTimeout,
+            Self::Cache { .. } => ErrorKind::Cache,
+            Self::Interrupted => ErrorKind::Interrupted,
+        }
+    }
+
+    /// Returns the exit code of a command that ends with this error: 1 the
+    /// user's code or input, 3 the environment.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Module { .. } | Self::Scan { .. } | Self::Compile { .. } | Self::Unstable { .. } => 1,
+            Self::Setting { .. }
+            | Self::NotFound { .. }
+            | Self::Compiler { .. }
+            | Self::LockTimeout { .. }
+            | Self::Cache { .. }
+            | Self::Component { .. } => 3,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Returns what to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Module { hint, .. } => hint.clone(),
+            Self::NotFound { hint, .. } => Some(hint.clone()),
+            Self::Cache { .. } => Some("set ZIGIMPORT_BUILD_DIR to a directory that only you can write".to_owned()),
+            Self::LockTimeout { .. } => Some("wait for that process, or end it; the lock goes with it".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Returns the message and the hint, as a person reads them.
+    #[must_use]
+    pub fn report(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self}\nhint: {hint}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Makes a cache error of an I/O error.
+    pub(crate) fn cache(action: &'static str, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Self::Cache { action, path: path.into(), reason: error.to_string() }
+    }
+}
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

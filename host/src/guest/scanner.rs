@@ -1,0 +1,81 @@
+//! The scanner component: one source in, what it depends on and declares out.
+
+use wasmtime::Store;
+use wasmtime::component::HasSelf;
+
+use super::{Images, SCANNER, Sandbox, State, failed};
+use crate::error::Result;
+
+#[expect(missing_docs, reason = "generated from the WIT package, which is documented")]
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../guest-tools/wit",
+        world: "scanner",
+        additional_derives: [PartialEq, Eq],
+    });
+}
+
+pub(super) use bindings::zigimport::plugin as package;
+pub use bindings::zigimport::plugin::source;
+pub(super) use bindings::zigimport::plugin::source::Host as SourceHost;
+
+/// Instructions that every scan may use.
+const FUEL_BASE: u64 = 50_000_000;
+/// Instructions that a scan may use for each byte; measured: 15 to 40.
+const FUEL_PER_BYTE: u64 = 1_000;
+
+/// An instance of the scanner. Not shared between threads; cheap to make.
+pub struct Scanner {
+    store: Store<State>,
+    instance: bindings::Scanner,
+    /// Bytes that this instance's memory limit was made for.
+    input_bytes_max: usize,
+}
+
+/// Sources up to this size share an instance.
+const INPUT_BYTES_USUAL: usize = 16 << 20;
+
+impl Scanner {
+    /// Instantiates the embedded scanner.
+    ///
+    /// # Errors
+    /// Fails only where the engine itself cannot run.
+    pub fn new() -> Result<Self> {
+        Self::with_limit(INPUT_BYTES_USUAL)
+    }
+
+    fn with_limit(input_bytes_max: usize) -> Result<Self> {
+        let images: &Images = &SCANNER;
+        let sandbox = Sandbox::get()?;
+        let make = || -> wasmtime::Result<Self> {
+            let component = sandbox.load(images)?;
+            let mut linker = sandbox.linker();
+            bindings::Scanner::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+            let mut store = sandbox.store(input_bytes_max);
+            store.set_fuel(FUEL_BASE)?;
+            let instance = bindings::Scanner::instantiate(&mut store, &component, &linker)?;
+            Ok(Self { store, instance, input_bytes_max })
+        };
+        make().map_err(|error| failed(images.name, &error))
+    }
+
+    /// Scans one source.
+    ///
+    /// # Errors
+    /// A trap, an exhausted limit or a malformed answer is a component error;
+    /// the instance is replaced then, so that the next scan is not affected.
+    pub fn scan(&mut self, source: &[u8]) -> Result<Result<source::Scan, source::ScanError>> {
+        if source.len() > self.input_bytes_max {
+            *self = Self::with_limit(source.len())?;
+        }
+        let fuel = FUEL_BASE.saturating_add((source.len() as u64).saturating_mul(FUEL_PER_BYTE));
+        let answer = self.store.set_fuel(fuel).and_then(|()| self.instance.call_scan_source(&mut self.store, source));
+        answer.map_err(|error| {
+            let error = failed(SCANNER.name, &error);
+            if let Ok(fresh) = Self::new() {
+                *self = fresh;
+            }
+            error
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! The zigimport host: finds out what a Zig module is made of, decides what has
+//! to be done for Python to load it, does it, and keeps the result.
+//!
+//! # Map
+//!
+//! What an import passes through, in order:
+//!
+//! | module | concern |
+//! | --- | --- |
+//! | [`config`] | settings: the environment and `pyproject.toml` |
+//! | [`interpreter`] | what must be known of the Python that loads the result |
+//! | [`pipeline`] | every path that an import or a build can take |
+//! | [`manifest`] | the fast path: decides a hit |
+//! | [`closure`] | the files that a module is known to be made of |
+//! | [`guest`] | the sandbox with the scanner and the planner component |
+//! | [`toolchain`] | where Zig is, and its version without running it |
+//! | [`target`] | what a module can be built for |
+//! | [`key`] | SHA-256 over everything that can change the artifact |
+//! | [`plan`] | gathers what is known, asks the planner |
+//! | [`binding`] | our Zig sources, and the description of the user's file |
+//! | [`compiler`] | the only native step: command lines, the process, its answer |
+//! | [`store`] | objects, libraries, entries, locks |
+//!
+//! Beside them: [`discover`] (paths on the command line to modules),
+//! [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
+//! [`memory`] (libraries where mounts forbid execution),
+//! [`error`], [`digest`], [`stamp`] (file identity), [`publish`] (atomic files).
+//!
+//! # Invariants
+//!
+//! - A cache hit never builds an engine, never starts a process, takes no
+//!   exclusive lock, and reads only file metadata and one manifest
+//!   ([`pipeline::cached`]); content is hashed only where metadata differ.
+//! - Only [`guest`] mentions wasmtime, only `compiler::process` starts a
+//!   process, only [`config`] reads the environment, nothing prints.
+//! - [`plan`] writes nothing and runs nothing native; components have no
+//!   import, so no file, clock, environment or network.
+//! - What the planner decides is carried out by [`pipeline`] and decided
+//!   nowhere else.
+//! - Nothing is loaded whose bytes do not have the digest that its manifest or
+//!   entry records.
+//! - The key covers everything that can change the artifact; a new field does
+//!   not compile until it is hashed. Inputs are hashed again after a compile,
+//!   and nothing is published if one changed.
+//! - A library file is named by its digest and never overwritten.
+//! - A failed build leaves the last good artifact, a killed process leaves
+//!   nothing to repair.
+
+pub mod binding;
+pub mod closure;
+pub mod compiler;
+pub mod config;
+pub mod digest;
+pub mod discover;
+pub mod error;
+pub mod guest;
+pub mod interpreter;
+pub mod key;
+pub mod manifest;
+pub mod memory;
+pub mod pipeline;
+pub mod plan;
+pub mod publish;
+pub mod refusal;
+pub mod render;
+pub mod report;
+pub mod stamp;
+pub mod store;
+pub mod target;
+pub mod toolchain;

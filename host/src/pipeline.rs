@@ -1,0 +1,447 @@
+//! Every path that an import or a build can take.
+//!
+//! [`cached`] is the hit: the manifest alone. [`ensure`] is everything else: plan
+//! in the sandbox, then do what the plan says. The planner's decisions are
+//! carried out here and never taken again.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::closure::{self, Module};
+use crate::compiler::{self, Job, process};
+use crate::config::{Layer, Native};
+use crate::digest::{Digest, FieldHasher};
+use crate::error::{Error, Result};
+use crate::guest::planning::{Action, Decision, Step};
+use crate::interpreter::{Headers, Interpreter};
+use crate::key;
+use crate::manifest::{BuildRecord, Freshness, Library, Manifest, Recorded};
+use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
+use crate::refusal;
+use crate::render;
+use crate::report::Level;
+use crate::store::{self, Entry, EntryInput, History, Store};
+use crate::target::Target;
+use crate::toolchain::{self, Located, Toolchain};
+
+/// How often a plan is made anew because the world changed while it was carried
+/// out: an input was edited, another process built, a version became known.
+const PLANS_MAX: usize = 6;
+
+/// A library that may be loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loadable {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its identity.
+    pub library: Library,
+    /// What it is.
+    pub record: BuildRecord,
+    /// Whether it was compiled just now.
+    pub built: bool,
+}
+
+/// Names the manifest of a module under a configuration.
+///
+/// Everything that selects another artifact without changing a file is in the
+/// name; the files are in the manifest.
+#[must_use]
+pub fn manifest_name(layer: &Layer, interpreter: &Interpreter, module: &Module, target: &Target) -> Digest {
+    let mut hasher = FieldHasher::new("manifest");
+    hasher.field("module", module.name.as_bytes());
+    hasher.field("source path", module.source_path.as_os_str().as_encoded_bytes());
+    hasher.field("optimize", layer.optimize.map_or("", |optimize| optimize.name()).as_bytes());
+    hasher.field("target", target.label.as_bytes());
+    hasher.field("interpreter", interpreter.extension_suffix.as_bytes());
+    hasher.field("salt", layer.salt.as_bytes());
+    hasher.field("builder", env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.finish()
+}
+
+/// Returns the library of a module if its manifest says that nothing changed.
+///
+/// Reads file metadata and one manifest: no engine, no process, no lock.
+#[must_use]
+pub fn cached(
+    store: &Store,
+    layer: &Layer,
+    interpreter: &Interpreter,
+    zig: Option<&Located>,
+    module: &Module,
+) -> Option<Loadable> {
+    if layer.force_rebuild {
+        return None;
+    }
+    let name = manifest_name(layer, interpreter, module, Target::native());
+    let manifest = Manifest::read(&store.manifest_path(name))?;
+    let manifest = if layer.release_mode {
+        manifest
+    } else {
+        match manifest.check(zig) {
+            Freshness::Stale => return None,
+            Freshness::Fresh { updated: None } => manifest,
+            Freshness::Fresh { updated: Some(updated) } => {
+                // A store that cannot be written costs the next import some hashing.
+                let _ = store.put_manifest(name, &updated);
+                *updated
+            }
+        }
+    };
+    let path = store.library_unchanged(&manifest.library)?;
+    Some(Loadable { path, library: manifest.library, record: manifest.record, built: false })
+}
+
+/// Returns the compiler that the fast path compares with.
+///
+/// # Errors
+/// `ZIGIMPORT_ZIG` is wrong.
+pub fn locate_zig(layer: &Layer, interpreter: &Interpreter) -> Result<Option<Located>> {
+    if layer.native == Native::Never {
+        return Ok(None);
+    }
+    toolchain::locate(layer, &interpreter.search_path)
+}
+
+/// Makes a module loadable for the native target, whatever that takes.
+///
+/// # Errors
+/// It cannot be built, or the environment does not allow it.
+pub fn ensure(context: Context<'_>, module: &Module) -> Result<Loadable> {
+    let mut outcomes = ensure_targets(context, module, &[Target::native()])?;
+    outcomes.pop().ok_or_else(|| no_action(module))
+}
+
+/// Makes a module's artifacts for `targets`, in the order of `targets`.
+///
+/// # Errors
+/// The first failure.
+pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static Target]) -> Result<Vec<Loadable>> {
+    for _ in 0..PLANS_MAX {
+        let plan = plan::plan(context, std::slice::from_ref(module), targets)?;
+        match execute(context, &plan, targets)? {
+            Some(outcomes) => return Ok(outcomes),
+            None => continue,
+        }
+    }
+    Err(Error::Unstable { module: module.name.clone(), path: module.source_path.clone() })
+}
+
+fn no_action(module: &Module) -> Error {
+    Error::Component { component: "planner".to_owned(), reason: format!("no action for `{}`", module.name) }
+}
+
+/// Carries out a plan for one module. `None` means that the world changed
+/// meanwhile and a new plan is needed.
+fn execute(context: Context<'_>, plan: &Plan, targets: &[&'static Target]) -> Result<Option<Vec<Loadable>>> {
+    let prepared = plan
+        .modules
+        .first()
+        .ok_or_else(|| Error::Component { component: "planner".to_owned(), reason: "an empty plan".to_owned() })?;
+    let mut done: Vec<(String, Loadable)> = Vec::new();
+    for action in &plan.actions {
+        let wanted: Vec<&PreparedTarget> = prepared
+            .targets
+            .iter()
+            .filter(|target| action.targets.iter().any(|label| label == target.target.label))
+            .collect();
+        context.frontend.report(
+            Level::Debug,
+            format!("{}: {} ({})", prepared.module.name, render::decision(&action.decision), render::reason(action)),
+        );
+        match &action.decision {
+            Decision::Load => {
+                for target in wanted {
+                    done.push((target.target.label.to_owned(), load(context, plan, prepared, target)?));
+                }
+            }
+            Decision::Restore => {
+                for target in wanted {
+                    let Some(loadable) = restore(context, plan, prepared, target)? else {
+                        return Ok(None);
+                    };
+                    done.push((target.target.label.to_owned(), loadable));
+                }
+            }
+            Decision::Fetch => {
+                return Err(Error::Component {
+                    component: "planner".to_owned(),
+                    reason: "it asked for a remote cache, and none was offered".to_owned(),
+                });
+            }
+            Decision::Build(_) => {
+                let Some(built) = build(context, plan, prepared, action)? else {
+                    return Ok(None);
+                };
+                done.extend(built);
+            }
+            Decision::Refuse(refusal) => {
+                return Err(refusal::error(context, plan, prepared, *refusal));
+            }
+        }
+    }
+    targets
+        .iter()
+        .map(|target| {
+            let found = done.iter().find(|(label, _)| label == target.label);
+            found.map(|(_, loadable)| loadable.clone()).ok_or_else(|| no_action(&prepared.module))
+        })
+        .collect::<Result<Vec<_>>>()
+        .map(Some)
+}
+
+/// Takes a library that is there, and writes the manifest for the next import.
+fn load(context: Context<'_>, plan: &Plan, prepared: &Prepared, target: &PreparedTarget) -> Result<Loadable> {
+    let (Some((path, library)), Some(entry)) = (&target.library, &target.entry) else {
+        return Err(no_action(&prepared.module));
+    };
+    let discovered = discovered_now(prepared, entry);
+    Ok(finish(context, plan, prepared, target, entry, discovered, path.clone(), library.clone(), false))
+}
+
+/// Unpacks an object. `None` if it was damaged: it is gone now, plan again.
+fn restore(
+    context: Context<'_>,
+    plan: &Plan,
+    prepared: &Prepared,
+    target: &PreparedTarget,
+) -> Result<Option<Loadable>> {
+    let artifact = target.entry.as_ref().and_then(|entry| Some((entry, Digest::from_hex(&entry.artifact)?)));
+    let Some((entry, digest)) = artifact else {
+        return Err(no_action(&prepared.module));
+    };
+    match context.store.restore(digest, entry.artifact_bytes, &entry.suffix) {
+        Ok((path, library)) => {
+            let discovered = discovered_now(prepared, entry);
+            Ok(Some(finish(context, plan, prepared, target, entry, discovered, path, library, false)))
+        }
+        Err(error) if !context.store.has_object(digest) => {
+            context.frontend.report(Level::Warning, error.report());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn discovered_now(prepared: &Prepared, entry: &Entry) -> Vec<Recorded> {
+    let root = &prepared.closure.project_root;
+    entry.discovered.iter().filter_map(|input| Recorded::file(&root.join(&input.path))).collect()
+}
+
+/// Builds what an action asks for, under the lock of its key.
+fn build(
+    context: Context<'_>,
+    plan: &Plan,
+    prepared: &Prepared,
+    action: &Action,
+) -> Result<Option<Vec<(String, Loadable)>>> {
+    let Decision::Build(build) = &action.decision else {
+        return Err(no_action(&prepared.module));
+    };
+    let Some(toolchain) = &plan.toolchain else {
+        return Err(no_action(&prepared.module));
+    };
+    let wanted: Vec<&PreparedTarget> = prepared
+        .targets
+        .iter()
+        .filter(|target| action.targets.iter().any(|label| label == target.target.label))
+        .collect();
+    let Some(first) = wanted.first() else {
+        return Err(no_action(&prepared.module));
+    };
+    if build.steps.contains(&Step::ProbeVersion) {
+        let version = process::version(&toolchain.located.path, &|| context.frontend.interrupted())?;
+        context.store.put_zig_version(toolchain.identity, &version)?;
+        // With the version known, the planner may decide otherwise.
+        return Ok(None);
+    }
+    let module = &prepared.module;
+    let _lock = context.store.lock(
+        first.action_key,
+        &module.name,
+        Duration::from_secs(context.layer.lock_timeout_seconds),
+        || context.frontend.report(Level::Info, format!("waiting for another process that builds {}", module.name)),
+        || context.frontend.interrupted(),
+    )?;
+    // Plan again under the lock: another process may have built it meanwhile.
+    let plan = &plan::plan(context, std::slice::from_ref(module), &targets_of(&wanted))?;
+    let (Some(prepared), [Action { decision: Decision::Build(build), .. }]) = (plan.modules.first(), &plan.actions[..])
+    else {
+        return Ok(None);
+    };
+    let wanted: Vec<&PreparedTarget> = prepared.targets.iter().collect();
+    let labels = action.targets.join(", ");
+    let suffix = if labels == Target::native().label { String::new() } else { format!(" for {labels}") };
+    context.frontend.report(Level::Info, format!("building {}{suffix}: {}", module.name, render::reason(action)));
+    let started = Instant::now();
+    let job = Job { context, prepared, toolchain, targets: targets_of(&wanted), build };
+    let compiled = compiler::build(&job)?;
+    if let Some(path) = changed_input(prepared) {
+        context.frontend.report(Level::Info, format!("{} changed during the build; building again", path.display()));
+        return Ok(None);
+    }
+    let mut done = Vec::new();
+    for (target, compiled) in wanted.iter().zip(compiled) {
+        let discovered = discovered(context, prepared, &compiled.read);
+        let (path, library) = context.store.put_library(&compiled.library, target.target.library_suffix())?;
+        let entry = entry(prepared, target, toolchain, &discovered, &library, compiled.library.len() as u64);
+        context.store.put_entry(target.source_key, &entry)?;
+        context.store.put_history(&module.source_path, target.target.label, &history(prepared, &entry))?;
+        let loadable = finish(context, plan, prepared, target, &entry, discovered, path, library, true);
+        done.push((target.target.label.to_owned(), loadable));
+    }
+    context
+        .frontend
+        .report(Level::Info, format!("built {}{suffix} in {:.2} s", module.name, started.elapsed().as_secs_f64()));
+    Ok(Some(done))
+}
+
+fn targets_of(wanted: &[&PreparedTarget]) -> Vec<&'static Target> {
+    wanted.iter().map(|target| target.target).collect()
+}
+
+/// Hashes the closure again, and returns an input that is not what was compiled.
+fn changed_input(prepared: &Prepared) -> Option<PathBuf> {
+    let inputs = prepared.closure.inputs.iter();
+    let changed = inputs.filter(|input| Recorded::file(&input.path).is_none_or(|now| now.digest != input.digest));
+    let mut paths = changed.map(|input| input.path.clone());
+    paths.next()
+}
+
+/// Keeps what the compiler read and the scan did not name: the proof that no
+/// gap of the scanner can make a stale hit, and the report of the gap.
+fn discovered(context: Context<'_>, prepared: &Prepared, read: &[PathBuf]) -> Vec<Recorded> {
+    let closure = &prepared.closure;
+    let known = |path: &Path| {
+        closure.inputs.iter().any(|input| input.path == *path)
+            || path.starts_with(context.store.root())
+            || prepared.headers.iter().flat_map(|headers| &headers.folders).any(|folder| path.starts_with(folder))
+    };
+    let beyond: Vec<Recorded> =
+        read.iter().filter(|path| !known(path)).filter_map(|path| Recorded::file(path)).collect();
+    for input in &beyond {
+        let relative = closure::relative_to(&input.path, &closure.project_root);
+        context.frontend.report(
+            Level::Debug,
+            format!("{}: the compiler read {relative}, which no scan named", prepared.module.name),
+        );
+    }
+    beyond
+}
+
+/// Names a discovered input: relative to the project root, absolute outside.
+fn discovered_name(path: &Path, root: &Path) -> String {
+    if path.starts_with(root) { closure::relative_to(path, root) } else { path.to_string_lossy().into_owned() }
+}
+
+fn entry(
+    prepared: &Prepared,
+    target: &PreparedTarget,
+    toolchain: &Toolchain,
+    discovered: &[Recorded],
+    library: &Library,
+    artifact_bytes: u64,
+) -> Entry {
+    let root = &prepared.closure.project_root;
+    let names: Vec<String> = discovered.iter().map(|input| discovered_name(&input.path, root)).collect();
+    let key = key::artifact_key(
+        target.action_key,
+        names.iter().zip(discovered).map(|(name, input)| (name.as_str(), input.digest)),
+    );
+    let (created_unix, created_utc) = store::now();
+    Entry {
+        key: key.hex(),
+        module: prepared.module.name.clone(),
+        source: closure::relative_to(&prepared.module.source_path, root),
+        artifact: library.digest.hex(),
+        artifact_bytes,
+        suffix: library.suffix.clone(),
+        abi: prepared.abi.clone(),
+        target: target.target.label.to_owned(),
+        optimize: prepared.optimize.name().to_owned(),
+        zig_version: toolchain.version.clone().unwrap_or_default(),
+        zig_identity: toolchain.identity.hex(),
+        headers: prepared.headers.as_ref().map(|headers| headers.identity.hex()),
+        inputs: prepared
+            .key_inputs
+            .inputs
+            .iter()
+            .map(|input| EntryInput {
+                role: input.role.to_owned(),
+                path: input.path.clone(),
+                digest: input.digest.hex(),
+            })
+            .collect(),
+        discovered: names
+            .into_iter()
+            .zip(discovered)
+            .map(|(path, input)| EntryInput { role: "discovered".to_owned(), path, digest: input.digest.hex() })
+            .collect(),
+        created_unix,
+        created_utc,
+        builder: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn history(prepared: &Prepared, entry: &Entry) -> History {
+    History {
+        zig_version: entry.zig_version.clone(),
+        optimize: entry.optimize.clone(),
+        abi: entry.abi.clone(),
+        inputs: prepared.key_inputs.inputs.iter().map(|input| (input.path.clone(), input.digest)).collect(),
+    }
+}
+
+/// Writes the manifest of the native target, and makes the answer.
+#[expect(clippy::too_many_arguments, reason = "each is one fact of the finished artifact")]
+fn finish(
+    context: Context<'_>,
+    plan: &Plan,
+    prepared: &Prepared,
+    target: &PreparedTarget,
+    entry: &Entry,
+    discovered: Vec<Recorded>,
+    path: PathBuf,
+    library: Library,
+    built: bool,
+) -> Loadable {
+    let record = BuildRecord {
+        module: prepared.module.name.clone(),
+        source_path: prepared.module.source_path.clone(),
+        key: entry.key.clone(),
+        zig_version: entry.zig_version.clone(),
+        optimize: entry.optimize.clone(),
+        target: entry.target.clone(),
+        abi: entry.abi.clone(),
+    };
+    if target.target == Target::native() {
+        let mut inputs = Manifest::inputs_of(&prepared.closure);
+        // The closure was stamped before the build; by now its stamps are old
+        // enough to be trusted, and the digests are known to hold.
+        for input in inputs.iter_mut().filter(|input| !input.trusted) {
+            if let Some(now) = input.taken_again().filter(|now| now.digest == input.digest) {
+                *input = now;
+            }
+        }
+        inputs.extend(discovered);
+        inputs.extend(prepared.headers.iter().flat_map(Headers::identifying).filter_map(|path| Recorded::file(&path)));
+        let manifest = Manifest {
+            inputs,
+            absent: prepared.closure.absent.clone(),
+            zig: plan.toolchain.as_ref().map(|toolchain| (toolchain.located.path.clone(), toolchain.located.stamp)),
+            library: library.clone(),
+            record: record.clone(),
+        };
+        let name = manifest_name(context.layer, context.interpreter, &prepared.module, target.target);
+        if let Err(error) = context.store.put_manifest(name, &manifest) {
+            // The import is right without it; the next one plans again.
+            context.frontend.report(Level::Debug, error.report());
+        }
+    }
+    Loadable { path, library, record, built }
+}
+
+/// Returns whether a plan would run the compiler, or cannot.
+#[must_use]
+pub fn would_build(plan: &Plan) -> bool {
+    plan.actions.iter().any(|action| matches!(action.decision, Decision::Build(_) | Decision::Refuse(_)))
+}

@@ -1,0 +1,302 @@
+//! Plans: gathers what is known, and asks the planner component what to do.
+//!
+//! Nothing is written and nothing native runs here.
+
+use std::path::{Path, PathBuf};
+
+use crate::binding;
+use crate::closure::{self, Closure, Module, ModuleKind};
+use crate::config::{Layer, Native, Optimize};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::guest::{self, Planner, planning, source};
+use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
+use crate::key::{self, KeyInput, KeyInputs};
+use crate::manifest::{Library, Recorded};
+use crate::report::Frontend;
+use crate::store::{Discovered, Entry, Store};
+use crate::target::Target;
+use crate::toolchain::{self, Toolchain};
+
+/// What every operation needs.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Environment and explicit arguments.
+    pub layer: &'a Layer,
+    /// The Python to build for.
+    pub interpreter: &'a Interpreter,
+    /// Where artifacts are.
+    pub store: &'a Store,
+    /// Who listens.
+    pub frontend: &'a dyn Frontend,
+}
+
+/// What is known of a module for one target.
+#[derive(Debug, Clone)]
+pub struct PreparedTarget {
+    /// The target.
+    pub target: &'static Target,
+    /// Key without the compiler.
+    pub source_key: Digest,
+    /// Key with the compiler; the same as `source_key` where there is none.
+    pub action_key: Digest,
+    /// The stored entry that serves, if there is one.
+    pub entry: Option<Entry>,
+    /// Its library, verified, if it is unpacked.
+    pub library: Option<(PathBuf, Library)>,
+    /// Whether its compressed object is there.
+    pub object: bool,
+    /// Whether building needs Python headers that are not to be had: none are
+    /// installed, or they are another platform's.
+    pub headers_missing: bool,
+}
+
+/// A module with all that decides about it.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What is wanted.
+    pub module: Module,
+    /// What it is made of.
+    pub closure: Closure,
+    /// Resolved optimize mode.
+    pub optimize: Optimize,
+    /// ABI tag of its artifact.
+    pub abi: String,
+    /// The interpreter's headers, for modules that use them.
+    pub headers: Option<Headers>,
+    /// What the source key covers, the target's part for the first target.
+    pub key_inputs: KeyInputs,
+    /// One for each wanted target.
+    pub targets: Vec<PreparedTarget>,
+}
+
+/// A plan: the modules and what to do, in order.
+pub struct Plan {
+    /// The modules in request order.
+    pub modules: Vec<Prepared>,
+    /// The compiler, if one was found.
+    pub toolchain: Option<Toolchain>,
+    /// The planner's answer.
+    pub actions: Vec<planning::Action>,
+}
+
+/// Plans what has to be done for `modules` on each of `targets`.
+///
+/// # Errors
+/// A source cannot be scanned or a setting is wrong. That something cannot be
+/// built is no error here: it is an action of the plan.
+pub fn plan(context: Context<'_>, modules: &[Module], targets: &[&'static Target]) -> Result<Plan> {
+    let toolchain = toolchain(context)?;
+    let modules = modules
+        .iter()
+        .map(|module| prepare(context, module, targets, toolchain.as_ref()))
+        .collect::<Result<Vec<_>>>()?;
+    let request = planning::Request {
+        modules: modules.iter().map(|prepared| planner_module(context, prepared)).collect(),
+        toolchain: toolchain.as_ref().map(|toolchain| planning::Toolchain {
+            path: toolchain.located.path.to_string_lossy().into_owned(),
+            version: toolchain.version.clone(),
+        }),
+        native: match context.layer.native {
+            Native::Auto => planning::NativePolicy::Auto,
+            Native::Never => planning::NativePolicy::Never,
+            Native::SandboxRequired => planning::NativePolicy::SandboxRequired,
+            Native::Unconfined => planning::NativePolicy::Unconfined,
+        },
+        force_rebuild: context.layer.force_rebuild,
+    };
+    let actions = Planner::plan(&request)?;
+    Ok(Plan { modules, toolchain, actions })
+}
+
+/// Finds and identifies the compiler. Where building is forbidden it is not
+/// looked for: then the newest entry of any compiler serves.
+///
+/// # Errors
+/// `ZIGIMPORT_ZIG` is wrong, or the program cannot be read.
+pub fn toolchain(context: Context<'_>) -> Result<Option<Toolchain>> {
+    if context.layer.native == Native::Never {
+        return Ok(None);
+    }
+    toolchain::locate(context.layer, &context.interpreter.search_path)?
+        .map(|located| Toolchain::identify(located, |identity| context.store.zig_version(identity)))
+        .transpose()
+}
+
+/// Gathers what is known of one module.
+///
+/// # Errors
+/// A source cannot be scanned or a setting is wrong.
+pub fn prepare(
+    context: Context<'_>,
+    module: &Module,
+    targets: &[&'static Target],
+    toolchain: Option<&Toolchain>,
+) -> Result<Prepared> {
+    module.check_name()?;
+    let closure = closure::scan(module)?;
+    let optimize = optimize(context.layer, &closure)?;
+    let needs_headers = module.kind != ModuleKind::Project && closure.binding == source::Binding::PythonH;
+    let uses_headers = needs_headers || module.kind == ModuleKind::Project;
+    let headers = if uses_headers { Headers::find(context.frontend.header_folders()) } else { None };
+    let is_plain = module.kind != ModuleKind::Project && closure.binding == source::Binding::Plain;
+    let abi = if is_plain { STABLE_ABI } else { context.interpreter.specific_abi() }.to_owned();
+    let inputs = closure
+        .inputs
+        .iter()
+        .map(|input| KeyInput { role: input.role.name(), path: input.relative.clone(), digest: input.digest })
+        .collect();
+    let mut key_inputs = KeyInputs {
+        module: module.leaf().to_owned(),
+        init_symbol: module.init_symbol(),
+        inputs,
+        triple: String::new(),
+        cpu: String::new(),
+        optimize: optimize.name().to_owned(),
+        flags: vec!["strip".to_owned()],
+        abi: abi.clone(),
+        binding: (binding_name(closure.binding).to_owned(), binding::digest()),
+        environment: Vec::new(),
+        components: guest::components().to_vec(),
+        salt: context.layer.salt.clone(),
+    };
+    let targets = targets
+        .iter()
+        .map(|target| {
+            target.triple.clone_into(&mut key_inputs.triple);
+            target.cpu.clone_into(&mut key_inputs.cpu);
+            prepare_target(
+                context,
+                &closure,
+                key_inputs.source_key(),
+                target,
+                toolchain,
+                uses_headers.then_some((&headers, needs_headers)),
+            )
+        })
+        .collect();
+    Ok(Prepared { module: module.clone(), closure, optimize, abi, headers, key_inputs, targets })
+}
+
+fn prepare_target(
+    context: Context<'_>,
+    closure: &Closure,
+    source_key: Digest,
+    target: &'static Target,
+    toolchain: Option<&Toolchain>,
+    wanted_headers: Option<(&Option<Headers>, bool)>,
+) -> PreparedTarget {
+    let identity = toolchain.map(|toolchain| toolchain.identity.hex());
+    let headers = wanted_headers.and_then(|(headers, _)| headers.as_ref()).map(|headers| headers.identity);
+    let entry = context.store.entries(source_key).into_iter().find(|entry| {
+        identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
+            && headers.is_none_or(|headers| entry.headers.as_deref() == Some(headers.hex().as_str()))
+            && entry.discovered.iter().all(|input| is_current(input, &closure.project_root))
+    });
+    let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
+    let library = artifact.and_then(|(digest, entry)| context.store.library_verified(digest, &entry.suffix));
+    PreparedTarget {
+        target,
+        source_key,
+        action_key: toolchain.map_or(source_key, |toolchain| key::action_key(source_key, toolchain.identity, headers)),
+        library,
+        object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)),
+        headers_missing: wanted_headers
+            .is_some_and(|(found, needed)| needed && (found.is_none() || target != Target::native())),
+        entry,
+    }
+}
+
+/// Returns whether a discovered input still has its digest.
+fn is_current(input: &Discovered, root: &Path) -> bool {
+    Recorded::file(&root.join(&input.path)).is_some_and(|now| now.digest.hex() == input.digest)
+}
+
+/// Resolves the optimize mode: argument or environment, the module's own
+/// setting, the project's, the default.
+fn optimize(layer: &Layer, closure: &Closure) -> Result<Optimize> {
+    let root = closure.inputs.iter().find(|input| input.role == closure::Role::Root);
+    let mut own = None;
+    for setting in &closure.root_scan.settings {
+        let file = root.map(|input| input.path.display().to_string()).unwrap_or_default();
+        let place = format!(" ({file}:{})", setting.line);
+        if setting.name != "optimize" {
+            return Err(Error::Setting {
+                name: "//! zigimport:".to_owned(),
+                value: setting.name.clone(),
+                place,
+                expected: "`optimize = MODE`".to_owned(),
+            });
+        }
+        own = Some(Optimize::parse(&setting.value, "//! zigimport: optimize", &place)?);
+    }
+    let project = match (&closure.project_settings.optimize, &closure.settings_file) {
+        (Some(value), Some(file)) => {
+            Some(Optimize::parse(value, "tool.zigimport.optimize", &format!(" ({})", file.path.display()))?)
+        }
+        _ => None,
+    };
+    Ok(layer.optimize.or(own).or(project).unwrap_or(Optimize::Debug))
+}
+
+/// Returns the word for how a module speaks to Python.
+#[must_use]
+pub fn binding_name(binding: source::Binding) -> &'static str {
+    match binding {
+        source::Binding::Plain => "plain",
+        source::Binding::PythonH => "python-h",
+        source::Binding::InitFunction => "init-function",
+        source::Binding::Pyoz => "PyOZ",
+        source::Binding::Pyz3 => "pyz3",
+        source::Binding::Pydust => "pydust",
+    }
+}
+
+/// Writes a module as the planner reads it.
+fn planner_module(context: Context<'_>, prepared: &Prepared) -> planning::Module {
+    let closure = &prepared.closure;
+    let declarations = closure.root_scan.declarations.iter().filter(|declaration| declaration.container.is_empty());
+    planning::Module {
+        name: prepared.module.name.clone(),
+        kind: match prepared.module.kind {
+            ModuleKind::File => planning::ModuleKind::File,
+            ModuleKind::Package => planning::ModuleKind::Package,
+            ModuleKind::Project => planning::ModuleKind::Project,
+        },
+        path: closure::relative_to(&prepared.module.source_path, &closure.project_root),
+        binding: closure.binding,
+        c_import: closure.c_import,
+        translate_c: closure.translate_c,
+        declarations: u32::try_from(declarations.count()).unwrap_or(u32::MAX),
+        optimize: prepared.optimize.name().to_owned(),
+        abi: prepared.abi.clone(),
+        inputs: closure
+            .inputs
+            .iter()
+            .map(|input| planning::Input { path: input.relative.clone(), digest: input.digest.hex() })
+            .collect(),
+        targets: prepared.targets.iter().map(|target| presence(context, prepared, target)).collect(),
+    }
+}
+
+fn presence(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) -> planning::Presence {
+    let history = context.store.history(&prepared.module.source_path, target.target.label);
+    planning::Presence {
+        target: target.target.label.to_owned(),
+        key: target.action_key.hex(),
+        library: target.library.is_some(),
+        object: target.object,
+        remote: false,
+        headers_missing: target.headers_missing,
+        previous: history.map(|history| planning::Previous {
+            zig_version: history.zig_version,
+            optimize: history.optimize,
+            abi: history.abi,
+            inputs: history
+                .inputs
+                .into_iter()
+                .map(|(path, digest)| planning::Input { path, digest: digest.hex() })
+                .collect(),
+        }),
+    }
+}

@@ -1,0 +1,86 @@
+//! Words what cannot be built: what is missing, and the remedy.
+
+use crate::error::Error;
+use crate::guest::planning::{Decision, Refusal};
+use crate::plan::{self, Context, Plan, Prepared};
+use crate::toolchain;
+
+/// Returns the one error that the user sees for a refusal of the planner.
+#[must_use]
+pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Refusal) -> Error {
+    let module = &prepared.module;
+    let name = &module.name;
+    let source = module.source_path.display();
+    let version = plan.toolchain.as_ref().and_then(|toolchain| toolchain.version.clone()).unwrap_or_default();
+    let zig = plan.toolchain.as_ref().map_or_else(String::new, |toolchain| {
+        format!("`{}` (from {})", toolchain.located.path.display(), toolchain.located.origin.describe())
+    });
+    let lines = toolchain::SUPPORTED_LINES;
+    let install = format!("pip install \"ziglang=={}.*\"", lines[lines.len() - 1]);
+    let supported = format!("Zig {}, {} and {}", lines[0], lines[1], lines[2]);
+    let targets: Vec<&str> = prepared.targets.iter().map(|target| target.target.label).collect();
+    let targets = targets.join(", ");
+    let module_error = |message: String, hint: &str| Error::Module { message, hint: Some(hint.to_owned()) };
+    match refusal {
+        Refusal::NativeForbidden => Error::NotFound {
+            message: format!(
+                "`{name}` ({source}) is not in the cache `{}` for target {}, {}, ABI {}, and ZIGIMPORT_NATIVE=never forbids building it",
+                context.store.root().display(),
+                prepared.targets.first().map_or("", |target| target.target.label),
+                prepared.optimize.name(),
+                prepared.abi,
+            ),
+            hint: "build it where a compiler may run, with the same sources and settings, and bring that cache \
+                   here (ZIGIMPORT_BUILD_DIR); or unset ZIGIMPORT_NATIVE"
+                .to_owned(),
+        },
+        Refusal::ZigMissing => Error::NotFound {
+            message: format!("no Zig compiler to build `{name}` ({source}) with"),
+            hint: format!("{install}, or set ZIGIMPORT_ZIG to a zig program"),
+        },
+        Refusal::ZigUnsupported => Error::NotFound {
+            message: format!("Zig {version} at {zig} cannot build `{name}`: zigimport works with {supported}"),
+            hint: format!("{install}, or set ZIGIMPORT_ZIG to one of these"),
+        },
+        Refusal::NothingToExport => module_error(
+            format!("`{source}` has nothing to export: no `pub` declaration at its top"),
+            "mark the functions that Python shall call with `pub`",
+        ),
+        Refusal::CImportRemoved => module_error(
+            format!("`{source}` calls @cImport, which Zig {version} at {zig} no longer has"),
+            "write `const c = @import(\"Python.h\");` instead (it works on every supported Zig), or use Zig 0.15 or 0.16",
+        ),
+        Refusal::BindingUnsupported => module_error(
+            format!(
+                "`{source}` imports {}, which this version of zigimport does not provide to a file module",
+                plan::binding_name(prepared.closure.binding),
+            ),
+            "make it a project module (a folder with build.zig that has the library as a package), or use plain `pub fn`",
+        ),
+        Refusal::HeadersMissing => module_error(
+            format!("`{source}` needs the C headers of this Python for {targets}, and they are not installed"),
+            "install them (Debian: python3-dev); for another platform build it there, or use plain `pub fn`",
+        ),
+        Refusal::SandboxUnavailable => Error::NotFound {
+            message: format!(
+                "`{name}` has to be built, and ZIGIMPORT_NATIVE=sandbox-required cannot be met: this version of zigimport does not confine the compiler"
+            ),
+            hint: "set ZIGIMPORT_NATIVE=auto, or never with a cache that has it".to_owned(),
+        },
+    }
+}
+
+/// Returns the errors that carrying out a plan would give.
+#[must_use]
+pub fn errors(context: Context<'_>, plan: &Plan) -> Vec<Error> {
+    plan.actions
+        .iter()
+        .filter_map(|action| match action.decision {
+            Decision::Refuse(refusal) => {
+                let prepared = plan.modules.get(usize::try_from(action.module).ok()?)?;
+                Some(error(context, plan, prepared, refusal))
+            }
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,335 @@
+//! A plan for people, and the same for programs.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::closure::Module;
+use crate::compiler;
+use crate::digest::Digest;
+use crate::guest::planning::{Action, Decision, Reason, ReasonCode, Refusal, Route, Step};
+use crate::guest::source::{DeclarationKind, DependencyKind, Scan, Span};
+use crate::plan::{self, Context, Plan, Prepared};
+use crate::refusal;
+
+/// Version of the JSON form; raised when a field changes its meaning or goes.
+pub const PLAN_JSON_VERSION: u32 = 1;
+
+/// Returns the word for what is done.
+#[must_use]
+pub fn decision(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Load => "load",
+        Decision::Restore => "restore",
+        Decision::Fetch => "fetch",
+        Decision::Build(_) => "build",
+        Decision::Refuse(_) => "refuse",
+    }
+}
+
+/// Returns why, in one plain sentence.
+#[must_use]
+pub fn reason(action: &Action) -> String {
+    let Reason { code, subject, old, new, more } = &action.reason;
+    let others = match more {
+        0 => String::new(),
+        1 => " and 1 other input".to_owned(),
+        count => format!(" and {count} other inputs"),
+    };
+    match code {
+        ReasonCode::Unchanged => "unchanged".to_owned(),
+        ReasonCode::FirstBuild => "first build".to_owned(),
+        ReasonCode::InputChanged => format!("{subject}{others} changed"),
+        ReasonCode::InputAdded => format!("{subject}{others} added"),
+        ReasonCode::InputRemoved => format!("{subject}{others} removed"),
+        ReasonCode::CompilerChanged => format!("compiler changed from {old} to {new}"),
+        ReasonCode::OptimizeChanged => format!("optimize mode changed from {old} to {new}"),
+        ReasonCode::AbiChanged => format!("Python ABI changed from {old} to {new}"),
+        ReasonCode::ArtifactMissing => "not in the cache for these inputs and settings".to_owned(),
+        ReasonCode::Forced => "rebuild is forced".to_owned(),
+        ReasonCode::ObjectPresent => "built before, unpacked from the cache".to_owned(),
+        ReasonCode::RemotePresent => "built before, fetched from the shared cache".to_owned(),
+        ReasonCode::Refused => match &action.decision {
+            Decision::Refuse(refusal) => refusal_name(*refusal).replace('-', " "),
+            _ => "refused".to_owned(),
+        },
+    }
+}
+
+fn reason_name(code: ReasonCode) -> &'static str {
+    match code {
+        ReasonCode::Unchanged => "unchanged",
+        ReasonCode::FirstBuild => "first-build",
+        ReasonCode::InputChanged => "input-changed",
+        ReasonCode::InputAdded => "input-added",
+        ReasonCode::InputRemoved => "input-removed",
+        ReasonCode::CompilerChanged => "compiler-changed",
+        ReasonCode::OptimizeChanged => "optimize-changed",
+        ReasonCode::AbiChanged => "abi-changed",
+        ReasonCode::ArtifactMissing => "artifact-missing",
+        ReasonCode::Forced => "forced",
+        ReasonCode::ObjectPresent => "object-present",
+        ReasonCode::RemotePresent => "remote-present",
+        ReasonCode::Refused => "refused",
+    }
+}
+
+fn refusal_name(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NativeForbidden => "native-forbidden",
+        Refusal::ZigMissing => "zig-missing",
+        Refusal::ZigUnsupported => "zig-unsupported",
+        Refusal::NothingToExport => "nothing-to-export",
+        Refusal::CImportRemoved => "c-import-removed",
+        Refusal::BindingUnsupported => "binding-unsupported",
+        Refusal::HeadersMissing => "headers-missing",
+        Refusal::SandboxUnavailable => "sandbox-unavailable",
+    }
+}
+
+fn route_name(route: Route) -> &'static str {
+    match route {
+        Route::Compiler => "compiler",
+        Route::Graph => "graph",
+        Route::Project => "project",
+    }
+}
+
+fn step_name(step: Step) -> &'static str {
+    match step {
+        Step::ProbeVersion => "probe-version",
+        Step::TranslateC => "translate-c",
+        Step::Compile => "compile",
+        Step::Compress => "compress",
+        Step::Publish => "publish",
+    }
+}
+
+fn prepared_of<'a>(plan: &'a Plan, action: &Action) -> &'a Prepared {
+    &plan.modules[usize::try_from(action.module).expect("the planner answers with indices of the request")]
+}
+
+fn zig_line(plan: &Plan) -> String {
+    match &plan.toolchain {
+        None => "zig: none".to_owned(),
+        Some(toolchain) => format!(
+            "zig: {} at {} (from {})",
+            toolchain.version.as_deref().unwrap_or("version not probed"),
+            toolchain.located.path.display(),
+            toolchain.located.origin.describe(),
+        ),
+    }
+}
+
+/// Writes a plan as text, one block a module.
+#[must_use]
+pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
+    let mut lines = Vec::new();
+    for action in &plan.actions {
+        let prepared = prepared_of(plan, action);
+        lines.push(format!(
+            "{:<8} {}  {}  ({})",
+            decision(&action.decision),
+            prepared.module.name,
+            action.targets.join(" "),
+            reason(action),
+        ));
+        if let Decision::Refuse(refusal) = action.decision {
+            let report = refusal::error(context, plan, prepared, refusal).report();
+            lines.extend(report.lines().map(|line| format!("         {line}")));
+        }
+        if explain {
+            explain_action(context, plan, action, prepared, &mut lines);
+        }
+    }
+    if explain {
+        lines.push(zig_line(plan));
+        lines.push(format!("cache: {}", context.store.root().display()));
+    }
+    lines.push(summary(plan));
+    lines.join("\n")
+}
+
+fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: &Prepared, lines: &mut Vec<String>) {
+    let closure = &prepared.closure;
+    let mut line = |name: &str, value: String| lines.push(format!("  {name:<9} {value}"));
+    line("source", prepared.module.source_path.display().to_string());
+    line("root", closure.project_root.display().to_string());
+    line("kind", format!("{}, {} binding", prepared.module.kind.name(), plan::binding_name(closure.binding)));
+    line("settings", format!("{}, ABI {}", prepared.optimize.name(), prepared.abi));
+    for target in
+        prepared.targets.iter().filter(|target| action.targets.iter().any(|label| label == target.target.label))
+    {
+        line("key", format!("{} ({})", target.action_key, target.target.label));
+    }
+    for input in &closure.inputs {
+        line("input", format!("{} {} {}", &input.digest.hex()[..16], input.role.name(), input.relative));
+    }
+    if let Some(entry) = prepared.targets.iter().find_map(|target| target.entry.as_ref()) {
+        for input in &entry.discovered {
+            line("input", format!("{} discovered {}", &input.digest[..16.min(input.digest.len())], input.path));
+        }
+    }
+    for remark in &closure.remarks {
+        line("remark", format!("{}:{}: {}", remark.path, remark.line, remark.text));
+    }
+    if let (Decision::Build(build), Some(toolchain)) = (&action.decision, &plan.toolchain) {
+        line("route", route_name(build.route).to_owned());
+        line("steps", build.steps.iter().map(|step| step_name(*step)).collect::<Vec<_>>().join(", "));
+        for command in compiler::commands(context, prepared, toolchain, action) {
+            line("command", command);
+        }
+    }
+}
+
+fn summary(plan: &Plan) -> String {
+    let counted = ["load", "restore", "fetch", "build", "refuse"]
+        .map(|name| (name, plan.actions.iter().filter(|action| decision(&action.decision) == name).count()));
+    let parts: Vec<String> =
+        counted.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} to {name}")).collect();
+    if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+}
+
+/// Writes a plan as JSON.
+#[must_use]
+pub fn plan_json(context: Context<'_>, plan: &Plan) -> String {
+    let modules: Vec<Value> = plan.modules.iter().map(module_json).collect();
+    let actions: Vec<Value> = plan.actions.iter().map(|action| action_json(context, plan, action)).collect();
+    let toolchain = plan.toolchain.as_ref().map(|toolchain| {
+        json!({
+            "path": toolchain.located.path.to_string_lossy(),
+            "origin": toolchain.located.origin.describe(),
+            "version": toolchain.version,
+            "identity": toolchain.identity.hex(),
+        })
+    });
+    let document = json!({
+        "version": PLAN_JSON_VERSION,
+        "cache": context.store.root().to_string_lossy(),
+        "native": context.layer.native.name(),
+        "toolchain": toolchain,
+        "modules": modules,
+        "actions": actions,
+    });
+    serde_json::to_string_pretty(&document).expect("a plan has only encodable values")
+}
+
+fn module_json(prepared: &Prepared) -> Value {
+    let Module { name, source_path, kind } = &prepared.module;
+    let closure = &prepared.closure;
+    json!({
+        "name": name,
+        "source": source_path.to_string_lossy(),
+        "kind": kind.name(),
+        "project_root": closure.project_root.to_string_lossy(),
+        "binding": plan::binding_name(closure.binding),
+        "optimize": prepared.optimize.name(),
+        "abi": prepared.abi,
+        "inputs": closure.inputs.iter().map(|input| json!({
+            "path": input.relative, "role": input.role.name(), "digest": input.digest.hex(),
+        })).collect::<Vec<_>>(),
+        "remarks": closure.remarks.iter().map(|remark| json!({
+            "path": remark.path, "line": remark.line, "text": remark.text,
+        })).collect::<Vec<_>>(),
+        "targets": prepared.targets.iter().map(|target| json!({
+            "target": target.target.label,
+            "source_key": target.source_key.hex(),
+            "action_key": target.action_key.hex(),
+            "artifact": target.entry.as_ref().map(|entry| entry.artifact.clone()),
+            "discovered": target.entry.as_ref().map(|entry| entry.discovered.clone()).unwrap_or_default(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn action_json(context: Context<'_>, plan: &Plan, action: &Action) -> Value {
+    let prepared = prepared_of(plan, action);
+    let mut value = json!({
+        "module": prepared.module.name,
+        "targets": action.targets,
+        "action": decision(&action.decision),
+        "reason": {
+            "code": reason_name(action.reason.code),
+            "subject": action.reason.subject,
+            "old": action.reason.old,
+            "new": action.reason.new,
+            "more": action.reason.more,
+            "text": reason(action),
+        },
+    });
+    match &action.decision {
+        Decision::Build(build) => {
+            value["route"] = route_name(build.route).into();
+            value["steps"] = build.steps.iter().map(|step| step_name(*step)).collect::<Vec<_>>().into();
+            if let Some(toolchain) = &plan.toolchain {
+                value["commands"] = compiler::commands(context, prepared, toolchain, action).into();
+            }
+        }
+        Decision::Refuse(refusal) => {
+            value["refusal"] = refusal_name(*refusal).into();
+            value["message"] = refusal::error(context, plan, prepared, *refusal).report().into();
+        }
+        Decision::Load | Decision::Restore | Decision::Fetch => {}
+    }
+    value
+}
+
+/// Writes the scan of one source as JSON.
+#[must_use]
+pub fn scan_json(path: &Path, bytes: &[u8], scan: &Scan) -> String {
+    let span = |span: &Span| json!({ "start": span.start, "end": span.end, "line": span.line, "column": span.column });
+    let dependencies: Vec<Value> = scan
+        .dependencies
+        .iter()
+        .map(|dependency| {
+            let kind = match dependency.kind {
+                DependencyKind::ZigImport => "@import",
+                DependencyKind::EmbedFile => "@embedFile",
+                DependencyKind::CInclude => "@cInclude",
+                DependencyKind::CDefine => "@cDefine",
+                DependencyKind::CUndef => "@cUndef",
+            };
+            json!({
+                "kind": kind,
+                "operand": String::from_utf8_lossy(&dependency.operand),
+                "literal": dependency.literal,
+                "span": span(&dependency.span),
+            })
+        })
+        .collect();
+    let declarations: Vec<Value> = scan
+        .declarations
+        .iter()
+        .map(|declaration| {
+            let kind = match declaration.kind {
+                DeclarationKind::Function => "function",
+                DeclarationKind::Constant => "constant",
+                DeclarationKind::Variable => "variable",
+            };
+            json!({
+                "name": declaration.name,
+                "container": declaration.container,
+                "kind": kind,
+                "parameters": declaration.parameters.iter().map(|parameter| json!({
+                    "name": parameter.name, "type": parameter.type_text,
+                })).collect::<Vec<_>>(),
+                "type": declaration.type_text,
+                "doc": declaration.doc,
+                "line": declaration.line,
+            })
+        })
+        .collect();
+    json!({
+        "path": path.to_string_lossy(),
+        "digest": Digest::of(bytes).hex(),
+        "bytes": bytes.len(),
+        "binding": plan::binding_name(scan.binding),
+        "doc": scan.doc,
+        "settings": scan.settings.iter().map(|setting| json!({
+            "name": setting.name, "value": setting.value, "line": setting.line,
+        })).collect::<Vec<_>>(),
+        "dependencies": dependencies,
+        "declarations": declarations,
+        "invalid": scan.invalid.as_ref().map(span),
+    })
+    .to_string()
+}

@@ -1,0 +1,759 @@
+//! The store: where artifacts live, who may write there, and how they get out.
+//!
+//! | bucket | name | content |
+//! | --- | --- | --- |
+//! | `objects` | digest of the library | the library, zstd-compressed |
+//! | `libraries` | digest of the library | the library itself, read-only, for the loader |
+//! | `entries` | source key / artifact key | `meta.json`: what it is and what it was made from |
+//! | `manifests` | module and configuration | the fast path, see [`crate::manifest`] |
+//! | `history` | module and target | what the last build was made from, for reasons |
+//! | `toolchains` | digest of a compiler | its version |
+//! | `locks` | action key | one OS lock each, released by the kernel |
+//! | `support` | digest | our own Zig sources |
+//! | `zig` | version | the compiler's caches |
+//!
+//! A library is named by its digest and never overwritten, so a loaded one
+//! never changes under a process. Order of publication: object, library, entry,
+//! manifest. Every write goes through a capability for the root, so no name can
+//! lead out of it. A failing store is a miss or one clear error, never a wrong
+//! import.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::Dir;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Layer;
+use crate::digest::{Digest, FieldHasher};
+use crate::error::{Error, Result};
+use crate::interpreter::Interpreter;
+use crate::manifest::{Library, Manifest};
+use crate::publish::{self, Existing};
+use crate::stamp::{self, Stamp};
+
+const OBJECTS: &str = "objects-v1";
+const LIBRARIES: &str = "libraries-v1";
+const ENTRIES: &str = "entries-v1";
+const MANIFESTS: &str = "manifests-v1";
+const HISTORY: &str = "history-v1";
+const TOOLCHAINS: &str = "toolchains-v1";
+const LOCKS: &str = "locks-v1";
+const SUPPORT: &str = "support-v1";
+const ZIG: &str = "zig-v1";
+
+/// Every bucket, in the order in which they are reported.
+const BUCKETS: [&str; 9] = [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, ZIG];
+
+/// Level 3 is the knee: 10 times smaller on Debug artifacts at 700 MB/s.
+const ZSTD_LEVEL: i32 = 3;
+/// No artifact is larger; bounds what a damaged entry makes us allocate.
+const LIBRARY_BYTES_MAX: u64 = 1 << 30;
+/// The largest window that a frame may ask for, as a power of two.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// A registry entry is never larger.
+const ENTRY_BYTES_MAX: u64 = 16 << 20;
+/// How often a waiting process looks at a lock.
+const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// Why the store is where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// `ZIGIMPORT_BUILD_DIR`.
+    Setting,
+    /// The virtual environment.
+    VirtualEnv,
+    /// `~/.zigimport`.
+    Home,
+    /// The platform's cache directory.
+    Platform,
+    /// A private temporary directory, because nothing else could be written.
+    Temporary,
+}
+
+impl Place {
+    /// Returns how a person would say it.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Setting => "ZIGIMPORT_BUILD_DIR",
+            Self::VirtualEnv => "virtual environment",
+            Self::Home => "~/.zigimport",
+            Self::Platform => "platform cache directory",
+            Self::Temporary => "private temporary directory",
+        }
+    }
+}
+
+/// Decides where the store lies, without creating anything.
+#[must_use]
+pub fn locate(layer: &Layer, interpreter: &Interpreter) -> (PathBuf, Place) {
+    if let Some(path) = &layer.build_dir {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        return (path, Place::Setting);
+    }
+    if let Some(environment) = &interpreter.virtual_env {
+        let path = environment.join(".zigimport");
+        if path.is_dir() || can_write(environment) {
+            return (path, Place::VirtualEnv);
+        }
+    }
+    if let Some(dirs) = directories::BaseDirs::new() {
+        let home = dirs.home_dir().join(".zigimport");
+        if home.is_dir() {
+            return (home, Place::Home);
+        }
+        let path = dirs.cache_dir().join("zigimport");
+        let existing = path.ancestors().find(|folder| folder.is_dir());
+        if path.is_dir() || existing.is_some_and(can_write) {
+            return (path, Place::Platform);
+        }
+    }
+    (std::env::temp_dir().join(format!("zigimport-{}", user_id())), Place::Temporary)
+}
+
+#[cfg(unix)]
+fn can_write(folder: &Path) -> bool {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn can_write(folder: &Path) -> bool {
+    folder.metadata().is_ok_and(|metadata| !metadata.permissions().readonly())
+}
+
+#[cfg(unix)]
+fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn user_id() -> u32 {
+    0
+}
+
+/// An input as a registry entry names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryInput {
+    /// What it is to the module.
+    pub role: String,
+    /// Relative to the project root; absolute if it lies outside.
+    pub path: String,
+    /// Hexadecimal SHA-256.
+    pub digest: String,
+}
+
+/// A file that the compiler read and the scan did not name.
+pub type Discovered = EntryInput;
+
+/// `meta.json`: one stored artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Artifact key, hexadecimal.
+    pub key: String,
+    /// Dotted name.
+    pub module: String,
+    /// The module's own file, relative to the project root.
+    pub source: String,
+    /// Digest of the library, hexadecimal.
+    pub artifact: String,
+    /// Size of the library in bytes.
+    pub artifact_bytes: u64,
+    /// Suffix of the library's file name.
+    pub suffix: String,
+    /// ABI tag.
+    pub abi: String,
+    /// Target label.
+    pub target: String,
+    /// Optimize mode.
+    pub optimize: String,
+    /// Version of the compiler.
+    pub zig_version: String,
+    /// Identity of the compiler, hexadecimal.
+    pub zig_identity: String,
+    /// Identity of the Python headers, hexadecimal, where they are used.
+    pub headers: Option<String>,
+    /// The scanned closure.
+    pub inputs: Vec<EntryInput>,
+    /// What the compiler read beyond it.
+    pub discovered: Vec<Discovered>,
+    /// Seconds since 1970 at publication.
+    pub created_unix: u64,
+    /// The same for people, as `2026-11-21T05:00:00Z`.
+    pub created_utc: String,
+    /// Version of zigimport that built it.
+    pub builder: String,
+}
+
+/// What the last build of a module was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// Version of the compiler.
+    pub zig_version: String,
+    /// Optimize mode.
+    pub optimize: String,
+    /// ABI tag.
+    pub abi: String,
+    /// Path and digest of each input, relative to the project root.
+    pub inputs: Vec<(String, Digest)>,
+}
+
+/// Size of one bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketSize {
+    /// Name without its version.
+    pub name: String,
+    /// Files in it.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A store at a place. Opening it creates nothing.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Takes the store at `root`, which need not exist yet.
+    ///
+    /// # Errors
+    /// Refuses a directory that others can write or that belongs to another user.
+    pub fn open(root: PathBuf) -> Result<Self> {
+        check_owner(&root)?;
+        Ok(Self { root })
+    }
+
+    /// Returns the directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Opens a folder of a bucket for writing, creating what is missing.
+    fn folder(&self, path: &str) -> Result<Dir> {
+        let failed = |error: io::Error| Error::cache("write to the cache", self.root.join(path), &error);
+        if !self.root.is_dir() {
+            create_private(&self.root).map_err(|error| Error::cache("create the cache", &self.root, &error))?;
+            check_owner(&self.root)?;
+        }
+        let root = Dir::open_ambient_dir(&self.root, cap_std::ambient_authority()).map_err(failed)?;
+        if !root.exists("CACHEDIR.TAG") {
+            let tag = b"Signature: 8a477f597d28d172789f06886806bc55\n# This directory is a cache of zigimport.\n";
+            publish::publish(&root, "CACHEDIR.TAG", tag, 0o644, Existing::Keep).map_err(failed)?;
+        }
+        match root.open_dir(path) {
+            Ok(folder) => Ok(folder),
+            Err(_) => {
+                root.create_dir_all(path).map_err(failed)?;
+                root.open_dir(path).map_err(failed)
+            }
+        }
+    }
+
+    fn publish(&self, folder: &str, name: &str, bytes: &[u8], mode: u32, existing: Existing) -> Result<bool> {
+        publish::publish(&self.folder(folder)?, name, bytes, mode, existing)
+            .map_err(|error| Error::cache("write", self.root.join(folder).join(name), &error))
+    }
+
+    // Manifests.
+
+    /// Returns where the manifest of a module and configuration lies.
+    #[must_use]
+    pub fn manifest_path(&self, name: Digest) -> PathBuf {
+        let name = name.hex();
+        self.root.join(MANIFESTS).join(&name[..2]).join(name)
+    }
+
+    /// Publishes a manifest in the place of the old one.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_manifest(&self, name: Digest, manifest: &Manifest) -> Result<()> {
+        let name = name.hex();
+        let folder = format!("{MANIFESTS}/{}", &name[..2]);
+        self.publish(&folder, &name, &manifest.encode(), 0o644, Existing::Replace).map(drop)
+    }
+
+    // Libraries and objects.
+
+    /// Returns where a library lies, whether it is there or not.
+    #[must_use]
+    pub fn library_path(&self, digest: Digest, suffix: &str) -> PathBuf {
+        let name = digest.hex();
+        self.root.join(LIBRARIES).join(&name[..2]).join(name + suffix)
+    }
+
+    /// Returns the path of a library whose metadata are those of its publication.
+    #[must_use]
+    pub fn library_unchanged(&self, library: &Library) -> Option<PathBuf> {
+        let path = self.library_path(library.digest, &library.suffix);
+        Stamp::at(&path).is_ok_and(|stamp| stamp == library.stamp).then_some(path)
+    }
+
+    /// Returns a library after hashing it, or `None` if it is absent or damaged.
+    #[must_use]
+    pub fn library_verified(&self, digest: Digest, suffix: &str) -> Option<(PathBuf, Library)> {
+        let path = self.library_path(digest, suffix);
+        let content = stamp::read(&path, LIBRARY_BYTES_MAX).ok()?;
+        (Digest::of(&content.bytes) == digest)
+            .then(|| (path, Library { digest, suffix: suffix.to_owned(), stamp: content.stamp }))
+    }
+
+    /// Stores a library: compressed, and ready for the loader.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_library(&self, bytes: &[u8], suffix: &str) -> Result<(PathBuf, Library)> {
+        let digest = Digest::of(bytes);
+        let name = digest.hex();
+        let mut encoder = zstd::bulk::Compressor::new(ZSTD_LEVEL).and_then(|mut encoder| {
+            encoder.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
+            Ok(encoder)
+        });
+        let compressed = encoder
+            .as_mut()
+            .map_err(|error| io::Error::new(error.kind(), error.to_string()))
+            .and_then(|encoder| encoder.compress(bytes))
+            .map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
+        let folder = format!("{OBJECTS}/{}", &name[..2]);
+        self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, Existing::Keep)?;
+        self.put_materialised(bytes, digest, suffix)
+    }
+
+    fn put_materialised(&self, bytes: &[u8], digest: Digest, suffix: &str) -> Result<(PathBuf, Library)> {
+        let name = digest.hex();
+        let folder = format!("{LIBRARIES}/{}", &name[..2]);
+        let file = format!("{name}{suffix}");
+        if !self.publish(&folder, &file, bytes, 0o444, Existing::Keep)? {
+            if let Some(found) = self.library_verified(digest, suffix) {
+                return Ok(found);
+            }
+            self.publish(&folder, &file, bytes, 0o444, Existing::Replace)?;
+        }
+        let path = self.library_path(digest, suffix);
+        let stamp = Stamp::at(&path).map_err(|error| Error::cache("read", &path, &error))?;
+        Ok((path, Library { digest, suffix: suffix.to_owned(), stamp }))
+    }
+
+    /// Returns whether the compressed object of a library is there.
+    #[must_use]
+    pub fn has_object(&self, digest: Digest) -> bool {
+        self.object_path(digest).is_file()
+    }
+
+    fn object_path(&self, digest: Digest) -> PathBuf {
+        let name = digest.hex();
+        self.root.join(OBJECTS).join(&name[..2]).join(name + ".zst")
+    }
+
+    /// Unpacks an object into a library, if its bytes are what its name says.
+    ///
+    /// # Errors
+    /// The object is absent, damaged or larger than recorded, or the store
+    /// cannot be written. A damaged object is removed, so that the next build
+    /// can put a good one in its place.
+    pub fn restore(&self, digest: Digest, bytes: u64, suffix: &str) -> Result<(PathBuf, Library)> {
+        let path = self.object_path(digest);
+        match decompress(&path, bytes.min(LIBRARY_BYTES_MAX)) {
+            Ok(library) if Digest::of(&library) == digest => self.put_materialised(&library, digest, suffix),
+            outcome => {
+                let reason = outcome.err().map_or_else(|| "its digest differs".to_owned(), |error| error.to_string());
+                let _ = std::fs::remove_file(&path);
+                Err(Error::Cache { action: "restore", path, reason })
+            }
+        }
+    }
+
+    // Entries.
+
+    /// Publishes a registry entry.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_entry(&self, source_key: Digest, entry: &Entry) -> Result<()> {
+        let name = source_key.hex();
+        let folder = format!("{ENTRIES}/{}/{name}/{}", &name[..2], entry.key);
+        let text = serde_json::to_vec_pretty(entry).expect("an entry has only encodable fields");
+        self.publish(&folder, "meta.json", &text, 0o644, Existing::Replace).map(drop)
+    }
+
+    /// Returns the entries of a source key, newest first. A damaged one is left out.
+    #[must_use]
+    pub fn entries(&self, source_key: Digest) -> Vec<Entry> {
+        let name = source_key.hex();
+        let folder = self.root.join(ENTRIES).join(&name[..2]).join(name);
+        let mut entries: Vec<Entry> = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| read_entry(&entry.path().join("meta.json")))
+            .collect();
+        entries
+            .sort_by(|left, right| right.created_unix.cmp(&left.created_unix).then_with(|| left.key.cmp(&right.key)));
+        entries
+    }
+
+    // History.
+
+    fn history_name(source_path: &Path, target: &str) -> String {
+        let mut hasher = FieldHasher::new("history");
+        hasher.field("source path", source_path.as_os_str().as_encoded_bytes());
+        hasher.field("target", target.as_bytes());
+        hasher.finish().hex()
+    }
+
+    /// Returns what the last build of a module was made from.
+    #[must_use]
+    pub fn history(&self, source_path: &Path, target: &str) -> Option<History> {
+        let path = self.root.join(HISTORY).join(Self::history_name(source_path, target));
+        postcard::from_bytes(&stamp::read(&path, ENTRY_BYTES_MAX).ok()?.bytes).ok()
+    }
+
+    /// Remembers what a build was made from.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_history(&self, source_path: &Path, target: &str, history: &History) -> Result<()> {
+        let bytes = postcard::to_stdvec(history).expect("a history has only encodable fields");
+        let name = Self::history_name(source_path, target);
+        self.publish(HISTORY, &name, &bytes, 0o644, Existing::Replace).map(drop)
+    }
+
+    // Toolchains.
+
+    /// Returns the version of a compiler that was asked before.
+    #[must_use]
+    pub fn zig_version(&self, identity: Digest) -> Option<String> {
+        let path = self.root.join(TOOLCHAINS).join(identity.hex());
+        let text = String::from_utf8(stamp::read(&path, 256).ok()?.bytes).ok()?;
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Remembers the version of a compiler.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_zig_version(&self, identity: Digest, version: &str) -> Result<()> {
+        self.publish(TOOLCHAINS, &identity.hex(), version.as_bytes(), 0o644, Existing::Replace).map(drop)
+    }
+
+    /// Returns where a folder of the compiler's own caches lies.
+    #[must_use]
+    pub fn zig_cache_path(&self, version: &str, name: &str) -> PathBuf {
+        self.root.join(ZIG).join(version).join(name)
+    }
+
+    /// Returns a folder of the compiler's own caches, created if need be.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn zig_cache(&self, version: &str, name: &str) -> Result<PathBuf> {
+        self.folder(&format!("{ZIG}/{version}/{name}"))?;
+        Ok(self.zig_cache_path(version, name))
+    }
+
+    /// Returns where a set of our own files lies.
+    #[must_use]
+    pub fn support_path(&self, digest: Digest) -> PathBuf {
+        self.root.join(SUPPORT).join(digest.hex())
+    }
+
+    /// Writes a set of our own files once, and returns their folder.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn support(&self, digest: Digest, files: &[(&str, &[u8])]) -> Result<PathBuf> {
+        let path = self.support_path(digest);
+        // The mark is published last, so a folder with it is whole.
+        if path.join(".complete").is_file() {
+            return Ok(path);
+        }
+        for (name, bytes) in files {
+            let (parent, leaf) = name.rsplit_once('/').unwrap_or(("", name));
+            let folder = format!("{SUPPORT}/{}/{parent}", digest.hex());
+            self.publish(folder.trim_end_matches('/'), leaf, bytes, 0o444, Existing::Replace)?;
+        }
+        self.publish(&format!("{SUPPORT}/{}", digest.hex()), ".complete", b"", 0o444, Existing::Replace)?;
+        Ok(path)
+    }
+
+    // Locks.
+
+    /// Waits for the one lock of a key; the kernel releases it with the process.
+    ///
+    /// `waiting` is called once when somebody else holds it, `interrupted` at
+    /// each look.
+    ///
+    /// # Errors
+    /// The store cannot be written, the time is over, or the user interrupted.
+    pub fn lock(
+        &self,
+        key: Digest,
+        module: &str,
+        timeout: Duration,
+        waiting: impl FnOnce(),
+        interrupted: impl Fn() -> bool,
+    ) -> Result<Lock> {
+        self.folder(LOCKS)?;
+        let path = self.root.join(LOCKS).join(key.hex());
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| Error::cache("open the lock", &path, &error))?;
+        let started = Instant::now();
+        let mut waiting = Some(waiting);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: Some(file) }),
+                Err(std::fs::TryLockError::WouldBlock) => {}
+                // A file system without locks: publication is atomic all the
+                // same, so at worst two processes build the same thing.
+                Err(std::fs::TryLockError::Error(_)) => return Ok(Lock { _file: None }),
+            }
+            if let Some(waiting) = waiting.take() {
+                waiting();
+            }
+            if interrupted() {
+                return Err(Error::Interrupted);
+            }
+            if started.elapsed() > timeout {
+                return Err(Error::LockTimeout { module: module.to_owned(), seconds: timeout.as_secs(), path });
+            }
+            std::thread::sleep(LOCK_POLL);
+        }
+    }
+
+    // The whole.
+
+    /// Returns the number of registry entries.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        let mut count = 0;
+        each_file(&self.root.join(ENTRIES), &mut |path, _| {
+            count += u64::from(path.file_name().is_some_and(|name| name == "meta.json"));
+        });
+        count
+    }
+
+    /// Returns the size of each bucket that exists.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<BucketSize> {
+        BUCKETS
+            .iter()
+            .filter(|bucket| self.root.join(bucket).is_dir())
+            .map(|bucket| {
+                let name = bucket.rsplit_once('-').map_or(*bucket, |(name, _)| name).to_owned();
+                let mut size = BucketSize { name, files: 0, bytes: 0 };
+                each_file(&self.root.join(bucket), &mut |_, bytes| {
+                    size.files += 1;
+                    size.bytes += bytes;
+                });
+                size
+            })
+            .collect()
+    }
+
+    /// Removes every bucket and nothing else; returns the bytes that were freed.
+    ///
+    /// # Errors
+    /// A bucket cannot be removed.
+    pub fn clear(&self) -> Result<u64> {
+        let bytes = self.sizes().iter().map(|size| size.bytes).sum();
+        if !self.root.is_dir() {
+            return Ok(0);
+        }
+        let failed = |path: &str, error: io::Error| Error::cache("clear", self.root.join(path), &error);
+        let root =
+            Dir::open_ambient_dir(&self.root, cap_std::ambient_authority()).map_err(|error| failed("", error))?;
+        for bucket in BUCKETS {
+            match root.remove_dir_all(bucket) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(bucket, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// Holds the lock of a key until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Option<File>,
+}
+
+fn read_entry(path: &Path) -> Option<Entry> {
+    serde_json::from_slice(&stamp::read(path, ENTRY_BYTES_MAX).ok()?.bytes).ok()
+}
+
+/// Decompresses a file of exactly `bytes` bytes; a longer one is refused before it is held.
+fn decompress(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut decoder = zstd::stream::Decoder::new(File::open(path)?)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+    let mut library = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1);
+    decoder.take(bytes + 1).read_to_end(&mut library)?;
+    if library.len() as u64 != bytes {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "its size is not the recorded one"));
+    }
+    Ok(library)
+}
+
+fn each_file(folder: &Path, visit: &mut impl FnMut(&Path, u64)) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        if metadata.is_dir() {
+            each_file(&entry.path(), visit);
+        } else {
+            visit(&entry.path(), metadata.len());
+        }
+    }
+}
+
+/// Creates a directory that only its owner can write.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}
+
+/// Refuses a store that somebody else could have filled.
+fn check_owner(root: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let Ok(metadata) = std::fs::metadata(root) else {
+            return Ok(());
+        };
+        let refuse = |reason: String| Err(Error::Cache { action: "trust the cache", path: root.to_owned(), reason });
+        if !metadata.is_dir() {
+            return refuse("it is not a directory".to_owned());
+        }
+        let user = user_id();
+        if metadata.uid() != user && metadata.uid() != 0 {
+            return refuse(format!("it belongs to user {}, not to you ({user})", metadata.uid()));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            return refuse(format!("others can write to it (mode {:o}); run: chmod go-w", metadata.mode() & 0o777));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = root;
+    Ok(())
+}
+
+/// Returns a time for people and one for sorting.
+#[must_use]
+pub fn now() -> (u64, String) {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    (seconds, utc(seconds))
+}
+
+/// Writes seconds since 1970 as `2026-11-21T05:00:00Z` (the civil calendar from
+/// days, as in Howard Hinnant's `civil_from_days`).
+fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
+    let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn a_library_comes_back_from_its_object() {
+        let (_folder, store) = store();
+        let bytes = b"library".repeat(1000);
+        let (path, library) = store.put_library(&bytes, ".so").unwrap();
+        assert_eq!(store.library_unchanged(&library), Some(path.clone()));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(store.library_verified(library.digest, ".so"), None);
+        let (restored, _) = store.restore(library.digest, bytes.len() as u64, ".so").unwrap();
+        assert_eq!(std::fs::read(restored).unwrap(), bytes);
+        assert!(std::fs::metadata(path).unwrap().permissions().readonly());
+    }
+
+    #[test]
+    fn a_damaged_library_is_replaced_and_a_damaged_object_refused() {
+        let (_folder, store) = store();
+        let bytes = b"library".repeat(1000);
+        let (path, library) = store.put_library(&bytes, ".so").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, b"poison").unwrap();
+        assert_eq!(store.library_unchanged(&library), None);
+        assert_eq!(store.library_verified(library.digest, ".so"), None);
+        store.restore(library.digest, bytes.len() as u64, ".so").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+
+        assert!(store.restore(library.digest, 10, ".so").is_err());
+        assert!(!store.has_object(library.digest));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_store_that_others_can_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let error = Store::open(folder.path().to_owned()).unwrap_err().report();
+        assert!(error.contains("others can write"), "{error}");
+    }
+
+    #[test]
+    fn clearing_keeps_what_is_not_ours() {
+        let (_folder, store) = store();
+        store.put_library(b"x", ".so").unwrap();
+        std::fs::write(store.root().join("notes.txt"), "mine").unwrap();
+        assert!(store.clear().unwrap() > 0);
+        assert!(store.sizes().is_empty());
+        assert!(store.root().join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_lock_is_exclusive_and_goes_with_its_holder() {
+        let (_folder, store) = store();
+        let key = Digest::of(b"key");
+        let held = store.lock(key, "m", Duration::ZERO, || {}, || false).unwrap();
+        let mut waited = false;
+        let denied = store.lock(key, "m", Duration::ZERO, || waited = true, || false);
+        assert!(matches!(denied, Err(Error::LockTimeout { .. })) && waited);
+        assert!(matches!(store.lock(key, "m", Duration::MAX, || {}, || true), Err(Error::Interrupted)));
+        drop(held);
+        store.lock(key, "m", Duration::ZERO, || {}, || false).unwrap();
+    }
+
+    #[test]
+    fn dates_are_civil() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(utc(1_795_238_400), "2026-11-21T05:20:00Z");
+    }
+}

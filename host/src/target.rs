@@ -1,0 +1,149 @@
+//! The targets that a module can be built for, and what each needs.
+//!
+//! Always an explicit triple with a C library version and the baseline
+//! processor: `native` would put this machine's kernel, C library and processor
+//! into the artifact, and such an artifact cannot be shared.
+
+/// The operating system family, where it changes flags or file names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// ELF with glibc or musl.
+    Linux,
+    /// Mach-O.
+    MacOs,
+    /// PE, linked against an import library of `python3.dll`.
+    Windows,
+    /// A wasm side module for Pyodide.
+    Emscripten,
+}
+
+/// One supported target.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The name in the command line, the plan and the store.
+    pub label: &'static str,
+    /// The triple given to Zig, with versions.
+    pub triple: &'static str,
+    /// The processor given to Zig.
+    pub cpu: &'static str,
+    /// The family.
+    pub system: System,
+    /// The machine argument of `zig dlltool`, for Windows.
+    pub dlltool_machine: &'static str,
+}
+
+const fn target(label: &'static str, triple: &'static str, system: System) -> Target {
+    Target { label, triple, cpu: "baseline", system, dlltool_machine: "" }
+}
+
+const fn windows(label: &'static str, triple: &'static str, dlltool_machine: &'static str) -> Target {
+    Target { label, triple, cpu: "baseline", system: System::Windows, dlltool_machine }
+}
+
+/// Every supported target.
+pub const TARGETS: &[Target] = &[
+    target("x86_64-linux-gnu", "x86_64-linux-gnu.2.17", System::Linux),
+    target("aarch64-linux-gnu", "aarch64-linux-gnu.2.17", System::Linux),
+    target("armv7-linux-gnueabihf", "arm-linux-gnueabihf.2.17", System::Linux),
+    target("i686-linux-gnu", "x86-linux-gnu.2.17", System::Linux),
+    target("s390x-linux-gnu", "s390x-linux-gnu.2.17", System::Linux),
+    target("riscv64-linux-gnu", "riscv64-linux-gnu.2.27", System::Linux),
+    target("ppc64le-linux-gnu", "powerpc64le-linux-gnu.2.19", System::Linux),
+    target("x86_64-linux-musl", "x86_64-linux-musl", System::Linux),
+    target("aarch64-linux-musl", "aarch64-linux-musl", System::Linux),
+    target("x86_64-macos", "x86_64-macos.10.13", System::MacOs),
+    target("aarch64-macos", "aarch64-macos.11.0", System::MacOs),
+    windows("x86_64-windows", "x86_64-windows-gnu", "i386:x86-64"),
+    windows("aarch64-windows", "aarch64-windows-gnu", "arm64"),
+    Target {
+        label: "wasm32-emscripten",
+        triple: "wasm32-emscripten",
+        // Pyodide runs on engines without this feature.
+        cpu: "baseline-extended_const",
+        system: System::Emscripten,
+        dlltool_machine: "",
+    },
+];
+
+impl Target {
+    /// Returns the target with this label or triple; `native` is this machine's.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        if name == "native" {
+            return Some(Self::native());
+        }
+        TARGETS.iter().find(|target| target.label == name || target.triple == name)
+    }
+
+    /// Returns the target of the interpreter that loaded us.
+    #[must_use]
+    pub fn native() -> &'static Self {
+        let label = if cfg!(target_os = "macos") {
+            if cfg!(target_arch = "aarch64") { "aarch64-macos" } else { "x86_64-macos" }
+        } else if cfg!(target_os = "windows") {
+            if cfg!(target_arch = "aarch64") { "aarch64-windows" } else { "x86_64-windows" }
+        } else {
+            match (std::env::consts::ARCH, cfg!(target_env = "musl")) {
+                ("aarch64", false) => "aarch64-linux-gnu",
+                ("arm", _) => "armv7-linux-gnueabihf",
+                ("x86", _) => "i686-linux-gnu",
+                ("s390x", _) => "s390x-linux-gnu",
+                ("riscv64", _) => "riscv64-linux-gnu",
+                ("powerpc64", _) => "ppc64le-linux-gnu",
+                ("x86_64", true) => "x86_64-linux-musl",
+                ("aarch64", true) => "aarch64-linux-musl",
+                _ => "x86_64-linux-gnu",
+            }
+        };
+        TARGETS.iter().find(|target| target.label == label).expect("the native label is in the table")
+    }
+
+    /// Returns the suffix of a library file for this target in the store.
+    #[must_use]
+    pub fn library_suffix(&self) -> &'static str {
+        match self.system {
+            System::Windows => ".pyd",
+            _ => ".so",
+        }
+    }
+
+    /// Returns the suffix of an extension module that serves every CPython 3.
+    #[must_use]
+    pub fn stable_abi_suffix(&self) -> &'static str {
+        match self.system {
+            System::Windows => ".pyd",
+            _ => ".abi3.so",
+        }
+    }
+
+    /// Returns the triple as a line of Zig knows it.
+    #[must_use]
+    pub fn triple_for(&self, line: &str) -> &'static str {
+        match (self.system, line) {
+            // Zig 0.17 has no C library for Emscripten; the module needs none.
+            (System::Emscripten, "0.17") => "wasm32-freestanding",
+            _ => self.triple,
+        }
+    }
+
+    /// Returns whether the artifact links the C library (threads need it).
+    #[must_use]
+    pub fn links_libc(&self) -> bool {
+        self.system == System::Linux
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_and_triples_find_their_target() {
+        assert_eq!(Target::find("native"), Some(Target::native()));
+        for target in TARGETS {
+            assert_eq!(Target::find(target.label), Some(target));
+            assert_eq!(Target::find(target.triple), Some(target));
+        }
+        assert_eq!(Target::find("pdp11-unix"), None);
+    }
+}

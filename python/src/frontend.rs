@@ -1,0 +1,109 @@
+//! The host's view of Python: where reports go, and whether the user interrupted.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+use zigimport_host::error::{Error, ErrorKind};
+use zigimport_host::report::{Frontend, Level};
+
+/// Reports to a Python object with `report(level, message)` and `header_folders()`.
+pub struct PythonFrontend {
+    object: Py<PyAny>,
+    /// The exception that a signal handler raised while the host worked.
+    interrupt: Mutex<Option<PyErr>>,
+}
+
+impl PythonFrontend {
+    /// Takes the object that listens.
+    pub fn new(object: Py<PyAny>) -> Self {
+        Self { object, interrupt: Mutex::new(None) }
+    }
+
+    /// Makes the Python exception for a host error: whatever a signal handler
+    /// raised, else what `zigimport._errors` makes of the error's parts.
+    pub fn exception(&self, py: Python<'_>, error: &Error) -> PyErr {
+        if error.kind() == ErrorKind::Interrupted {
+            let raised = self.interrupt.lock().ok().and_then(|mut interrupt| interrupt.take());
+            return raised.unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
+        }
+        exception(py, error)
+    }
+}
+
+/// Makes the Python exception for a host error.
+pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
+    let kind = match error.kind() {
+        ErrorKind::Import => "import",
+        ErrorKind::NotFound => "not-found",
+        ErrorKind::Compile => "compile",
+        ErrorKind::Scan => "scan",
+        ErrorKind::LockTimeout => "lock-timeout",
+        ErrorKind::Cache => "cache",
+        ErrorKind::Interrupted => return PyKeyboardInterrupt::new_err(()),
+    };
+    let diagnostics: Vec<(String, String, u32, u32, String)> = match error {
+        Error::Compile { diagnostics, .. } => diagnostics
+            .iter()
+            .map(|one| (one.severity.clone(), one.path.clone(), one.line, one.column, one.message.clone()))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let make = || -> PyResult<Bound<'_, PyAny>> {
+        let arguments = (kind, error.to_string(), error.hint(), error.exit_code(), diagnostics);
+        py.import("zigimport._errors")?.getattr("make")?.call1(arguments)
+    };
+    match make() {
+        Ok(value) => PyErr::from_value(value),
+        Err(failure) => failure,
+    }
+}
+
+/// Makes an exception for something that is wrong with a call from Python.
+pub fn bad_call(message: String) -> PyErr {
+    PyRuntimeError::new_err(message)
+}
+
+/// Makes an `OSError` of a failure around a path.
+pub fn os_error(error: std::io::Error) -> PyErr {
+    PyOSError::new_err(error)
+}
+
+impl Frontend for PythonFrontend {
+    fn report(&self, level: Level, message: String) {
+        let level = match level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warning => "warning",
+        };
+        Python::attach(|py| {
+            // A listener that fails must not make an import wrong.
+            if let Err(error) = self.object.call_method1(py, "report", (level, message)) {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+
+    fn interrupted(&self) -> bool {
+        Python::attach(|py| match py.check_signals() {
+            Ok(()) => false,
+            Err(raised) => {
+                if let Ok(mut interrupt) = self.interrupt.lock() {
+                    *interrupt = Some(raised);
+                }
+                true
+            }
+        })
+    }
+
+    fn header_folders(&self) -> Vec<PathBuf> {
+        Python::attach(|py| {
+            let folders = self.object.call_method0(py, "header_folders").and_then(|folders| folders.extract(py));
+            folders.unwrap_or_else(|error: PyErr| {
+                error.write_unraisable(py, None);
+                Vec::new()
+            })
+        })
+    }
+}

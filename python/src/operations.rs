@@ -1,0 +1,277 @@
+//! The host's operations as Python functions.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use zigimport_host::closure::{self, Module};
+use zigimport_host::config::{self, Native};
+use zigimport_host::discover;
+use zigimport_host::error::Result as HostResult;
+use zigimport_host::guest::{self, Execution, Sandbox};
+use zigimport_host::pipeline::{self, Loadable};
+use zigimport_host::plan::{self, Context};
+use zigimport_host::render;
+use zigimport_host::target::{TARGETS, Target};
+
+use crate::finder::{Finder, Found, Request};
+use crate::frontend::{PythonFrontend, bad_call, exception, os_error};
+
+/// Adds the functions to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(ensure, module)?)?;
+    module.add_function(wrap_pyfunction!(modules_at, module)?)?;
+    module.add_function(wrap_pyfunction!(build, module)?)?;
+    module.add_function(wrap_pyfunction!(make_plan, module)?)?;
+    module.add_function(wrap_pyfunction!(scan, module)?)?;
+    module.add_function(wrap_pyfunction!(info, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_info, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_clear, module)?)?;
+    module.add_function(wrap_pyfunction!(targets, module)?)?;
+    module.add_function(wrap_pyfunction!(warnings, module)?)?;
+    module.add_function(wrap_pyfunction!(is_enabled, module)?)?;
+    module.add_function(wrap_pyfunction!(is_verbose, module)?)?;
+    module.add_function(wrap_pyfunction!(memory_file, module)?)
+}
+
+/// A library as Python sees it: path, key, compiler version, optimize mode,
+/// target, ABI tag, whether it was built now, and its digest.
+type Artifact = (OsString, String, String, String, String, String, bool, String);
+
+fn artifact(loadable: Loadable) -> Artifact {
+    let record = loadable.record;
+    (
+        loadable.path.into_os_string(),
+        record.key,
+        record.zig_version,
+        record.optimize,
+        record.target,
+        record.abi,
+        loadable.built,
+        loadable.library.digest.hex(),
+    )
+}
+
+/// Runs host work without the GIL, and makes an exception of its error.
+fn work<T: Send>(
+    py: Python<'_>,
+    request: &Request,
+    frontend: Py<PyAny>,
+    operation: impl Send + FnOnce(Context<'_>) -> HostResult<T>,
+) -> PyResult<T> {
+    let frontend = PythonFrontend::new(frontend);
+    let outcome = py.detach(|| {
+        operation(Context {
+            layer: &request.layer,
+            interpreter: &request.interpreter,
+            store: &request.store,
+            frontend: &frontend,
+        })
+    });
+    outcome.map_err(|error| frontend.exception(py, &error))
+}
+
+fn targets_named(names: &[String]) -> PyResult<Vec<&'static Target>> {
+    if names.is_empty() {
+        return Ok(vec![Target::native()]);
+    }
+    let mut targets: Vec<&'static Target> = Vec::new();
+    for name in names {
+        let target = Target::find(name).ok_or_else(|| {
+            let known: Vec<&str> = TARGETS.iter().map(|target| target.label).collect();
+            PyValueError::new_err(format!("unknown target `{name}`; known: native, {}", known.join(", ")))
+        })?;
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    Ok(targets)
+}
+
+/// Makes a found module loadable, whatever that takes.
+#[pyfunction]
+fn ensure(
+    py: Python<'_>,
+    finder: &Finder,
+    found: &Found,
+    search_path: &Bound<'_, PyAny>,
+    optimize: Option<&str>,
+    frontend: Py<PyAny>,
+) -> PyResult<Artifact> {
+    let request = Request::new(py, finder, search_path, optimize)?;
+    work(py, &request, frontend, |context| pipeline::ensure(context, &found.module)).map(artifact)
+}
+
+/// Returns the modules that a path stands for.
+#[pyfunction]
+fn modules_at(py: Python<'_>, path: PathBuf) -> PyResult<Vec<Found>> {
+    let modules = py.detach(|| discover::modules_at(&path)).map_err(|error| exception(py, &error))?;
+    Ok(modules.into_iter().map(|module| Found { module }).collect())
+}
+
+/// Makes a module's artifacts for some targets.
+#[pyfunction]
+fn build(
+    py: Python<'_>,
+    finder: &Finder,
+    found: &Found,
+    search_path: &Bound<'_, PyAny>,
+    optimize: Option<&str>,
+    target_names: Vec<String>,
+    force: bool,
+    workers: Option<usize>,
+    frontend: Py<PyAny>,
+) -> PyResult<Vec<Artifact>> {
+    let mut request = Request::new(py, finder, search_path, optimize)?;
+    request.layer.force_rebuild |= force;
+    if let Some(workers) = workers {
+        request.layer.max_workers = workers;
+    }
+    let targets = targets_named(&target_names)?;
+    let loadables = work(py, &request, frontend, |context| pipeline::ensure_targets(context, &found.module, &targets))?;
+    Ok(loadables.into_iter().map(artifact).collect())
+}
+
+/// Plans modules: the answer as text or JSON, whether anything would be built,
+/// and whether anything is refused.
+#[pyfunction]
+fn make_plan(
+    py: Python<'_>,
+    finder: &Finder,
+    found: Vec<PyRef<'_, Found>>,
+    search_path: &Bound<'_, PyAny>,
+    optimize: Option<&str>,
+    target_names: Vec<String>,
+    explain: bool,
+    as_json: bool,
+    frontend: Py<PyAny>,
+) -> PyResult<(String, bool, Vec<u8>)> {
+    let request = Request::new(py, finder, search_path, optimize)?;
+    let targets = targets_named(&target_names)?;
+    let modules: Vec<Module> = found.iter().map(|found| found.module.clone()).collect();
+    work(py, &request, frontend, move |context| {
+        let plan = plan::plan(context, &modules, &targets)?;
+        let answer =
+            if as_json { render::plan_json(context, &plan) } else { render::plan_text(context, &plan, explain) };
+        let refusals = zigimport_host::refusal::errors(context, &plan).iter().map(|error| error.exit_code()).collect();
+        Ok((answer, pipeline::would_build(&plan), refusals))
+    })
+}
+
+/// Scans one source and returns the component's answer as JSON.
+#[pyfunction]
+fn scan(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    let scanned = py.detach(|| {
+        let bytes = zigimport_host::stamp::read(&path, closure::SOURCE_BYTES_MAX)
+            .map_err(|error| zigimport_host::error::Error::Scan { path: path.clone(), reason: error.to_string() })?
+            .bytes;
+        closure::scan_bytes(&mut None, &path, &bytes).map(|scan| render::scan_json(&path, &bytes, &scan))
+    });
+    scanned.map_err(|error| exception(py, &error))
+}
+
+/// Returns what a bug report needs, as pairs of name and value.
+#[pyfunction]
+fn info(
+    py: Python<'_>,
+    finder: &Finder,
+    search_path: &Bound<'_, PyAny>,
+    frontend: Py<PyAny>,
+) -> PyResult<Vec<(&'static str, String)>> {
+    let request = Request::new(py, finder, search_path, None)?;
+    let place = request.place;
+    work(py, &request, frontend, move |context| {
+        let layer = context.layer;
+        let mut lines = vec![("zigimport", env!("CARGO_PKG_VERSION").to_owned())];
+        lines.push(("enabled", layer.enabled.to_string()));
+        lines.push(("native", layer.native.name().to_owned()));
+        lines.push(("optimize", layer.optimize.map_or("Debug (default)", |optimize| optimize.name()).to_owned()));
+        lines.push(("target", Target::native().triple.to_owned()));
+        lines.push(("cache", format!("{} ({})", context.store.root().display(), place.describe())));
+        let located = if layer.native == Native::Never { None } else { plan::toolchain(context)? };
+        lines.push((
+            "zig",
+            match located {
+                None if layer.native == Native::Never => "not looked for (ZIGIMPORT_NATIVE=never)".to_owned(),
+                None => "none found: pip install ziglang, or set ZIGIMPORT_ZIG".to_owned(),
+                Some(toolchain) => format!(
+                    "{} at {} (from {})",
+                    toolchain.version.as_deref().unwrap_or("version not probed"),
+                    toolchain.located.path.display(),
+                    toolchain.located.origin.describe(),
+                ),
+            },
+        ));
+        let execution = match Sandbox::get()?.execution() {
+            Execution::Native => "precompiled machine code",
+            Execution::Pulley => "Pulley bytecode (executable memory is forbidden here)",
+        };
+        lines.push(("sandbox", execution.to_owned()));
+        for (name, digest) in guest::components() {
+            lines.push((name, digest.hex()));
+        }
+        lines.push(("workers", layer.workers().to_string()));
+        Ok(lines)
+    })
+}
+
+/// What `cache info` knows of a bucket: name, files, bytes.
+type Bucket = (String, u64, u64);
+
+/// Returns place, reason for the place, number of entries, and the buckets.
+#[pyfunction]
+fn cache_info(
+    py: Python<'_>,
+    finder: &Finder,
+    search_path: &Bound<'_, PyAny>,
+) -> PyResult<(OsString, &'static str, u64, Vec<Bucket>)> {
+    let request = Request::new(py, finder, search_path, None)?;
+    let (entries, sizes) = py.detach(|| (request.store.entry_count(), request.store.sizes()));
+    let sizes = sizes.into_iter().map(|size| (size.name, size.files, size.bytes)).collect();
+    Ok((request.store.root().as_os_str().to_owned(), request.place.describe(), entries, sizes))
+}
+
+/// Removes everything that zigimport stored; returns the bytes freed.
+#[pyfunction]
+fn cache_clear(py: Python<'_>, finder: &Finder, search_path: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let request = Request::new(py, finder, search_path, None)?;
+    py.detach(|| request.store.clear()).map_err(|error| exception(py, &error))
+}
+
+/// Returns label, triple and extension suffix of every target.
+#[pyfunction]
+fn targets() -> Vec<(&'static str, &'static str, &'static str)> {
+    TARGETS.iter().map(|target| (target.label, target.triple, target.stable_abi_suffix())).collect()
+}
+
+/// Returns warnings about `ZIGIMPORT_` variables without effect.
+#[pyfunction]
+fn warnings() -> Vec<String> {
+    config::warnings()
+}
+
+/// Returns whether `ZIGIMPORT_ENABLED` allows the hook.
+#[pyfunction]
+fn is_enabled(py: Python<'_>) -> PyResult<bool> {
+    config::Layer::from_environment().map(|layer| layer.enabled).map_err(|error| exception(py, &error))
+}
+
+/// Returns whether `ZIGIMPORT_VERBOSE` asks for reasons.
+#[pyfunction]
+fn is_verbose(py: Python<'_>) -> PyResult<bool> {
+    config::Layer::from_environment().map(|layer| layer.verbose).map_err(|error| exception(py, &error))
+}
+
+/// Returns a path for `dlopen` of a library on a mount that forbids execution:
+/// a sealed file in memory with the same bytes, after checking their digest.
+///
+/// The path stays valid, and unique, for the life of the process.
+#[pyfunction]
+fn memory_file(py: Python<'_>, path: PathBuf, digest: &str) -> PyResult<String> {
+    let bytes = py.detach(|| std::fs::read(&path)).map_err(os_error)?;
+    if zigimport_host::digest::Digest::of(&bytes).hex() != digest {
+        return Err(bad_call(format!("`{}` is not what its manifest records", path.display())));
+    }
+    zigimport_host::memory::seal(&bytes).map_err(os_error)
+}

@@ -1,0 +1,84 @@
+"""Import Zig modules as if they were Python: ``import zigimport, my_module``.
+
+Importing this package installs the import hook (``ZIGIMPORT_ENABLED=0`` turns
+that off). ``my_module.zig`` anywhere on the import path is compiled when it is
+first imported, and again when anything that it is made of has changed.
+
+Everything beyond the hook is loaded when it is first used, because a cached
+import should cost little more than loading a prebuilt extension.
+"""
+
+from zigimport._hook import ZigFinder, install, installed, uninstall
+from zigimport._native import __version__, is_enabled
+
+__all__ = [
+    "BuildResult",
+    "CacheError",
+    "Diagnostic",
+    "LockTimeoutError",
+    "ScanError",
+    "Settings",
+    "ZigCompileError",
+    "ZigFinder",
+    "ZigImportError",
+    "ZigNotFoundError",
+    "__version__",
+    "build",
+    "clear_cache",
+    "install",
+    "plan",
+    "reset_logger",
+    "uninstall",
+]
+
+#: Where each lazily loaded name comes from.
+_LAZY = {
+    "BuildResult": "zigimport._api",
+    "CacheError": "zigimport._errors",
+    "Diagnostic": "zigimport._errors",
+    "LockTimeoutError": "zigimport._errors",
+    "ScanError": "zigimport._errors",
+    "Settings": "zigimport._settings",
+    "ZigCompileError": "zigimport._errors",
+    "ZigImportError": "zigimport._errors",
+    "ZigNotFoundError": "zigimport._errors",
+    "build": "zigimport._api",
+    "clear_cache": "zigimport._api",
+    "plan": "zigimport._api",
+    "reset_logger": "zigimport._log",
+}
+
+
+def __getattr__(name):
+    if name == "_finder":
+        return installed()
+    if name == "_config":
+        from zigimport._api import configuration
+
+        return configuration()
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module 'zigimport' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(set(globals()) | set(_LAZY))
+
+
+def load_ipython_extension(ipython):
+    """Installs the hook: ``%load_ext zigimport``."""
+    install()
+
+
+def unload_ipython_extension(ipython):
+    """Removes the hook: ``%unload_ext zigimport``."""
+    uninstall()
+
+
+if is_enabled():
+    install()

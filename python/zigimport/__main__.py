@@ -1,0 +1,6 @@
+"""``python -m zigimport``."""
+
+from zigimport._cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

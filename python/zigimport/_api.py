@@ -1,0 +1,130 @@
+"""Building and planning from Python, without an import statement."""
+
+import json
+import os
+import sys
+from typing import NamedTuple
+
+from zigimport import _build, _native
+from zigimport._hook import ZigFinder, installed
+
+
+class BuildResult(NamedTuple):
+    """One artifact of a module.
+
+    Attributes: ``module`` (dotted name), ``source`` (path of its own file),
+    ``target`` (label), ``library`` (path in the cache, read-only), ``digest``
+    (SHA-256 of the library, hexadecimal), ``key`` (artifact key, hexadecimal),
+    ``zig_version``, ``optimize`` (mode), ``abi`` (tag), ``built`` (whether the
+    compiler ran just now), ``file_name`` (under which Python finds it).
+    """
+
+    module: str
+    source: str
+    target: str
+    library: str
+    digest: str
+    key: str
+    zig_version: str
+    optimize: str
+    abi: str
+    built: bool
+    file_name: str
+
+
+def finder():
+    """Returns the installed finder, or a new one with the defaults."""
+    return installed() or ZigFinder()
+
+
+def modules_at(paths):
+    """Returns the modules that paths stand for, each once."""
+    modules = {}
+    for path in paths:
+        for found in _native.modules_at(os.fspath(path)):
+            modules.setdefault(found.source_path, found)
+    return list(modules.values())
+
+
+def build(path, *, targets=(), optimize=None, force=False, workers=None):
+    """Builds the module at ``path`` and returns its artifacts.
+
+    Args:
+        path: a ``.zig`` file, or the folder of a package or project module.
+        targets: labels such as ``aarch64-linux-gnu``; this machine's if empty.
+        optimize: ``Debug``, ``ReleaseSafe``, ``ReleaseFast`` or
+            ``ReleaseSmall``; else as an import would choose it.
+        force: build although the artifact is there.
+        workers: jobs of the build system, the cores by default.
+
+    Returns:
+        A ``BuildResult``, or a list of them in the order of ``targets`` if
+        there are several.
+
+    Raises:
+        ZigImportError: or one of its subclasses.
+        ValueError: for an unknown target, or a path with several modules.
+    """
+    found = modules_at([path])
+    if len(found) != 1:
+        names = ", ".join(module.name for module in found)
+        raise ValueError(f"{os.fspath(path)!r} has several modules ({names}): name one")
+    results = build_found(found[0], targets, optimize, force, workers)
+    return results if len(targets) > 1 else results[0]
+
+
+def build_found(found, targets, optimize, force, workers):
+    """Builds a found module; returns one ``BuildResult`` for each target."""
+    the_finder = finder()
+    _build.warn_once(the_finder)
+    artifacts = _native.build(
+        the_finder, found, sys.path, optimize, list(targets), force, workers, _build.Listener()
+    )
+    return [_result(the_finder, found, artifact) for artifact in artifacts]
+
+
+def _result(the_finder, found, artifact):
+    library, key, zig_version, optimize, target, abi, built, digest = artifact
+    leaf = found.name.rpartition(".")[2]
+    stable = {label: suffix for label, _, suffix in _native.targets()}[target]
+    suffix = stable if abi == "abi3" else the_finder.extension_suffix
+    return BuildResult(
+        module=found.name,
+        source=found.source_path,
+        target=target,
+        library=library,
+        digest=digest,
+        key=key,
+        zig_version=zig_version,
+        optimize=optimize,
+        abi=abi,
+        built=built,
+        file_name=leaf + suffix,
+    )
+
+
+def plan(*paths, targets=(), optimize=None):
+    """Returns what would be done for the modules at ``paths``, as the document
+    of ``zigimport plan --format json``. Writes nothing and starts no process.
+
+    Raises:
+        ZigImportError: or one of its subclasses.
+        ValueError: for an unknown target.
+    """
+    text, _, _ = _native.make_plan(
+        finder(), modules_at(paths), sys.path, optimize, list(targets), True, True, _build.Listener()
+    )
+    return json.loads(text)
+
+
+def clear_cache():
+    """Removes everything that zigimport stored, and returns the bytes freed.
+
+    Only zigimport's own folders are removed. Loaded modules keep working.
+    """
+    return _native.cache_clear(finder(), sys.path)
+
+
+def configuration():
+    """Returns the effective configuration as a dict of text, for inspection."""
+    return dict(_native.info(finder(), sys.path, _build.Listener()))

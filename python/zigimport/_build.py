@@ -1,0 +1,60 @@
+"""What an import does when the fast path is not enough."""
+
+import os
+import sys
+
+from zigimport import _log, _native
+from zigimport._hook import BuildRecord
+
+
+class Listener:
+    """Takes the host's reports, and knows where the C headers are."""
+
+    def report(self, level, message):
+        """Logs one line; ``level`` is ``debug``, ``info`` or ``warning``."""
+        getattr(_log.logger(), level)(message)
+
+    def header_folders(self):
+        """Returns the folders to search for ``Python.h``, without duplicates."""
+        import sysconfig
+
+        paths = [sysconfig.get_path("include"), sysconfig.get_path("platinclude")]
+        return list(dict.fromkeys(path for path in paths if path))
+
+
+_warned = False
+
+
+def warn_once(finder):
+    """Warns of environment variables without effect, once for a process."""
+    global _warned
+    if _warned or not getattr(finder, "show_warnings", True):
+        return
+    _warned = True
+    for warning in _native.warnings():
+        _log.logger().warning(warning)
+
+
+def ensure(finder, found, optimize):
+    """Returns path and ``BuildRecord`` of the library of a found module.
+
+    Raises:
+        ZigImportError: or one of its subclasses, with the module's name and path.
+    """
+    from zigimport._errors import ZigImportError
+
+    warn_once(finder)
+    try:
+        library, key, zig_version, mode, *_ = _native.ensure(finder, found, sys.path, optimize, Listener())
+    except ZigImportError as error:
+        error.name = found.name
+        error.path = found.source_path
+        raise
+    return library, BuildRecord(found.source_path, key, zig_version, mode)
+
+
+def memory_path(library):
+    """Returns a path from which a library can be loaded although its mount
+    forbids execution. The library is named by its digest, which is checked."""
+    digest = os.path.basename(library).split(".", 1)[0]
+    return _native.memory_file(library, digest)

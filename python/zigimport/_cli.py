@@ -1,0 +1,241 @@
+"""The command line. Answers go to standard output, everything else to standard
+error. Exit codes: 0 ok, 1 the user's code or input is wrong, 2 usage,
+3 environment, 130 interrupted."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+
+from zigimport import __version__, _api, _build, _native
+from zigimport._errors import ZigImportError
+from zigimport._settings import OPTIMIZE_MODES
+
+
+def main(arguments=None):
+    """Runs one command and returns its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except ZigImportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Whoever read our answer has seen enough.
+        sys.stdout = open(os.devnull, "w")
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="zigimport", description="Import Zig modules into Python: plan, build and look at what is cached."
+    )
+    parser.add_argument("--version", action="version", version=f"zigimport {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    plan = _command(commands, "plan", _plan, "show what would be done, without doing anything")
+    _add_paths(plan)
+    _add_build_options(plan)
+    plan.add_argument("--explain", action="store_true", help="show inputs, keys and commands")
+    plan.add_argument("--check", action="store_true", help="exit with 1 if anything would be built")
+
+    build = _command(commands, "build", _build_command, "build modules as an import would")
+    _add_paths(build)
+    _add_build_options(build)
+    build.add_argument("-j", "--jobs", type=_jobs, metavar="N", help="modules to build at once (default: the cores)")
+    build.add_argument("--force", action="store_true", help="build although the artifact is there")
+    build.add_argument(
+        "--output-dir", metavar="DIR", help="copy the artifacts to DIR, or to DIR/TARGET for several targets"
+    )
+
+    scan = _command(commands, "scan", _scan, "show what sources depend on and declare")
+    scan.add_argument("paths", nargs="+", metavar="FILE")
+
+    _command(commands, "info", _info, "show configuration, compiler and cache for a bug report")
+    _command(commands, "version", _version, "show the versions of zigimport and Python")
+
+    cache = commands.add_parser("cache", help="look at the cache or clear it")
+    actions = cache.add_subparsers(metavar="ACTION", required=True)
+    _command(actions, "info", _cache_info, "show where the cache is and how large")
+    _command(actions, "clear", _cache_clear, "remove everything that zigimport stored")
+    return parser
+
+
+def _command(commands, name, run, description):
+    command = commands.add_parser(name, help=description, description=description[0].upper() + description[1:] + ".")
+    command.set_defaults(run=run)
+    command.add_argument("--format", choices=("text", "json"), default="text", help="form of the answer")
+    return command
+
+
+def _add_paths(command):
+    command.add_argument(
+        "paths", nargs="*", default=["."], metavar="PATH", help="a .zig file, or a folder (default: the current one)"
+    )
+
+
+def _add_build_options(command):
+    labels = ", ".join(label for label, _, _ in _native.targets())
+    command.add_argument(
+        "--target", action="append", default=[], metavar="T", help=f"target, repeatable: native, {labels}"
+    )
+    command.add_argument("--optimize", choices=OPTIMIZE_MODES, help="optimize mode")
+
+
+def _jobs(text):
+    try:
+        jobs = int(text)
+    except ValueError:
+        jobs = 0
+    if not 1 <= jobs <= 32:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1 to 32")
+    return jobs
+
+
+def _print_json(value):
+    print(json.dumps(value, indent=2))
+
+
+def _plan(options):
+    modules = _api.modules_at(options.paths)
+    text, would_build, refusals = _native.make_plan(
+        _api.finder(),
+        modules,
+        sys.path,
+        options.optimize,
+        options.target,
+        options.explain,
+        options.format == "json",
+        _build.Listener(),
+    )
+    print(text)
+    if not options.check:
+        return 0
+    return max(refusals, default=int(would_build))
+
+
+def _build_command(options):
+    from concurrent.futures import ThreadPoolExecutor
+
+    modules = _api.modules_at(options.paths)
+    jobs = options.jobs or min(len(modules), os.cpu_count() or 1) or 1
+
+    def one(found):
+        try:
+            return _api.build_found(found, options.target, options.optimize, options.force, options.jobs)
+        except ZigImportError as error:
+            return error
+
+    if len(modules) == 1 or jobs == 1:
+        outcomes = [one(found) for found in modules]
+    else:
+        with ThreadPoolExecutor(jobs) as pool:
+            outcomes = list(pool.map(one, modules))
+    results = [result for outcome in outcomes if isinstance(outcome, list) for result in outcome]
+    errors = [outcome for outcome in outcomes if not isinstance(outcome, list)]
+    if options.output_dir:
+        results = [_copied(result, options) for result in results]
+    if options.format == "json":
+        _print_json({"artifacts": [result._asdict() for result in results], "errors": [str(error) for error in errors]})
+    else:
+        for result in results:
+            state = "built" if result.built else "cached"
+            print(f"{state:<7} {result.module}  {result.target}  {result.library}")
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    return max((error.exit_code for error in errors), default=0)
+
+
+def _copied(result, options):
+    """Copies an artifact to the output folder under the name that Python
+    expects, below the folders of its package."""
+    folder = os.path.join(options.output_dir, result.target) if len(options.target) > 1 else options.output_dir
+    folder = os.path.join(folder, *result.module.split(".")[:-1])
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, result.file_name)
+    # A library that is loaded must not be written to: a new file takes its name.
+    unfinished = f"{path}.{os.getpid()}"
+    shutil.copyfile(result.library, unfinished)
+    os.replace(unfinished, path)
+    return result._replace(library=path)
+
+
+def _scan(options):
+    scans = [json.loads(_native.scan(path)) for path in options.paths]
+    if options.format == "json":
+        _print_json(scans)
+        return 0
+    for scan in scans:
+        print(f"{scan['path']}  {scan['binding']} binding")
+        for dependency in scan["dependencies"]:
+            literal = "" if dependency["literal"] else "  (no literal)"
+            print(f"  {dependency['span']['line']:>5}  {dependency['kind']} {dependency['operand']}{literal}")
+        for declaration in scan["declarations"]:
+            name = ".".join(part for part in (declaration["container"], declaration["name"]) if part)
+            parameters = ", ".join(f"{one['name'] or '_'}: {one['type']}" for one in declaration["parameters"])
+            signature = f"({parameters}) {declaration['type']}" if declaration["kind"] == "function" else ""
+            print(f"  {declaration['line']:>5}  pub {declaration['kind']} {name}{signature}")
+        if scan["invalid"]:
+            print(f"  {scan['invalid']['line']:>5}  invalid token at column {scan['invalid']['column']}")
+    return 0
+
+
+def _info(options):
+    lines = {"python": f"{sys.version.split()[0]} at {sys.executable}"}
+    lines.update(_api.configuration())
+    if options.format == "json":
+        _print_json(lines)
+    else:
+        for name, value in lines.items():
+            print(f"{name:<10} {value}")
+    for warning in _native.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    return 0
+
+
+def _version(options):
+    versions = {"zigimport": __version__, "python": sys.version.split()[0]}
+    if options.format == "json":
+        _print_json(versions)
+    else:
+        print("  ".join(f"{name} {version}" for name, version in versions.items()))
+    return 0
+
+
+def _cache_info(options):
+    path, reason, entries, buckets = _native.cache_info(_api.finder(), sys.path)
+    if options.format == "json":
+        sizes = [{"name": name, "files": files, "bytes": size} for name, files, size in buckets]
+        _print_json({"path": path, "chosen_by": reason, "entries": entries, "buckets": sizes})
+        return 0
+    print(f"{path} ({reason})")
+    print(f"{entries} artifacts")
+    for name, files, size in buckets:
+        print(f"  {name:<11} {files:>6} files  {_size(size):>10}")
+    print(f"  {'total':<11} {sum(b[1] for b in buckets):>6} files  {_size(sum(b[2] for b in buckets)):>10}")
+    return 0
+
+
+def _size(count):
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def _cache_clear(options):
+    freed = _api.clear_cache()
+    if options.format == "json":
+        _print_json({"bytes_freed": freed})
+    else:
+        print(f"{_size(freed)} freed")
+    return 0

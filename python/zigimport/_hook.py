@@ -1,0 +1,180 @@
+"""The import hook: two finders on ``sys.meta_path`` and a loader.
+
+What Python itself finds wins over Zig, so the main finder stands last. The one
+thing that Python finds and that is ours all the same is a namespace package: a
+folder with ``build.zig`` or ``__init__.zig`` in it, or beside a ``.zig`` file of
+the same name. For these a second finder stands in front of Python's own, asks
+it, and looks closer only if the answer is a namespace package. An ordinary
+import pays one function call for that.
+
+Only modules that every interpreter has loaded already are imported here.
+"""
+
+import sys
+
+import _imp
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import ExtensionFileLoader, PathFinder
+from zigimport import _native
+
+
+class BuildRecord:
+    """What a loaded module was built from, as its ``__zigimport__``.
+
+    Attributes: ``source`` (path of the module's own file), ``key`` (artifact
+    key, 64 hexadecimal digits), ``zig_version``, ``optimize`` (mode).
+    """
+
+    __slots__ = ("key", "optimize", "source", "zig_version")
+
+    def __init__(self, source, key, zig_version, optimize):
+        self.source = source
+        self.key = key
+        self.zig_version = zig_version
+        self.optimize = optimize
+
+    def __repr__(self):
+        return (
+            f"BuildRecord(source={self.source!r}, key={self.key!r}, "
+            f"zig_version={self.zig_version!r}, optimize={self.optimize!r})"
+        )
+
+
+class ZigFinder(_native.Finder):
+    """Finds Zig modules for the import system. Subclass it to choose settings
+    for each module, and put an instance last on ``sys.meta_path``."""
+
+    def __new__(cls, *, settings=None, enable_file_importer=True, enable_project_importer=True):
+        virtual_env = sys.prefix if sys.prefix != sys.base_prefix else None
+        suffix = _imp.extension_suffixes()[0]
+        return super().__new__(cls, suffix, virtual_env, enable_file_importer, enable_project_importer)
+
+    def __init__(self, *, settings=None, enable_file_importer=True, enable_project_importer=True):
+        self.settings = settings
+
+    def get_settings(self, module_name, source_path):
+        """Returns the ``Settings`` of a module, or ``None`` for the defaults."""
+        return self.settings
+
+    def find_spec(self, fullname, path=None, target=None):
+        """Returns the spec of a Zig module, or ``None``. Builds nothing."""
+        is_top_level = path is None
+        found = self.locate(fullname, sys.path if is_top_level else path, is_top_level)
+        if found is None:
+            return None
+        spec = ModuleSpec(fullname, ZigLoader(self, found), origin=found.source_path)
+        spec.has_location = True
+        if found.package_folder is not None:
+            spec.submodule_search_locations = [found.package_folder]
+        return spec
+
+    def resolve(self, found):
+        """Returns path and ``BuildRecord`` of the library of a found module,
+        after building it if that is needed."""
+        settings = self.get_settings(found.name, found.source_path)
+        optimize = settings.optimize if settings is not None else None
+        hit = self.cached(found, sys.path, optimize)
+        if hit is None:
+            from zigimport import _build
+
+            return _build.ensure(self, found, optimize)
+        library, key, zig_version, mode = hit
+        return library, BuildRecord(found.source_path, key, zig_version, mode)
+
+
+class NamespaceFinder:
+    """Asks Python's own path finder, and gives a namespace package that is a
+    Zig module to ``finder``."""
+
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, fullname, path=None, target=None):
+        """Returns Python's own answer, unless Zig has a better one."""
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is not None:
+            return spec
+        return self.finder.find_spec(fullname, path, target) or spec
+
+
+class ZigLoader(ExtensionFileLoader):
+    """Builds a module when it is created, and loads its library."""
+
+    def __init__(self, finder, found):
+        super().__init__(found.name, found.source_path)
+        self.finder = finder
+        self.found = found
+        self.record = None
+
+    def is_package(self, fullname):
+        """Returns whether the module has submodules."""
+        return self.found.package_folder is not None
+
+    def create_module(self, spec):
+        """Builds the module if need be, and loads its library."""
+        library, self.record = self.finder.resolve(self.found)
+        # ``__file__`` is the library; the source is in ``__zigimport__``.
+        self.path = spec.origin = library
+        try:
+            return _imp.create_dynamic(spec)
+        except ImportError as error:
+            if "failed to map segment" not in str(error):
+                raise
+        # The mount of the cache forbids execution: load from memory instead.
+        from zigimport import _build
+
+        spec.origin = _build.memory_path(library)
+        try:
+            return _imp.create_dynamic(spec)
+        finally:
+            spec.origin = library
+
+    def exec_module(self, module):
+        """Runs the module's init function."""
+        _imp.exec_dynamic(module)
+        if self.record is not None:
+            module.__file__ = self.path
+            module.__zigimport__ = self.record
+
+
+def installed():
+    """Returns the installed ``ZigFinder``, or ``None``."""
+    for finder in sys.meta_path:
+        if isinstance(finder, ZigFinder):
+            return finder
+    return None
+
+
+def install(*, settings=None, enable_file_importer=True, enable_project_importer=True, show_warnings=True):
+    """Installs the import hook, in the place of an installed one.
+
+    Args:
+        settings: ``Settings`` for every module; environment variables and files
+            apply where it is silent.
+        enable_file_importer: import ``name.zig`` and ``name/__init__.zig``.
+        enable_project_importer: import ``name/build.zig``.
+        show_warnings: warn of ``ZIGIMPORT_`` variables that have no effect, when
+            something is built.
+
+    Returns:
+        The installed ``ZigFinder``.
+    """
+    uninstall()
+    finder = ZigFinder(
+        settings=settings,
+        enable_file_importer=enable_file_importer,
+        enable_project_importer=enable_project_importer,
+    )
+    finder.show_warnings = show_warnings
+    path = sys.meta_path
+    position = path.index(PathFinder) if PathFinder in path else len(path)
+    path.insert(position, NamespaceFinder(finder))
+    path.append(finder)
+    return finder
+
+
+def uninstall():
+    """Removes the import hook. Modules that are loaded stay loaded."""
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if not isinstance(finder, (ZigFinder, NamespaceFinder))
+    ]
