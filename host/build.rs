@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[expect(clippy::disallowed_macros, reason = "a build script speaks to cargo by printing")]
 fn main() {
     let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let guest_tools = manifest_dir.join("../guest-tools");
@@ -18,6 +19,7 @@ fn main() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a build script is told by the environment, and asks Python")]
 /// The compiler of the guests: named by `ZIGIMPORT_GUEST_ZIG`, else from the
 /// `ziglang` package of the Python that builds us, else `zig` on the PATH.
 fn find_zig() -> PathBuf {
@@ -42,6 +44,7 @@ fn find_zig() -> PathBuf {
     PathBuf::from("zig")
 }
 
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"))
 }

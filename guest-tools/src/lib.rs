@@ -92,6 +92,7 @@ fn compile(zig: &Path, guest_tools: &Path, out_dir: &Path, guest: &str) -> Resul
     let core = out_dir.join(format!("{guest}.core.wasm"));
     // The sources are named relative to their folder, so that the bytes do not
     // depend on where the checkout lies.
+    #[expect(clippy::disallowed_methods, reason = "the build of the guests runs their compiler")]
     let output = Command::new(zig)
         .current_dir(&sources)
         .args(["build-exe", "-fno-entry", "-rdynamic"])

@@ -63,13 +63,10 @@ pub struct Toolchain {
 pub fn locate(layer: &Layer, search_path: &[PathBuf]) -> Result<Option<Located>> {
     let program = format!("zig{}", std::env::consts::EXE_SUFFIX);
     if let Some(setting) = &layer.zig {
-        return match (find_setting(setting, layer, &program), setting.display()) {
-            (Some(located), _) => Ok(Some(located)),
-            (None, shown) => Err(Error::NotFound {
-                message: format!("ZIGIMPORT_ZIG is `{shown}`, and no Zig compiler is there"),
-                hint: "set it to the zig program, or unset it and `pip install ziglang`".to_owned(),
-            }),
-        };
+        return find_setting(setting, layer, &program).map(Some).ok_or_else(|| Error::NotFound {
+            message: format!("ZIGIMPORT_ZIG is `{}`, and no Zig compiler is there", setting.display()),
+            hint: "set it to the zig program, or unset it and `pip install ziglang`".to_owned(),
+        });
     }
     let package = search_path.iter().find_map(|folder| at(folder.join("ziglang").join(&program), Origin::Package));
     Ok(package.or_else(|| on_path(layer, &program)))
@@ -77,13 +74,11 @@ pub fn locate(layer: &Layer, search_path: &[PathBuf]) -> Result<Option<Located>>
 
 /// `ZIGIMPORT_ZIG` may be a program, the folder that has it, or a name on the PATH.
 fn find_setting(setting: &Path, layer: &Layer, program: &str) -> Option<Located> {
-    if setting.components().count() == 1 && !setting.is_absolute() {
-        if let Some(name) = setting.to_str() {
-            let found = on_path(layer, name);
-            if found.is_some() {
-                return found.map(|located| Located { origin: Origin::Setting, ..located });
-            }
-        }
+    let is_bare_name = setting.components().count() == 1 && !setting.is_absolute();
+    if let Some(name) = setting.to_str().filter(|_| is_bare_name)
+        && let Some(located) = on_path(layer, name)
+    {
+        return Some(Located { origin: Origin::Setting, ..located });
     }
     let absolute = std::path::absolute(setting).ok()?;
     at(absolute.clone(), Origin::Setting).or_else(|| at(absolute.join(program), Origin::Setting))
@@ -192,7 +187,7 @@ mod tests {
         std::fs::write(info.join("RECORD"), "../../bin/x,a,1\nziglang/zig,sha256=b,2\n").unwrap();
         let layer = Layer { path: Some(bin.clone().into_os_string()), ..Layer::default() };
 
-        let located = locate(&layer, &[site.clone()]).unwrap().unwrap();
+        let located = locate(&layer, std::slice::from_ref(&site)).unwrap().unwrap();
         assert_eq!(located.origin, Origin::Package);
         let packaged = Toolchain::identify(located, |_| None).unwrap();
         assert_eq!(packaged.version.as_deref(), Some("0.16.0"));

@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use zigimport_host::closure::{Module, ModuleKind};
-use zigimport_host::config::{Layer, Optimize};
-use zigimport_host::interpreter::Interpreter;
-use zigimport_host::pipeline;
-use zigimport_host::store::{self, Store};
+use zigimport_host::config::Layer;
 
 use crate::frontend::exception;
+use crate::request::Request;
 
 /// A module that was found on the path: its name, its own file and its kind.
 #[pyclass(module = "zigimport._native", frozen)]
@@ -53,8 +51,8 @@ impl Found {
 /// Finds modules and their libraries for one interpreter.
 #[pyclass(module = "zigimport._native", subclass, frozen)]
 pub struct Finder {
-    extension_suffix: String,
-    virtual_env: Option<PathBuf>,
+    pub(crate) extension_suffix: String,
+    pub(crate) virtual_env: Option<PathBuf>,
     find_files: bool,
     find_projects: bool,
 }
@@ -117,7 +115,7 @@ impl Finder {
         search_path: &Bound<'_, PyAny>,
         optimize: Option<&str>,
     ) -> PyResult<Option<(OsString, String, String, String)>> {
-        let request = Request::new(py, self, search_path, optimize)?;
+        let request = Request::new(py, self, search_path, optimize, false, None)?;
         let hit = py.detach(|| request.cached(&found.module));
         match hit {
             Ok(hit) => Ok(hit.map(|loadable| {
@@ -160,49 +158,5 @@ impl Finder {
             return None;
         }
         Some(Found { module: Module { name: name.to_owned(), source_path, kind } })
-    }
-}
-
-/// Everything that one operation of the host needs, taken from Python.
-pub struct Request {
-    pub layer: Layer,
-    pub interpreter: Interpreter,
-    pub store: Store,
-    pub place: store::Place,
-}
-
-impl Request {
-    /// Reads the environment, the path and the explicit arguments.
-    pub fn new(
-        py: Python<'_>,
-        finder: &Finder,
-        search_path: &Bound<'_, PyAny>,
-        optimize: Option<&str>,
-    ) -> PyResult<Self> {
-        let make = |search_path: Vec<PathBuf>| {
-            let mut layer = Layer::from_environment()?;
-            if let Some(optimize) = optimize {
-                layer.optimize = Some(Optimize::parse(optimize, "optimize", "")?);
-            }
-            let interpreter = Interpreter {
-                extension_suffix: finder.extension_suffix.clone(),
-                virtual_env: finder.virtual_env.clone(),
-                search_path,
-            };
-            let (root, place) = store::locate(&layer, &interpreter);
-            Ok(Self { store: Store::open(root)?, layer, interpreter, place })
-        };
-        let mut folders = Vec::new();
-        for entry in search_path.try_iter()? {
-            if let Ok(folder) = entry?.extract::<PathBuf>() {
-                folders.push(folder);
-            }
-        }
-        make(folders).map_err(|error| exception(py, &error))
-    }
-
-    fn cached(&self, module: &Module) -> zigimport_host::error::Result<Option<pipeline::Loadable>> {
-        let zig = pipeline::locate_zig(&self.layer, &self.interpreter)?;
-        Ok(pipeline::cached(&self.store, &self.layer, &self.interpreter, zig.as_ref(), module))
     }
 }

@@ -7,6 +7,7 @@
 mod finder;
 mod frontend;
 mod operations;
+mod request;
 
 use pyo3::prelude::*;
 
@@ -16,5 +17,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<finder::Finder>()?;
     module.add_class::<finder::Found>()?;
+    module.add_class::<request::Request>()?;
     operations::register(module)
 }

@@ -15,8 +15,9 @@ use zigimport_host::plan::{self, Context};
 use zigimport_host::render;
 use zigimport_host::target::{TARGETS, Target};
 
-use crate::finder::{Finder, Found, Request};
+use crate::finder::Found;
 use crate::frontend::{PythonFrontend, bad_call, exception, os_error};
+use crate::request::Request;
 
 /// Adds the functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -91,16 +92,8 @@ fn targets_named(names: &[String]) -> PyResult<Vec<&'static Target>> {
 
 /// Makes a found module loadable, whatever that takes.
 #[pyfunction]
-fn ensure(
-    py: Python<'_>,
-    finder: &Finder,
-    found: &Found,
-    search_path: &Bound<'_, PyAny>,
-    optimize: Option<&str>,
-    frontend: Py<PyAny>,
-) -> PyResult<Artifact> {
-    let request = Request::new(py, finder, search_path, optimize)?;
-    work(py, &request, frontend, |context| pipeline::ensure(context, &found.module)).map(artifact)
+fn ensure(py: Python<'_>, request: &Request, found: &Found, frontend: Py<PyAny>) -> PyResult<Artifact> {
+    work(py, request, frontend, |context| pipeline::ensure(context, &found.module)).map(artifact)
 }
 
 /// Returns the modules that a path stands for.
@@ -114,22 +107,13 @@ fn modules_at(py: Python<'_>, path: PathBuf) -> PyResult<Vec<Found>> {
 #[pyfunction]
 fn build(
     py: Python<'_>,
-    finder: &Finder,
+    request: &Request,
     found: &Found,
-    search_path: &Bound<'_, PyAny>,
-    optimize: Option<&str>,
     target_names: Vec<String>,
-    force: bool,
-    workers: Option<usize>,
     frontend: Py<PyAny>,
 ) -> PyResult<Vec<Artifact>> {
-    let mut request = Request::new(py, finder, search_path, optimize)?;
-    request.layer.force_rebuild |= force;
-    if let Some(workers) = workers {
-        request.layer.max_workers = workers;
-    }
     let targets = targets_named(&target_names)?;
-    let loadables = work(py, &request, frontend, |context| pipeline::ensure_targets(context, &found.module, &targets))?;
+    let loadables = work(py, request, frontend, |context| pipeline::ensure_targets(context, &found.module, &targets))?;
     Ok(loadables.into_iter().map(artifact).collect())
 }
 
@@ -138,19 +122,16 @@ fn build(
 #[pyfunction]
 fn make_plan(
     py: Python<'_>,
-    finder: &Finder,
+    request: &Request,
     found: Vec<PyRef<'_, Found>>,
-    search_path: &Bound<'_, PyAny>,
-    optimize: Option<&str>,
     target_names: Vec<String>,
     explain: bool,
     as_json: bool,
     frontend: Py<PyAny>,
 ) -> PyResult<(String, bool, Vec<u8>)> {
-    let request = Request::new(py, finder, search_path, optimize)?;
     let targets = targets_named(&target_names)?;
     let modules: Vec<Module> = found.iter().map(|found| found.module.clone()).collect();
-    work(py, &request, frontend, move |context| {
+    work(py, request, frontend, move |context| {
         let plan = plan::plan(context, &modules, &targets)?;
         let answer =
             if as_json { render::plan_json(context, &plan) } else { render::plan_text(context, &plan, explain) };
@@ -173,15 +154,9 @@ fn scan(py: Python<'_>, path: PathBuf) -> PyResult<String> {
 
 /// Returns what a bug report needs, as pairs of name and value.
 #[pyfunction]
-fn info(
-    py: Python<'_>,
-    finder: &Finder,
-    search_path: &Bound<'_, PyAny>,
-    frontend: Py<PyAny>,
-) -> PyResult<Vec<(&'static str, String)>> {
-    let request = Request::new(py, finder, search_path, None)?;
+fn info(py: Python<'_>, request: &Request, frontend: Py<PyAny>) -> PyResult<Vec<(&'static str, String)>> {
     let place = request.place;
-    work(py, &request, frontend, move |context| {
+    work(py, request, frontend, move |context| {
         let layer = context.layer;
         let mut lines = vec![("zigimport", env!("CARGO_PKG_VERSION").to_owned())];
         lines.push(("enabled", layer.enabled.to_string()));
@@ -221,12 +196,7 @@ type Bucket = (String, u64, u64);
 
 /// Returns place, reason for the place, number of entries, and the buckets.
 #[pyfunction]
-fn cache_info(
-    py: Python<'_>,
-    finder: &Finder,
-    search_path: &Bound<'_, PyAny>,
-) -> PyResult<(OsString, &'static str, u64, Vec<Bucket>)> {
-    let request = Request::new(py, finder, search_path, None)?;
+fn cache_info(py: Python<'_>, request: &Request) -> PyResult<(OsString, &'static str, u64, Vec<Bucket>)> {
     let (entries, sizes) = py.detach(|| (request.store.entry_count(), request.store.sizes()));
     let sizes = sizes.into_iter().map(|size| (size.name, size.files, size.bytes)).collect();
     Ok((request.store.root().as_os_str().to_owned(), request.place.describe(), entries, sizes))
@@ -234,8 +204,7 @@ fn cache_info(
 
 /// Removes everything that zigimport stored; returns the bytes freed.
 #[pyfunction]
-fn cache_clear(py: Python<'_>, finder: &Finder, search_path: &Bound<'_, PyAny>) -> PyResult<u64> {
-    let request = Request::new(py, finder, search_path, None)?;
+fn cache_clear(py: Python<'_>, request: &Request) -> PyResult<u64> {
     py.detach(|| request.store.clear()).map_err(|error| exception(py, &error))
 }
 

@@ -77,9 +77,8 @@ def build_found(found, targets, optimize, force, workers):
     """Builds a found module; returns one ``BuildResult`` for each target."""
     the_finder = finder()
     _build.warn_once(the_finder)
-    artifacts = _native.build(
-        the_finder, found, sys.path, optimize, list(targets), force, workers, _build.Listener()
-    )
+    request = _native.Request(the_finder, sys.path, optimize, force, workers)
+    artifacts = _native.build(request, found, list(targets), _build.Listener())
     return [_result(the_finder, found, artifact) for artifact in artifacts]
 
 
@@ -111,9 +110,8 @@ def plan(*paths, targets=(), optimize=None):
         ZigImportError: or one of its subclasses.
         ValueError: for an unknown target.
     """
-    text, _, _ = _native.make_plan(
-        finder(), modules_at(paths), sys.path, optimize, list(targets), True, True, _build.Listener()
-    )
+    request = _native.Request(finder(), sys.path, optimize)
+    text, _, _ = _native.make_plan(request, modules_at(paths), list(targets), True, True, _build.Listener())
     return json.loads(text)
 
 
@@ -122,9 +120,9 @@ def clear_cache():
 
     Only zigimport's own folders are removed. Loaded modules keep working.
     """
-    return _native.cache_clear(finder(), sys.path)
+    return _native.cache_clear(_native.Request(finder(), sys.path))
 
 
 def configuration():
     """Returns the effective configuration as a dict of text, for inspection."""
-    return dict(_native.info(finder(), sys.path, _build.Listener()))
+    return dict(_native.info(_native.Request(finder(), sys.path), _build.Listener()))

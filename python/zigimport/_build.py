@@ -45,7 +45,8 @@ def ensure(finder, found, optimize):
 
     warn_once(finder)
     try:
-        library, key, zig_version, mode, *_ = _native.ensure(finder, found, sys.path, optimize, Listener())
+        request = _native.Request(finder, sys.path, optimize)
+        library, key, zig_version, mode, *_ = _native.ensure(request, found, Listener())
     except ZigImportError as error:
         error.name = found.name
         error.path = found.source_path

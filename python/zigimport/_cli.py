@@ -106,15 +106,10 @@ def _print_json(value):
 
 def _plan(options):
     modules = _api.modules_at(options.paths)
+    request = _native.Request(_api.finder(), sys.path, options.optimize)
+    as_json = options.format == "json"
     text, would_build, refusals = _native.make_plan(
-        _api.finder(),
-        modules,
-        sys.path,
-        options.optimize,
-        options.target,
-        options.explain,
-        options.format == "json",
-        _build.Listener(),
+        request, modules, options.target, options.explain, as_json, _build.Listener()
     )
     print(text)
     if not options.check:
@@ -211,7 +206,7 @@ def _version(options):
 
 
 def _cache_info(options):
-    path, reason, entries, buckets = _native.cache_info(_api.finder(), sys.path)
+    path, reason, entries, buckets = _native.cache_info(_native.Request(_api.finder(), sys.path))
     if options.format == "json":
         sizes = [{"name": name, "files": files, "bytes": size} for name, files, size in buckets]
         _print_json({"path": path, "chosen_by": reason, "entries": entries, "buckets": sizes})

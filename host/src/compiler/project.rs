@@ -1,11 +1,13 @@
 //! The user's own build: `zig build` in a project module's folder.
 //!
 //! What a `build.zig` gets from us, documented for its author:
+//!
 //! - `-Dtarget` and `-Doptimize`, if it declares them;
 //! - `--search-prefix` with the C headers of the interpreter in `include`;
 //! - the variables `ZIGIMPORT_MODULE`, `ZIGIMPORT_PYTHON_INCLUDE` and
-//!   `ZIGIMPORT_PYTHON_ABI`;
-//! and what we expect: an installed dynamic library with the module's name.
+//!   `ZIGIMPORT_PYTHON_ABI`.
+//!
+//! What we expect: an installed dynamic library with the module's name.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

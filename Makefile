@@ -1,0 +1,59 @@
+# Two commands do everything on a machine with Rust, Python 3.9+ and a C compiler:
+#
+#   make demo   sets up and runs the bundled example
+#   make test   sets up and runs every test
+#
+# Everything they need comes from the package registries and lands in .venv and
+# in target/.
+
+PYTHON ?= python3
+VENV := .venv
+TOOLS := target/tools
+ZIG_OF_TOOLS = $(shell $(TOOLS)/bin/python -c "import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), 'zig'))")
+SOURCES := $(shell find host guest-tools python -type f -not -name '*.pyc' -not -path '*/__pycache__/*') \
+	Cargo.toml Cargo.lock pyproject.toml
+
+.PHONY: demo test test-rust test-zig test-python test-environments wheel clean
+
+demo: $(VENV)/installed
+	cd examples/geometry && ../../$(VENV)/bin/python demo.py
+
+$(VENV)/installed: $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet '.[zig]'
+	touch $@
+
+test: test-rust test-zig test-python
+
+$(TOOLS)/installed: Makefile
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet 'maturin>=1.16,<2' ziglang==0.17.0
+	touch $@
+
+test-rust: export ZIGIMPORT_GUEST_ZIG = $(abspath $(ZIG_OF_TOOLS))
+test-rust: $(TOOLS)/installed
+	cargo fmt --check
+	cargo clippy --quiet --release --package zigimport-host --package zigimport-python --all-targets -- --deny warnings
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --release --package zigimport-host; \
+	else \
+		cargo test --release --package zigimport-host; \
+	fi
+
+wheel: export ZIGIMPORT_GUEST_ZIG = $(abspath $(ZIG_OF_TOOLS))
+wheel: $(TOOLS)/installed
+	rm -rf target/wheel
+	$(TOOLS)/bin/maturin build --quiet --release --out target/wheel --interpreter $(TOOLS)/bin/python
+
+test-environments: wheel
+	$(PYTHON) tests/environments.py --wheel target/wheel/*.whl
+
+# Each line of Zig compiles and tests every Zig file that we ship.
+test-zig: test-environments
+	$(PYTHON) tests/zig_tests.py
+
+test-python: test-environments
+	$(PYTHON) tests/environments.py --run-pytest
+
+clean:
+	rm -rf $(VENV) target

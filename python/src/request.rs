@@ -1,0 +1,69 @@
+//! Everything that one operation of the host needs, taken from Python.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use zigimport_host::closure::Module;
+use zigimport_host::config::{Layer, Optimize};
+use zigimport_host::error::Result as HostResult;
+use zigimport_host::interpreter::Interpreter;
+use zigimport_host::pipeline::{self, Loadable};
+use zigimport_host::store::{self, Store};
+
+use crate::finder::Finder;
+use crate::frontend::exception;
+
+/// Environment, explicit arguments, interpreter and store of one operation.
+#[pyclass(module = "zigimport._native", frozen)]
+pub struct Request {
+    pub(crate) layer: Layer,
+    pub(crate) interpreter: Interpreter,
+    pub(crate) store: Store,
+    pub(crate) place: store::Place,
+}
+
+#[pymethods]
+impl Request {
+    /// Reads the environment; arguments that are given win over it.
+    #[new]
+    #[pyo3(signature = (finder, search_path, optimize = None, force = false, workers = None))]
+    pub fn new(
+        py: Python<'_>,
+        finder: &Finder,
+        search_path: &Bound<'_, PyAny>,
+        optimize: Option<&str>,
+        force: bool,
+        workers: Option<usize>,
+    ) -> PyResult<Self> {
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for entry in search_path.try_iter()? {
+            if let Ok(folder) = entry?.extract() {
+                folders.push(folder);
+            }
+        }
+        let make = || -> HostResult<Self> {
+            let mut layer = Layer::from_environment()?;
+            if let Some(optimize) = optimize {
+                layer.optimize = Some(Optimize::parse(optimize, "optimize", "")?);
+            }
+            layer.force_rebuild |= force;
+            layer.max_workers = workers.unwrap_or(layer.max_workers);
+            let interpreter = Interpreter {
+                extension_suffix: finder.extension_suffix.clone(),
+                virtual_env: finder.virtual_env.clone(),
+                search_path: folders,
+            };
+            let (root, place) = store::locate(&layer, &interpreter);
+            Ok(Self { store: Store::open(root)?, layer, interpreter, place })
+        };
+        make().map_err(|error| exception(py, &error))
+    }
+}
+
+impl Request {
+    /// Returns the library of a module if its manifest says that nothing changed.
+    pub fn cached(&self, module: &Module) -> HostResult<Option<Loadable>> {
+        let zig = pipeline::locate_zig(&self.layer, &self.interpreter)?;
+        Ok(pipeline::cached(&self.store, &self.layer, &self.interpreter, zig.as_ref(), module))
+    }
+}
