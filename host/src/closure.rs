@@ -299,8 +299,16 @@ pub fn relative_to(path: &Path, root: &Path) -> String {
         components.next();
     }
     let mut parts: Vec<String> = root_components.map(|_| "..".to_owned()).collect();
-    parts.extend(components.map(|part| part.as_os_str().to_string_lossy().into_owned()));
+    parts.extend(components.map(|part| name_of(part.as_os_str())));
     parts.join("/")
+}
+
+/// Names a file name that is no text so that two different ones stay different.
+fn name_of(name: &std::ffi::OsStr) -> String {
+    match name.to_str() {
+        Some(name) => name.to_owned(),
+        None => format!("{}#{}", name.to_string_lossy(), Digest::of(name.as_encoded_bytes())),
+    }
 }
 
 /// One file as it was read and scanned.

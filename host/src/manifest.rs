@@ -22,10 +22,42 @@ const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// An input that has to be hashed again may be this large.
 const INPUT_BYTES_MAX: u64 = 1 << 30;
 
+/// Writes paths as the bytes that they are: not every file name is UTF-8.
+mod path_bytes {
+    use std::ffi::OsString;
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(path.as_os_str().as_encoded_bytes())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        Vec::<u8>::deserialize(deserializer).map(from_bytes)
+    }
+
+    #[cfg(unix)]
+    fn from_bytes(bytes: Vec<u8>) -> PathBuf {
+        use std::os::unix::ffi::OsStringExt;
+        OsString::from_vec(bytes).into()
+    }
+
+    #[cfg(not(unix))]
+    fn from_bytes(bytes: Vec<u8>) -> PathBuf {
+        OsString::from(String::from_utf8_lossy(&bytes).into_owned()).into()
+    }
+}
+
+/// A path in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPath(#[serde(with = "path_bytes")] pub PathBuf);
+
 /// A recorded file or folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// Absolute.
+    #[serde(with = "path_bytes")]
     pub path: PathBuf,
     /// Whether the digest is of a folder's listing.
     pub is_folder: bool,
@@ -43,6 +75,7 @@ pub struct BuildRecord {
     /// Dotted name.
     pub module: String,
     /// The module's own file, absolute.
+    #[serde(with = "path_bytes")]
     pub source_path: PathBuf,
     /// Artifact key, hexadecimal.
     pub key: String,
@@ -73,9 +106,9 @@ pub struct Manifest {
     /// What must be unchanged.
     pub inputs: Vec<Recorded>,
     /// What must still not be there.
-    pub absent: Vec<PathBuf>,
+    pub absent: Vec<StoredPath>,
     /// The compiler's program and its stamp.
-    pub zig: Option<(PathBuf, Stamp)>,
+    pub zig: Option<(StoredPath, Stamp)>,
     /// What to load.
     pub library: Library,
     /// What it is.
@@ -121,7 +154,7 @@ impl Manifest {
     pub fn check(&self, zig: Option<&Located>) -> Freshness {
         if let Some(now) = zig {
             match &self.zig {
-                Some((path, stamp)) if *path == now.path && *stamp == now.stamp => {}
+                Some((path, stamp)) if path.0 == now.path && *stamp == now.stamp => {}
                 _ => return Freshness::Stale,
             }
         }
@@ -136,7 +169,7 @@ impl Manifest {
                 Err(_) => return Freshness::Stale,
             }
         }
-        if self.absent.iter().any(|path| path.symlink_metadata().is_ok()) {
+        if self.absent.iter().any(|path| path.0.symlink_metadata().is_ok()) {
             return Freshness::Stale;
         }
         // Rewriting pays only once the stamps can be trusted.
@@ -212,7 +245,7 @@ mod tests {
     fn manifest(inputs: Vec<Recorded>, absent: Vec<PathBuf>) -> Manifest {
         Manifest {
             inputs,
-            absent,
+            absent: absent.into_iter().map(StoredPath).collect(),
             zig: None,
             library: Library {
                 digest: Digest::of(b"library"),
@@ -244,6 +277,15 @@ mod tests {
         for length in 0..bytes.len() {
             assert_eq!(Manifest::decode(&bytes[..length]), None);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_no_text_is_kept() {
+        use std::os::unix::ffi::OsStringExt;
+        let path = PathBuf::from(std::ffi::OsString::from_vec(b"/\xff.zig".to_vec()));
+        let whole = manifest(Vec::new(), vec![path]);
+        assert_eq!(Manifest::decode(&whole.encode()), Some(whole));
     }
 
     #[test]

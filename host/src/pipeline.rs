@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::guest::planning::{Action, Decision, Step};
 use crate::interpreter::{Headers, Interpreter};
 use crate::key;
-use crate::manifest::{BuildRecord, Freshness, Library, Manifest, Recorded};
+use crate::manifest::{BuildRecord, Freshness, Library, Manifest, Recorded, StoredPath};
 use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
 use crate::refusal;
 use crate::render;
@@ -426,8 +426,11 @@ fn finish(
         inputs.extend(prepared.headers.iter().flat_map(Headers::identifying).filter_map(|path| Recorded::file(&path)));
         let manifest = Manifest {
             inputs,
-            absent: prepared.closure.absent.clone(),
-            zig: plan.toolchain.as_ref().map(|toolchain| (toolchain.located.path.clone(), toolchain.located.stamp)),
+            absent: prepared.closure.absent.iter().cloned().map(StoredPath).collect(),
+            zig: plan
+                .toolchain
+                .as_ref()
+                .map(|toolchain| (StoredPath(toolchain.located.path.clone()), toolchain.located.stamp)),
             library: library.clone(),
             record: record.clone(),
         };

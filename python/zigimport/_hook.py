@@ -112,7 +112,11 @@ class ZigLoader(ExtensionFileLoader):
 
     def create_module(self, spec):
         """Builds the module if need be, and loads its library."""
-        library, self.record = self.finder.resolve(self.found)
+        try:
+            library, self.record = self.finder.resolve(self.found)
+        except ImportError as error:
+            # How we got here says nothing to whoever reads the message.
+            raise error.with_traceback(None)
         # ``__file__`` is the library; the source is in ``__zigimport__``.
         self.path = spec.origin = library
         try:

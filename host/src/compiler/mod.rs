@@ -143,9 +143,53 @@ impl Job<'_> {
         Error::Compile {
             module: self.module().name.clone(),
             source_path: self.module().source_path.clone(),
-            text: text.trim_end().to_owned(),
+            text: without_own_references(text, self.context.store.root()),
             diagnostics,
         }
+    }
+}
+
+/// Cuts the places in our own files that the compiler lists as referring to the
+/// user's: what remains leads to the user's files and to the standard library.
+fn without_own_references(text: &str, store: &Path) -> String {
+    const REFERENCED_BY: &str = "referenced by:";
+    let store = store.to_string_lossy();
+    let is_own = |line: &str| line.starts_with("    ") && line.contains(&*store) && line.contains(": ");
+    let kept: Vec<&str> = text.trim_end().lines().filter(|line| !is_own(line)).collect();
+    let mut lines: Vec<&str> = Vec::with_capacity(kept.len());
+    for (index, line) in kept.iter().enumerate() {
+        let next = kept.get(index + 1).copied().unwrap_or_default();
+        if *line == REFERENCED_BY && !next.starts_with("    ") {
+            continue;
+        }
+        let hides_only_own =
+            line.trim_start().ends_with("to see all references") && lines.last() == Some(&REFERENCED_BY);
+        if hides_only_own {
+            lines.pop();
+            continue;
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_from_our_own_files_are_cut() {
+        let own = "    call: /s/support-v1/ab/binding/function.zig:70:28\n";
+        let hidden = "    5 reference(s) hidden; use '-freference-trace=9' to see all references\n";
+        let error = "m.zig:1:2: error: no\n";
+        let cut = |text: &str| without_own_references(text, Path::new("/s"));
+        assert_eq!(cut(&format!("{error}referenced by:\n{own}{own}{hidden}")), error.trim_end());
+        assert_eq!(cut(&format!("{error}referenced by:\n{own}")), error.trim_end());
+        let users = "    main: m.zig:9:1\n";
+        assert_eq!(
+            cut(&format!("{error}referenced by:\n{users}{own}{hidden}")),
+            format!("{error}referenced by:\n{users}{hidden}").trim_end()
+        );
     }
 }
 

@@ -1,0 +1,44 @@
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+from zigimport._api import BuildResult as BuildResult
+from zigimport._errors import (
+    CacheError as CacheError,
+    Diagnostic as Diagnostic,
+    LockTimeoutError as LockTimeoutError,
+    ScanError as ScanError,
+    ZigCompileError as ZigCompileError,
+    ZigImportError as ZigImportError,
+    ZigNotFoundError as ZigNotFoundError,
+)
+from zigimport._hook import ZigFinder as ZigFinder
+from zigimport._settings import Settings as Settings
+
+__version__: str
+_finder: ZigFinder | None
+_config: dict[str, str]
+
+def install(
+    *,
+    settings: Settings | None = None,
+    enable_file_importer: bool = True,
+    enable_project_importer: bool = True,
+    show_warnings: bool = True,
+) -> ZigFinder: ...
+def uninstall() -> None: ...
+def build(
+    path: str | PathLike[str],
+    *,
+    targets: Sequence[str] = (),
+    optimize: str | None = None,
+    force: bool = False,
+    workers: int | None = None,
+) -> BuildResult | list[BuildResult]: ...
+def plan(
+    *paths: str | PathLike[str], targets: Sequence[str] = (), optimize: str | None = None
+) -> dict[str, Any]: ...
+def clear_cache() -> int: ...
+def reset_logger() -> None: ...
+def load_ipython_extension(ipython: Any) -> None: ...
+def unload_ipython_extension(ipython: Any) -> None: ...
