@@ -28,13 +28,14 @@ mod path_bytes {
     use std::path::{Path, PathBuf};
 
     use serde::{Deserialize, Deserializer, Serializer};
+    use serde_bytes::ByteBuf;
 
     pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(path.as_os_str().as_encoded_bytes())
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-        Vec::<u8>::deserialize(deserializer).map(from_bytes)
+        ByteBuf::deserialize(deserializer).map(|bytes| from_bytes(bytes.into_vec()))
     }
 
     #[cfg(unix)]

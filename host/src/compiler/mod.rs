@@ -173,26 +173,6 @@ fn without_own_references(text: &str, store: &Path) -> String {
     lines.join("\n")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_from_our_own_files_are_cut() {
-        let own = "    call: /s/support-v1/ab/binding/function.zig:70:28\n";
-        let hidden = "    5 reference(s) hidden; use '-freference-trace=9' to see all references\n";
-        let error = "m.zig:1:2: error: no\n";
-        let cut = |text: &str| without_own_references(text, Path::new("/s"));
-        assert_eq!(cut(&format!("{error}referenced by:\n{own}{own}{hidden}")), error.trim_end());
-        assert_eq!(cut(&format!("{error}referenced by:\n{own}")), error.trim_end());
-        let users = "    main: m.zig:9:1\n";
-        assert_eq!(
-            cut(&format!("{error}referenced by:\n{users}{own}{hidden}")),
-            format!("{error}referenced by:\n{users}{hidden}").trim_end()
-        );
-    }
-}
-
 /// Creates a folder for one build that nobody else uses, and removes it after.
 struct Work(PathBuf);
 
@@ -211,5 +191,25 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_from_our_own_files_are_cut() {
+        let own = "    call: /s/support-v1/ab/binding/function.zig:70:28\n";
+        let hidden = "    5 reference(s) hidden; use '-freference-trace=9' to see all references\n";
+        let error = "m.zig:1:2: error: no\n";
+        let cut = |text: &str| without_own_references(text, Path::new("/s"));
+        assert_eq!(cut(&format!("{error}referenced by:\n{own}{own}{hidden}")), error.trim_end());
+        assert_eq!(cut(&format!("{error}referenced by:\n{own}")), error.trim_end());
+        let users = "    main: m.zig:9:1\n";
+        assert_eq!(
+            cut(&format!("{error}referenced by:\n{users}{own}{hidden}")),
+            format!("{error}referenced by:\n{users}{hidden}").trim_end()
+        );
     }
 }
