@@ -363,7 +363,7 @@ fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> 
             let Some(scanned) = scanned else { continue };
             if let Some(scan) = &scanned.scan {
                 note(scan, &scanned.input, closure);
-                for (path, role) in targets(scan, &scanned.input.path) {
+                for (path, role) in targets(scan, &scanned.input.path, &module.source_path) {
                     if seen.insert(path.clone()) {
                         next.push((path, role));
                     }
@@ -466,9 +466,11 @@ fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
     }
 }
 
-/// The files that a scan names, resolved as the compiler resolves them.
-fn targets(scan: &source::Scan, path: &Path) -> Vec<(PathBuf, Role)> {
+/// The files that a scan names, resolved as the compiler resolves them: imports
+/// from the file that has them, headers from the folder of the module's own file.
+fn targets(scan: &source::Scan, path: &Path, root: &Path) -> Vec<(PathBuf, Role)> {
     let folder = path.parent().unwrap_or(Path::new("/"));
+    let include_folder = root.parent().unwrap_or(Path::new("/"));
     let mut found = Vec::new();
     for dependency in scan.dependencies.iter().filter(|dependency| dependency.literal) {
         let operand = os_path(&dependency.operand);
@@ -476,10 +478,11 @@ fn targets(scan: &source::Scan, path: &Path) -> Vec<(PathBuf, Role)> {
         let role = match dependency.kind {
             source::DependencyKind::ZigImport if operand.extension().is_some_and(is_file) => Role::Source,
             source::DependencyKind::EmbedFile => Role::Embedded,
-            source::DependencyKind::CInclude if folder.join(&operand).is_file() => Role::Header,
+            source::DependencyKind::CInclude if include_folder.join(&operand).is_file() => Role::Header,
             _ => continue,
         };
-        found.push((normalize(&folder.join(operand)), role));
+        let from = if role == Role::Header { include_folder } else { folder };
+        found.push((normalize(&from.join(operand)), role));
     }
     found
 }

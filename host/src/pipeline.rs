@@ -5,7 +5,7 @@
 //! carried out here and never taken again.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::closure::{self, Module};
 use crate::compiler::{self, Job, process};
@@ -273,15 +273,20 @@ fn build(
     let suffix = if labels == Target::native().label { String::new() } else { format!(" for {labels}") };
     context.frontend.report(Level::Info, format!("building {}{suffix}: {}", module.name, render::reason(action)));
     let started = Instant::now();
+    let started_at = SystemTime::now();
     let job = Job { context, prepared, toolchain, targets: targets_of(&wanted), build };
     let compiled = compiler::build(&job)?;
-    if let Some(path) = changed_input(prepared) {
+    let discovered: Vec<Vec<Recorded>> =
+        compiled.iter().map(|compiled| discovered(context, prepared, &compiled.read)).collect();
+    // What the scan did not name has no digest from before the compile: its
+    // stamp has to be older than that.
+    let young = discovered.iter().flatten().find(|input| !input.stamp.is_trusted(started_at));
+    if let Some(path) = changed_input(prepared).or_else(|| young.map(|input| input.path.clone())) {
         context.frontend.report(Level::Info, format!("{} changed during the build; building again", path.display()));
         return Ok(None);
     }
     let mut done = Vec::new();
-    for (target, compiled) in wanted.iter().zip(compiled) {
-        let discovered = discovered(context, prepared, &compiled.read);
+    for ((target, compiled), discovered) in wanted.iter().zip(compiled).zip(discovered) {
         let (path, library) = context.store.put_library(&compiled.library, target.target.library_suffix())?;
         let entry = entry(prepared, target, toolchain, &discovered, &library, compiled.library.len() as u64);
         context.store.put_entry(target.source_key, &entry)?;
@@ -388,6 +393,11 @@ fn history(prepared: &Prepared, entry: &Entry) -> History {
         optimize: entry.optimize.clone(),
         abi: entry.abi.clone(),
         inputs: prepared.key_inputs.inputs.iter().map(|input| (input.path.clone(), input.digest)).collect(),
+        discovered: entry
+            .discovered
+            .iter()
+            .filter_map(|input| Some((input.path.clone(), Digest::from_hex(&input.digest)?)))
+            .collect(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
 use crate::key::{self, KeyInput, KeyInputs};
 use crate::manifest::{Library, Recorded};
 use crate::report::Frontend;
-use crate::store::{Discovered, Entry, Store};
+use crate::store::{Discovered, Entry, History, Store};
 use crate::target::Target;
 use crate::toolchain::{self, Toolchain};
 
@@ -256,6 +256,20 @@ pub fn binding_name(binding: source::Binding) -> &'static str {
 fn planner_module(context: Context<'_>, prepared: &Prepared) -> planning::Module {
     let closure = &prepared.closure;
     let declarations = closure.root_scan.declarations.iter().filter(|declaration| declaration.container.is_empty());
+    let targets: Vec<planning::Presence> =
+        prepared.targets.iter().map(|target| presence(context, prepared, target)).collect();
+    let mut inputs: Vec<planning::Input> = closure
+        .inputs
+        .iter()
+        .map(|input| planning::Input { path: input.relative.clone(), digest: input.digest.hex() })
+        .collect();
+    // What only the compiler named the last time counts as an input as it is now.
+    let discovered = prepared.targets.first().and_then(|target| history(context, prepared, target));
+    for (path, _) in discovered.into_iter().flat_map(|history| history.discovered) {
+        if let Some(now) = Recorded::file(&closure.project_root.join(&path)) {
+            inputs.push(planning::Input { path, digest: now.digest.hex() });
+        }
+    }
     planning::Module {
         name: prepared.module.name.clone(),
         kind: match prepared.module.kind {
@@ -270,17 +284,16 @@ fn planner_module(context: Context<'_>, prepared: &Prepared) -> planning::Module
         declarations: u32::try_from(declarations.count()).unwrap_or(u32::MAX),
         optimize: prepared.optimize.name().to_owned(),
         abi: prepared.abi.clone(),
-        inputs: closure
-            .inputs
-            .iter()
-            .map(|input| planning::Input { path: input.relative.clone(), digest: input.digest.hex() })
-            .collect(),
-        targets: prepared.targets.iter().map(|target| presence(context, prepared, target)).collect(),
+        inputs,
+        targets,
     }
 }
 
+fn history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) -> Option<History> {
+    context.store.history(&prepared.module.source_path, target.target.label)
+}
+
 fn presence(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) -> planning::Presence {
-    let history = context.store.history(&prepared.module.source_path, target.target.label);
     planning::Presence {
         target: target.target.label.to_owned(),
         key: target.action_key.hex(),
@@ -288,13 +301,14 @@ fn presence(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) 
         object: target.object,
         remote: false,
         headers_missing: target.headers_missing,
-        previous: history.map(|history| planning::Previous {
+        previous: history(context, prepared, target).map(|history| planning::Previous {
             zig_version: history.zig_version,
             optimize: history.optimize,
             abi: history.abi,
             inputs: history
                 .inputs
                 .into_iter()
+                .chain(history.discovered)
                 .map(|(path, digest)| planning::Input { path, digest: digest.hex() })
                 .collect(),
         }),

@@ -196,8 +196,10 @@ pub struct History {
     pub optimize: String,
     /// ABI tag.
     pub abi: String,
-    /// Path and digest of each input, relative to the project root.
+    /// Path and digest of each scanned input, relative to the project root.
     pub inputs: Vec<(String, Digest)>,
+    /// The same for what the compiler read beyond them.
+    pub discovered: Vec<(String, Digest)>,
 }
 
 /// Size of one bucket.

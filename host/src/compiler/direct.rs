@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::process::Invocation;
-use super::{Compiled, Job, protocol};
+use super::{Compiled, Job, graph, protocol};
 use crate::error::{Error, Result};
 use crate::guest::source::Binding;
 use crate::report::Level;
@@ -76,9 +76,6 @@ fn compile(job: &Job<'_>, support: &Path) -> Invocation {
     arguments.extend(["-O".into(), job.prepared.optimize.name().into()]);
     arguments.extend(["-target".into(), target.triple_for(job.line()).into()]);
     arguments.extend(["-mcpu".into(), target.cpu.into()]);
-    for folder in job.prepared.headers.iter().flat_map(|headers| &headers.folders) {
-        arguments.extend(["-I".into(), folder.into()]);
-    }
     modules(job, support, &mut arguments);
     if target.links_libc() {
         arguments.push("-lc".into());
@@ -109,6 +106,7 @@ fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
         arguments.push(module("root", &binding.join("root.zig")));
         arguments.push(module("zigimport", &binding.join("zigimport.zig")));
         arguments.extend(dependency("zigimport"));
+        arguments.extend(include_folders(job));
         arguments.push(module("user", user));
         arguments.push(module("declarations", &declarations));
         return;
@@ -116,10 +114,22 @@ fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
     if job.prepared.closure.translate_c {
         arguments.extend(dependency("Python.h"));
     }
+    arguments.extend(include_folders(job));
     arguments.push(module("root", user));
     if job.prepared.closure.translate_c {
         arguments.push(module("Python.h", &translated_folder(job).join("python.zig")));
     }
+}
+
+/// Where `@cInclude` of the user's files looks: the module's own folder, and
+/// Python's headers where they are used. The flag is for the next module only.
+fn include_folders(job: &Job<'_>) -> Vec<OsString> {
+    if !job.prepared.closure.c_import {
+        return Vec::new();
+    }
+    let own = job.module().source_path.parent();
+    let headers = job.prepared.headers.iter().flat_map(|headers| &headers.folders);
+    own.into_iter().chain(headers.map(PathBuf::as_path)).flat_map(|folder| ["-I".into(), folder.into()]).collect()
 }
 
 fn module(name: &str, path: &Path) -> OsString {
@@ -137,7 +147,8 @@ fn invocation(job: &Job<'_>, arguments: Vec<OsString>) -> Invocation {
         program: job.toolchain.located.path.clone(),
         arguments,
         directory: job.prepared.closure.project_root.clone(),
-        environment: Vec::new(),
+        // Where a subcommand builds a tool of its own, it asks the environment.
+        environment: graph::runner_environment(job, "global"),
         input: Vec::new(),
     }
 }

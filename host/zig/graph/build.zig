@@ -147,6 +147,8 @@ fn addExtension(
     });
     // Messages name the step: the label says which target failed.
     library.step.name = b.fmt("compile {s} for {s}", .{ request.name, target.label });
+    // No C is compiled, so nothing calls this runtime.
+    library.bundle_ubsan_rt = false;
     if (wasm) library.import_symbols = true;
     if (resolved.result.os.tag == .windows) {
         // Windows binds each symbol to a library when linking, so that a symbol
