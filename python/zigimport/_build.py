@@ -11,8 +11,8 @@ class Listener:
     """Takes the host's reports, and knows where the C headers are."""
 
     def report(self, level, message):
-        """Logs one line; ``level`` is ``debug``, ``info`` or ``warning``."""
-        getattr(_log.logger(), level)(message)
+        """Takes one line; ``level`` is ``debug``, ``info`` or ``warning``."""
+        _log.report(level, message)
 
     def header_folders(self):
         """Returns the folders to search for ``Python.h``, without duplicates."""
@@ -32,7 +32,7 @@ def warn_once(finder):
         return
     _warned = True
     for warning in _native.warnings():
-        _log.logger().warning(warning)
+        _log.report("warning", warning)
 
 
 def ensure(finder, found, optimize):

@@ -92,9 +92,16 @@ class NamespaceFinder:
     def find_spec(self, fullname, path=None, target=None):
         """Returns Python's own answer, unless Zig has a better one."""
         spec = PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is not None:
-            return spec
-        return self.finder.find_spec(fullname, path, target) or spec
+        if spec is not None:
+            if spec.loader is not None:
+                return spec
+            return self.finder.find_spec(fullname, path, target) or spec
+        # Nothing stands between here and our finder that could still answer:
+        # ask it at once, and spare Python the same search again.
+        finders = sys.meta_path
+        if len(finders) > 2 and finders[-3:] == [self, PathFinder, self.finder]:
+            return self.finder.find_spec(fullname, path, target)
+        return None
 
 
 class ZigLoader(ExtensionFileLoader):

@@ -1,6 +1,11 @@
-"""The logger ``zigimport``: INFO is shown without configuration, DEBUG is not."""
+"""Reports to a person: the logger ``zigimport``, INFO shown without configuration,
+DEBUG not.
 
-import logging
+Loading ``logging`` takes as long as planning and storing an artifact together.
+Where nobody has loaded it, nobody has configured it either, and a line goes to
+standard error as the logger would write it.
+"""
+
 import sys
 
 from zigimport import _native
@@ -9,29 +14,27 @@ _handler = None
 _is_ours = True
 
 
-class _StderrHandler(logging.StreamHandler):
-    """Writes to the ``sys.stderr`` of the moment, which notebooks replace."""
-
-    def __init__(self):
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self):
-        return sys.stderr
+def report(level, message):
+    """Takes one line; ``level`` is ``debug``, ``info`` or ``warning``."""
+    if "logging" in sys.modules:
+        getattr(_logger(), level)(message)
+    elif sys.stderr is not None and (level != "debug" or _native.is_verbose()):
+        print(f"zigimport: {message}", file=sys.stderr)
 
 
-def logger():
+def _logger():
     """Returns the logger, set up on first use.
 
     It writes INFO and above to standard error and does not propagate;
-    ``ZIGIMPORT_VERBOSE=1`` shows DEBUG too, which says why. Loggers that the
-    user has given handlers or a level are left alone.
+    ``ZIGIMPORT_VERBOSE=1`` shows DEBUG too, which says why. A logger that the
+    user has given handlers or a level is left alone.
     """
     global _handler
+    import logging
+
     log = logging.getLogger("zigimport")
     if _is_ours and _handler is None and not log.handlers:
-        _handler = _StderrHandler()
-        _handler.setFormatter(logging.Formatter("zigimport: %(message)s"))
+        _handler = _stderr_handler()
         log.addHandler(_handler)
         log.propagate = False
         if log.level == logging.NOTSET:
@@ -39,9 +42,29 @@ def logger():
     return log
 
 
+def _stderr_handler():
+    import logging
+
+    class StderrHandler(logging.StreamHandler):
+        """Writes to the ``sys.stderr`` of the moment, which notebooks replace."""
+
+        def __init__(self):
+            logging.Handler.__init__(self)
+
+        @property
+        def stream(self):
+            return sys.stderr
+
+    handler = StderrHandler()
+    handler.setFormatter(logging.Formatter("zigimport: %(message)s"))
+    return handler
+
+
 def reset_logger():
     """Gives the logger back: no handler, no level, messages propagate."""
     global _handler, _is_ours
+    import logging
+
     _is_ours = False
     log = logging.getLogger("zigimport")
     if _handler is not None:

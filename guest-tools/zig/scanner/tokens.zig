@@ -22,7 +22,24 @@ pub const Tokens = struct {
             if (isIdentifierByte(source[start]) and !std.ascii.isDigit(source[start])) {
                 const end = identifierEnd(source, start);
                 tokens.tokenizer.index = end;
-                return .{ .tag = wordTag(source[start..end]), .loc = .{ .start = start, .end = end } };
+                return .{ .tag = wordTag(source, start, end), .loc = .{ .start = start, .end = end } };
+            }
+            if (single_tags[source[start]]) |tag| {
+                tokens.tokenizer.index = start + 1;
+                return .{ .tag = tag, .loc = .{ .start = start, .end = start + 1 } };
+            }
+            if (source[start] == '.' and isIdentifierByte(source[start + 1])) {
+                tokens.tokenizer.index = start + 1;
+                return .{ .tag = .period, .loc = .{ .start = start, .end = start + 1 } };
+            }
+            if (source[start] == '=' and source[start + 1] == ' ') {
+                tokens.tokenizer.index = start + 1;
+                return .{ .tag = .equal, .loc = .{ .start = start, .end = start + 1 } };
+            }
+            if (source[start] == '"') {
+                const end = stringEnd(source, start + 1) orelse break;
+                tokens.tokenizer.index = end;
+                return .{ .tag = .string_literal, .loc = .{ .start = start, .end = end } };
             }
             if (source[start] != '/' or source[start + 1] != '/') break;
             const end = commentEnd(source, start + 2) orelse break;
@@ -81,6 +98,29 @@ noinline fn commentEnd(source: [:0]const u8, from: usize) ?usize {
     return if (breaks) index else null;
 }
 
+/// The tags of bytes that are a token whatever stands behind them.
+const single_tags: [256]?Token.Tag = table: {
+    var table: [256]?Token.Tag = @splat(null);
+    for ([_]Token.Tag{
+        .l_paren, .r_paren, .l_bracket, .r_bracket, .l_brace, .r_brace, .comma, .semicolon, .colon, .question_mark, .tilde,
+    }) |tag| table[tag.lexeme().?[0]] = tag;
+    break :table table;
+};
+
+/// Returns where a plain string literal ends: one of printable ASCII without
+/// an escape. Any other one is left to the tokenizer.
+inline fn stringEnd(source: [:0]const u8, from: usize) ?usize {
+    var index = from;
+    while (plain_string_bytes[source[index]]) index += 1;
+    return if (source[index] == '"') index + 1 else null;
+}
+
+const plain_string_bytes: [256]bool = table: {
+    var table: [256]bool = @splat(false);
+    for (0x20..0x7f) |byte| table[byte] = byte != '"' and byte != '\\';
+    break :table table;
+};
+
 /// Returns the tag of a doc comment, null for a plain comment.
 fn docTag(comment: []const u8) ?Token.Tag {
     if (comment.len < 3) return null;
@@ -108,18 +148,37 @@ inline fn identifierEnd(source: [:0]const u8, start: usize) usize {
     return end;
 }
 
-/// For each first byte the lengths of the keywords with it, as a bit set. Most
-/// identifiers are told from keywords without looking one up.
-const keyword_lengths: [256]u32 = table: {
+/// A keyword by its length and its first bytes, the others 0.
+const Keyword = struct { length: u32 = 0, word: Word = 0, tag: Token.Tag = .identifier };
+
+const keyword_slots = 128;
+
+/// Every keyword has a slot of its own, found by its length and three of its bytes.
+const keyword_table: [keyword_slots]Keyword = table: {
     @setEvalBranchQuota(10_000);
-    var table: [256]u32 = @splat(0);
-    for (Token.keywords.keys()) |keyword| table[keyword[0]] |= 1 << keyword.len;
+    var table: [keyword_slots]Keyword = @splat(.{});
+    for (Token.keywords.keys(), Token.keywords.values()) |keyword, tag| {
+        const slot = &table[keywordSlot(keyword[0], keyword[keyword.len / 2], keyword[keyword.len - 1], keyword.len)];
+        // Two keywords in one slot: the factors below have to be chosen anew.
+        assert(slot.length == 0);
+        slot.* = .{ .length = keyword.len, .tag = tag };
+        for (keyword[0..@min(keyword.len, word_bytes)], 0..) |byte, index| slot.word |= @as(Word, byte) << (8 * index);
+    }
     break :table table;
 };
 
-inline fn wordTag(word: []const u8) Token.Tag {
-    if (word.len >= @bitSizeOf(u32)) return .identifier;
-    const like_keyword = keyword_lengths[word[0]] >> @intCast(word.len) & 1 != 0;
-    if (!like_keyword) return .identifier;
-    return Token.getKeyword(word) orelse .identifier;
+inline fn keywordSlot(first: u8, middle: u8, last: u8, length: usize) usize {
+    return (@as(u32, first) * 22 + @as(u32, middle) * 18 + @as(u32, last) * 33 + @as(u32, @truncate(length)) *% 16) % keyword_slots;
+}
+
+/// Returns the tag of an identifier or keyword with one comparison.
+inline fn wordTag(source: [:0]const u8, start: usize, end: usize) Token.Tag {
+    const length = end - start;
+    const keyword = &keyword_table[keywordSlot(source[start], source[start + length / 2], source[end - 1], length)];
+    if (keyword.length != length) return .identifier;
+    if (length <= word_bytes and source.len - start >= word_bytes) {
+        const mask = @as(Word, std.math.maxInt(Word)) >> @intCast(8 * (word_bytes - length));
+        return if (load(source, start) & mask == keyword.word) keyword.tag else .identifier;
+    }
+    return Token.getKeyword(source[start..end]) orelse .identifier;
 }
