@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 TOOLS := target/tools
 ZIG_OF_TOOLS = $(shell $(TOOLS)/bin/python -c "import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), 'zig'))")
+MAIN_PYTHON = $(shell $(PYTHON) -c "import json; d = json.load(open('target/test-environments/environments.json')); print(d['pythons'][d['main']])")
 SOURCES := $(shell find host guest-tools python -type f -not -name '*.pyc' -not -path '*/__pycache__/*') \
 	Cargo.toml Cargo.lock pyproject.toml
 
@@ -53,7 +54,7 @@ test-zig: test-environments
 	$(PYTHON) tests/zig_tests.py
 
 test-python: test-environments
-	$(PYTHON) tests/environments.py --run-pytest
+	$(MAIN_PYTHON) -m pytest
 
 clean:
 	rm -rf $(VENV) target

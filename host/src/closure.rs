@@ -22,6 +22,8 @@ pub const SOURCE_BYTES_MAX: u64 = 128 << 20;
 const INPUT_BYTES_MAX: u64 = 1 << 30;
 /// More files than this in one project module is a wrong folder.
 const PROJECT_FILES_MAX: usize = 20_000;
+/// More threads than this do not make reading files faster.
+const SCAN_THREADS_MAX: usize = 8;
 /// Fewer files than this are scanned faster by one thread.
 const PARALLEL_FILES_MIN: usize = 16;
 
@@ -389,11 +391,23 @@ fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> 
 /// Reads and scans the files of one level, in parallel where that pays.
 fn scan_level(level: &[(PathBuf, Role)], root: &Path) -> Result<Vec<Option<Scanned>>> {
     let one = |scanner: &mut Option<Scanner>, (path, role): &(PathBuf, Role)| scan_file(scanner, path, *role, root);
-    if level.len() < PARALLEL_FILES_MIN {
+    let serial = || {
         let mut scanner = None;
-        return level.iter().map(|file| one(&mut scanner, file)).collect();
+        level.iter().map(|file| one(&mut scanner, file)).collect()
+    };
+    if level.len() < PARALLEL_FILES_MIN {
+        return serial();
     }
-    level.par_iter().map_init(|| None, one).collect()
+    // A pool of its own: the threads of a global one would be missing in a
+    // process that was forked from this one, and it would wait for them for ever.
+    match rayon::ThreadPoolBuilder::new().num_threads(scan_threads()).build() {
+        Ok(pool) => pool.install(|| level.par_iter().map_init(|| None, one).collect()),
+        Err(_) => serial(),
+    }
+}
+
+fn scan_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(SCAN_THREADS_MAX)
 }
 
 /// Reads one file and scans it if it is Zig. A folder is no input.
@@ -466,6 +480,18 @@ fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
     }
 }
 
+/// Returns the Zig files that a file imports, whether they exist or not.
+///
+/// # Errors
+/// The file cannot be read or scanned.
+pub fn imports(scanner: &mut Option<Scanner>, path: &Path) -> Result<Vec<PathBuf>> {
+    let content = stamp::read(path, SOURCE_BYTES_MAX)
+        .map_err(|error| Error::Scan { path: path.to_owned(), reason: error.to_string() })?;
+    let scan = scan_bytes(scanner, path, &content.bytes)?;
+    let sources = targets(&scan, path, path).into_iter().filter(|(_, role)| *role == Role::Source);
+    Ok(sources.map(|(path, _)| path).filter(|path| path.extension().is_some_and(|end| end == "zig")).collect())
+}
+
 /// The files that a scan names, resolved as the compiler resolves them: imports
 /// from the file that has them, headers from the folder of the module's own file.
 fn targets(scan: &source::Scan, path: &Path, root: &Path) -> Vec<(PathBuf, Role)> {
@@ -500,42 +526,45 @@ fn os_path(bytes: &[u8]) -> PathBuf {
 }
 
 /// Takes every file of a project module's folder: its `build.zig` is a program,
-/// and it is not run to find out what it reads.
+/// and it is not run to find out what it reads. Links are followed, also out of
+/// the folder, because a build follows them; each folder is listed once.
 fn walk(module: &Module, closure: &mut Closure) -> Result<()> {
     let folder = module.source_path.parent().unwrap_or(Path::new("/")).to_owned();
+    let root = closure.project_root.clone();
     let failed = |path: &Path, reason: String| Error::Scan { path: path.to_owned(), reason };
-    // Opened as a capability: a link that leads out of the folder is not followed.
-    let opened = cap_std::fs::Dir::open_ambient_dir(&folder, cap_std::ambient_authority())
-        .map_err(|error| failed(&folder, error.to_string()))?;
-    let mut pending = vec![(opened, folder)];
+    let mut listed = BTreeSet::new();
+    let mut pending = vec![folder];
     let mut scanner = None;
-    while let Some((directory, path)) = pending.pop() {
-        let stamp = Stamp::at(&path).map_err(|error| failed(&path, error.to_string()))?;
+    while let Some(folder) = pending.pop() {
+        let unreadable = |error: std::io::Error| failed(&folder, error.to_string());
+        if !listed.insert(std::fs::canonicalize(&folder).map_err(unreadable)?) {
+            continue;
+        }
+        let stamp = Stamp::at(&folder).map_err(unreadable)?;
         let listed_at = std::time::SystemTime::now();
-        let digest = stamp::listing_digest(&path).map_err(|error| failed(&path, error.to_string()))?;
-        closure.folders.push(Folder { path: path.clone(), digest, stamp, trusted: stamp.is_trusted(listed_at) });
-        for entry in directory.entries().map_err(|error| failed(&path, error.to_string()))? {
-            let entry = entry.map_err(|error| failed(&path, error.to_string()))?;
-            let name = entry.file_name();
-            if stamp::is_ignored(&name.to_string_lossy()) {
+        let digest = stamp::listing_digest(&folder).map_err(unreadable)?;
+        let trusted = stamp.is_trusted(listed_at);
+        closure.folders.push(Folder { path: folder.clone(), digest, stamp, trusted });
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let path = entry.path();
+            if stamp::is_ignored(&entry.file_name().to_string_lossy()) {
                 continue;
             }
-            let entry_path = path.join(&name);
-            let Ok(metadata) = directory.metadata(&name) else {
-                continue;
-            };
+            // A link that leads nowhere is no input; its name is in the listing.
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if metadata.is_dir() {
-                let opened = directory.open_dir(&name).map_err(|error| failed(&entry_path, error.to_string()))?;
-                pending.push((opened, entry_path));
+                pending.push(path);
                 continue;
             }
             if closure.inputs.len() == PROJECT_FILES_MAX {
-                return Err(failed(&module.source_path, format!("its folder has more than {PROJECT_FILES_MAX} files")));
+                let reason = format!("its folder has more than {PROJECT_FILES_MAX} files");
+                return Err(failed(&module.source_path, reason));
             }
-            let role = if entry_path == module.source_path { Role::Root } else { Role::Project };
-            let (input, bytes) = read_input(&entry_path, role, &closure.project_root.clone(), INPUT_BYTES_MAX)?;
+            let role = if path == module.source_path { Role::Root } else { Role::Project };
+            let (input, bytes) = read_input(&path, role, &root, INPUT_BYTES_MAX)?;
             if role == Role::Root {
-                closure.root_scan = scan_bytes(&mut scanner, &entry_path, &bytes)?;
+                closure.root_scan = scan_bytes(&mut scanner, &path, &bytes)?;
             }
             closure.inputs.push(input);
         }
@@ -615,10 +644,18 @@ mod tests {
             std::fs::create_dir_all(root.join(name)).unwrap();
             std::fs::write(root.join(name).join("x.zig"), "").unwrap();
         }
+        std::fs::write(root.join(".version"), "1").unwrap();
+        #[cfg(unix)]
+        {
+            std::fs::write(folder.path().join("outside"), "").unwrap();
+            std::os::unix::fs::symlink("../outside", root.join("link")).unwrap();
+            std::os::unix::fs::symlink(".", root.join("loop")).unwrap();
+        }
         std::fs::write(root.join("build.zig"), "const t = b.standardTargetOptions(.{});").unwrap();
         let closure = scan(&module(&root)).unwrap();
         let names: Vec<_> = closure.inputs.iter().map(|input| input.relative.as_str()).collect();
-        assert_eq!(names, ["build.zig", "src/x.zig"]);
+        #[cfg(unix)]
+        assert_eq!(names, [".version", "build.zig", "link", "src/x.zig"]);
         assert_eq!(closure.folders.len(), 2);
         assert!(closure.root_scan.features.contains(source::BuildFeatures::STANDARD_TARGET_OPTIONS));
     }

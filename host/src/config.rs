@@ -222,9 +222,7 @@ impl Layer {
             "ZIGIMPORT_RELEASE_MODE" => self.release_mode = boolean(name, &text)?,
             "ZIGIMPORT_BUILD_DIR" => self.build_dir = Some(value.into()),
             "ZIGIMPORT_ZIG" => self.zig = Some(value.into()),
-            "ZIGIMPORT_INCLUDE_PATHS" => {
-                self.include_paths = std::env::split_paths(value).filter(|path| !path.as_os_str().is_empty()).collect();
-            }
+            "ZIGIMPORT_INCLUDE_PATHS" => self.include_paths = split_paths(value),
             "ZIGIMPORT_MAX_WORKERS" => {
                 self.max_workers = text
                     .parse()
@@ -251,6 +249,28 @@ impl Layer {
             count => count,
         }
     }
+}
+
+/// Returns one boolean variable, whatever the others are.
+///
+/// # Errors
+/// It has a value that is no boolean.
+pub fn flag(name: &str, default: bool) -> Result<bool> {
+    #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map_or(Ok(default), |value| boolean(name, &value.to_string_lossy()))
+}
+
+/// Returns `ZIGIMPORT_INCLUDE_PATHS`, whatever the other variables are.
+#[must_use]
+pub fn include_paths() -> Vec<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
+    let value = std::env::var_os("ZIGIMPORT_INCLUDE_PATHS").unwrap_or_default();
+    split_paths(&value)
+}
+
+fn split_paths(value: &OsStr) -> Vec<PathBuf> {
+    std::env::split_paths(value).filter(|path| !path.as_os_str().is_empty()).collect()
 }
 
 /// Returns one warning for each `ZIGIMPORT_` variable that has no effect.

@@ -1,11 +1,22 @@
 //! Finds the modules that a path on the command line stands for.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::closure::{self, Module, ModuleKind};
 use crate::error::{Error, Result};
+use crate::guest::Scanner;
 use crate::stamp;
+
+/// Folders that a person would not look into for modules.
+const SKIPPED: &[&str] = &["zig-pkg", "node_modules", "target"];
+
+/// A folder with one of these is a cache or a virtual environment.
+const FOREIGN_MARKS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg"];
+
+fn is_skipped(name: &str) -> bool {
+    name.starts_with('.') || SKIPPED.contains(&name) || stamp::is_ignored(name)
+}
 
 /// Finds the modules below a path: the path itself, or every importable one in a folder.
 ///
@@ -25,21 +36,62 @@ pub fn modules_at(path: &Path) -> Result<Vec<Module>> {
     Ok(modules)
 }
 
-/// Takes the `.zig` files of a folder that no other of them imports: those are
-/// parts of a module and not modules.
+/// Takes the `.zig` files of a folder that are no parts of another one: a file
+/// that another one imports is named to be taken by itself.
 fn modules_below(folder: &Path) -> Result<Vec<Module>> {
     let mut candidates = Vec::new();
     collect(folder, &mut candidates)?;
-    let mut imported = BTreeSet::new();
-    for module in candidates.iter().filter(|module| module.kind != ModuleKind::Project) {
-        let closure = closure::scan(module)?;
-        imported.extend(
-            closure.inputs.into_iter().filter(|input| input.role == closure::Role::Source).map(|input| input.path),
-        );
-    }
-    candidates.retain(|module| !imported.contains(&module.source_path));
+    let mut imports = Imports::default();
+    let reached: Vec<BTreeSet<PathBuf>> = candidates
+        .iter()
+        .map(|module| match module.kind {
+            ModuleKind::Project => BTreeSet::new(),
+            ModuleKind::File | ModuleKind::Package => imports.reached_from(&module.source_path),
+        })
+        .collect();
+    let depth = |index: usize| candidates[index].source_path.components().count();
+    // Of files that import each other, the outermost is the module.
+    let is_part = |part: usize| {
+        (0..candidates.len()).any(|whole| {
+            whole != part
+                && reached[whole].contains(&candidates[part].source_path)
+                && (!reached[part].contains(&candidates[whole].source_path) || depth(whole) < depth(part))
+        })
+    };
+    let parts: Vec<bool> = (0..candidates.len()).map(is_part).collect();
+    let mut parts = parts.into_iter();
+    candidates.retain(|_| !parts.next().unwrap_or(false));
     candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
     Ok(candidates)
+}
+
+/// Which file imports which, each scanned once.
+#[derive(Default)]
+struct Imports {
+    scanner: Option<Scanner>,
+    known: BTreeMap<PathBuf, Vec<PathBuf>>,
+}
+
+impl Imports {
+    /// Returns every file that `path` reaches, without itself unless in a cycle.
+    /// A file that cannot be read or scanned reaches nothing; its own module
+    /// will say why.
+    fn reached_from(&mut self, path: &Path) -> BTreeSet<PathBuf> {
+        let mut reached = BTreeSet::new();
+        let mut pending = vec![path.to_owned()];
+        while let Some(path) = pending.pop() {
+            if !self.known.contains_key(&path) {
+                let imports = closure::imports(&mut self.scanner, &path).unwrap_or_default();
+                self.known.insert(path.clone(), imports);
+            }
+            for import in &self.known[&path] {
+                if reached.insert(import.clone()) {
+                    pending.push(import.clone());
+                }
+            }
+        }
+        reached
+    }
 }
 
 fn collect(folder: &Path, found: &mut Vec<Module>) -> Result<()> {
@@ -48,10 +100,13 @@ fn collect(folder: &Path, found: &mut Vec<Module>) -> Result<()> {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if stamp::is_ignored(&name) || entry.file_type().is_ok_and(|kind| kind.is_symlink() && path.is_dir()) {
+        if is_skipped(&name) || entry.file_type().is_ok_and(|kind| kind.is_symlink() && path.is_dir()) {
             continue;
         }
         if path.is_dir() {
+            if FOREIGN_MARKS.iter().any(|mark| path.join(mark).is_file()) {
+                continue;
+            }
             if path.join("build.zig").is_file() {
                 found.push(Module::from_path(&path)?);
             } else {
@@ -63,4 +118,25 @@ fn collect(folder: &Path, found: &mut Vec<Module>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_no_modules_and_a_cycle_keeps_its_members() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("inner")).unwrap();
+        write("m.zig", "const a = @import(\"inner/a.zig\");");
+        write("inner/a.zig", "const b = @import(\"b.zig\");");
+        write("inner/b.zig", "");
+        write("inner/back.zig", "const w = @import(\"../whole.zig\");");
+        write("whole.zig", "const b = @import(\"inner/back.zig\");");
+        write("x.zig", "const y = @import(\"y.zig\");");
+        write("y.zig", "const x = @import(\"x.zig\");");
+        let names: Vec<String> = modules_at(folder.path()).unwrap().into_iter().map(|module| module.name).collect();
+        assert_eq!(names, ["m", "whole", "x", "y"]);
+    }
 }

@@ -120,12 +120,14 @@ impl KeyInputs {
 }
 
 /// Returns the action key: a source key, a compiler, and the Python headers
-/// where they are used.
+/// where they are used. The version counts beside the identity, because a
+/// program may be a switch between several compilers.
 #[must_use]
-pub fn action_key(source_key: Digest, zig_identity: Digest, headers: Option<Digest>) -> Digest {
+pub fn action_key(source_key: Digest, zig_identity: Digest, version: &str, headers: Option<Digest>) -> Digest {
     let mut hasher = FieldHasher::new("zigimport action key");
     hasher.field("source key", &source_key.0);
     hasher.field("zig", &zig_identity.0);
+    hasher.field("zig version", version.as_bytes());
     hasher.field("headers", headers.as_ref().map_or(&[][..], |digest| &digest.0));
     hasher.finish()
 }
@@ -195,9 +197,10 @@ mod tests {
             change(&mut inputs);
             keys.push(inputs.source_key());
         }
-        keys.push(action_key(keys[0], Digest::of(b"zig"), None));
-        keys.push(action_key(keys[0], Digest::of(b"zig"), Some(Digest::of(b"headers"))));
-        keys.push(action_key(keys[0], Digest::of(b"other zig"), None));
+        keys.push(action_key(keys[0], Digest::of(b"zig"), "0.16.0", None));
+        keys.push(action_key(keys[0], Digest::of(b"zig"), "0.16.0", Some(Digest::of(b"headers"))));
+        keys.push(action_key(keys[0], Digest::of(b"other zig"), "0.16.0", None));
+        keys.push(action_key(keys[0], Digest::of(b"zig"), "0.15.2", None));
         keys.push(artifact_key(keys[0], [].into_iter()));
         keys.push(artifact_key(keys[0], [("h", Digest::of(b"h"))].into_iter()));
         let count = keys.len();

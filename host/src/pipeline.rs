@@ -275,12 +275,12 @@ fn build(
     let started = Instant::now();
     let started_at = SystemTime::now();
     let job = Job { context, prepared, toolchain, targets: targets_of(&wanted), build };
-    let compiled = compiler::build(&job)?;
+    let Some(compiled) = compiler::build(&job)? else { return Ok(None) };
     let discovered: Vec<Vec<Recorded>> =
         compiled.iter().map(|compiled| discovered(context, prepared, &compiled.read)).collect();
     // What the scan did not name has no digest from before the compile: its
     // stamp has to be older than that.
-    let young = discovered.iter().flatten().find(|input| !input.stamp.is_trusted(started_at));
+    let young = discovered.iter().flatten().find(|input| input.stamp.changed_since(started_at));
     if let Some(path) = changed_input(prepared).or_else(|| young.map(|input| input.path.clone())) {
         context.frontend.report(Level::Info, format!("{} changed during the build; building again", path.display()));
         return Ok(None);
@@ -304,12 +304,13 @@ fn targets_of(wanted: &[&PreparedTarget]) -> Vec<&'static Target> {
     wanted.iter().map(|target| target.target).collect()
 }
 
-/// Hashes the closure again, and returns an input that is not what was compiled.
+/// Hashes the closure again, and returns an input that is not, or may not have
+/// been all the while, what was scanned: changed and changed back counts.
 fn changed_input(prepared: &Prepared) -> Option<PathBuf> {
-    let inputs = prepared.closure.inputs.iter();
-    let changed = inputs.filter(|input| Recorded::file(&input.path).is_none_or(|now| now.digest != input.digest));
-    let mut paths = changed.map(|input| input.path.clone());
-    paths.next()
+    let is_same = |input: &&closure::Input| {
+        Recorded::file(&input.path).is_some_and(|now| now.digest == input.digest && now.stamp == input.stamp)
+    };
+    prepared.closure.inputs.iter().find(|input| !is_same(input)).map(|input| input.path.clone())
 }
 
 /// Keeps what the compiler read and the scan did not name: the proof that no
@@ -318,7 +319,7 @@ fn discovered(context: Context<'_>, prepared: &Prepared, read: &[PathBuf]) -> Ve
     let closure = &prepared.closure;
     let known = |path: &Path| {
         closure.inputs.iter().any(|input| input.path == *path)
-            || path.starts_with(context.store.root())
+            || context.store.is_own(path)
             || prepared.headers.iter().flat_map(|headers| &headers.folders).any(|folder| path.starts_with(folder))
     };
     let beyond: Vec<Recorded> =

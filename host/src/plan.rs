@@ -187,9 +187,11 @@ fn prepare_target(
     wanted_headers: Option<(&Option<Headers>, bool)>,
 ) -> PreparedTarget {
     let identity = toolchain.map(|toolchain| toolchain.identity.hex());
+    let version = toolchain.and_then(|toolchain| toolchain.version.clone());
     let headers = wanted_headers.and_then(|(headers, _)| headers.as_ref()).map(|headers| headers.identity);
     let entry = context.store.entries(source_key).into_iter().find(|entry| {
         identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
+            && version.as_ref().is_none_or(|version| *version == entry.zig_version)
             && headers.is_none_or(|headers| entry.headers.as_deref() == Some(headers.hex().as_str()))
             && entry.discovered.iter().all(|input| is_current(input, &closure.project_root))
     });
@@ -198,7 +200,9 @@ fn prepare_target(
     PreparedTarget {
         target,
         source_key,
-        action_key: toolchain.map_or(source_key, |toolchain| key::action_key(source_key, toolchain.identity, headers)),
+        action_key: toolchain.map_or(source_key, |toolchain| {
+            key::action_key(source_key, toolchain.identity, version.as_deref().unwrap_or_default(), headers)
+        }),
         library,
         object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)),
         headers_missing: wanted_headers
@@ -255,7 +259,6 @@ pub fn binding_name(binding: source::Binding) -> &'static str {
 /// Writes a module as the planner reads it.
 fn planner_module(context: Context<'_>, prepared: &Prepared) -> planning::Module {
     let closure = &prepared.closure;
-    let declarations = closure.root_scan.declarations.iter().filter(|declaration| declaration.container.is_empty());
     let targets: Vec<planning::Presence> =
         prepared.targets.iter().map(|target| presence(context, prepared, target)).collect();
     let mut inputs: Vec<planning::Input> = closure
@@ -281,7 +284,6 @@ fn planner_module(context: Context<'_>, prepared: &Prepared) -> planning::Module
         binding: closure.binding,
         c_import: closure.c_import,
         translate_c: closure.translate_c,
-        declarations: u32::try_from(declarations.count()).unwrap_or(u32::MAX),
         optimize: prepared.optimize.name().to_owned(),
         abi: prepared.abi.clone(),
         inputs,

@@ -42,13 +42,9 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
             message: format!("Zig {version} at {zig} cannot build `{name}`: zigimport works with {supported}"),
             hint: format!("{install}, or set ZIGIMPORT_ZIG to one of these"),
         },
-        Refusal::NothingToExport => module_error(
-            format!("`{source}` has nothing to export: no `pub` declaration at its top"),
-            "mark the functions that Python shall call with `pub`",
-        ),
         Refusal::CImportRemoved => module_error(
             format!("`{source}` calls @cImport, which Zig {version} at {zig} no longer has"),
-            "write `const c = @import(\"Python.h\");` instead (it works on every supported Zig), or use Zig 0.15 or 0.16",
+            "for Python.h, write `const c = @import(\"Python.h\");` instead (it works on every supported Zig); for other headers use Zig 0.15 or 0.16",
         ),
         Refusal::BindingUnsupported => module_error(
             format!(

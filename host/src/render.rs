@@ -79,7 +79,6 @@ fn refusal_name(refusal: Refusal) -> &'static str {
         Refusal::NativeForbidden => "native-forbidden",
         Refusal::ZigMissing => "zig-missing",
         Refusal::ZigUnsupported => "zig-unsupported",
-        Refusal::NothingToExport => "nothing-to-export",
         Refusal::CImportRemoved => "c-import-removed",
         Refusal::BindingUnsupported => "binding-unsupported",
         Refusal::HeadersMissing => "headers-missing",

@@ -64,6 +64,23 @@ impl Stamp {
         std::fs::metadata(path).map(|metadata| Self::of(&metadata))
     }
 
+    /// Returns whether the file may have been changed at `time` or later, up to
+    /// now. The inode's own time counts, which nobody can set; a modification
+    /// time in the future says nothing.
+    #[must_use]
+    pub fn changed_since(&self, time: SystemTime) -> bool {
+        let changed = if cfg!(unix) { self.changed_ns } else { self.modified_ns };
+        changed + RACY_WINDOW.as_nanos() as i128 > nanoseconds_since_1970(time)
+            && changed <= nanoseconds_since_1970(SystemTime::now())
+    }
+
+    /// Returns whether a tool that trusts size, modification time and inode
+    /// would take two files for the same.
+    #[must_use]
+    pub fn looks_like(&self, other: &Self) -> bool {
+        (self.size, self.modified_ns, self.inode) == (other.size, other.modified_ns, other.inode)
+    }
+
     /// Returns whether a later write is sure to give another stamp, when the
     /// content was read at `read_at`.
     #[must_use]
@@ -125,13 +142,13 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Names in a project folder that are outputs or caches, never inputs.
-const IGNORED: &[&str] = &["zig-cache", "zig-out", "zig-pkg", "__pycache__", "node_modules", "target"];
+/// Names in a project folder that are outputs, caches or history, never inputs.
+const IGNORED: &[&str] = &[".zig-cache", "zig-cache", "zig-out", "__pycache__", ".git"];
 
 /// Returns whether an entry of a project folder is never an input.
 #[must_use]
 pub fn is_ignored(name: &str) -> bool {
-    name.starts_with('.') || IGNORED.contains(&name)
+    IGNORED.contains(&name)
 }
 
 /// Hashes the names in a folder, outputs and caches left out.

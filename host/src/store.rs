@@ -31,6 +31,7 @@ use crate::digest::{Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 use crate::manifest::{Library, Manifest};
+use crate::memory;
 use crate::publish::{self, Existing};
 use crate::stamp::{self, Stamp};
 
@@ -235,6 +236,12 @@ impl Store {
         &self.root
     }
 
+    /// Returns whether a file is one that the store wrote itself, and no input.
+    #[must_use]
+    pub fn is_own(&self, path: &Path) -> bool {
+        [SUPPORT, ZIG].iter().any(|bucket| path.starts_with(self.root.join(bucket)))
+    }
+
     /// Opens a folder of a bucket for writing, creating what is missing.
     fn folder(&self, path: &str) -> Result<Dir> {
         let failed = |error: io::Error| Error::cache("write to the cache", self.root.join(path), &error);
@@ -248,9 +255,12 @@ impl Store {
             publish::publish(&root, "CACHEDIR.TAG", tag, 0o644, Existing::Keep).map_err(failed)?;
         }
         match root.open_dir(path) {
-            Ok(folder) => Ok(folder),
+            Ok(folder) => {
+                check_owner(&self.root.join(path))?;
+                Ok(folder)
+            }
             Err(_) => {
-                root.create_dir_all(path).map_err(failed)?;
+                create_folders(&root, path).map_err(failed)?;
                 root.open_dir(path).map_err(failed)
             }
         }
@@ -352,16 +362,30 @@ impl Store {
         self.root.join(OBJECTS).join(&name[..2]).join(name + ".zst")
     }
 
-    /// Unpacks an object into a library, if its bytes are what its name says.
+    /// Unpacks an object into a library.
+    ///
+    /// Where the store cannot be written, the library is put into memory.
     ///
     /// # Errors
-    /// The object is absent, damaged or larger than recorded, or the store
-    /// cannot be written. A damaged object is removed, so that the next build
-    /// can put a good one in its place.
+    /// As [`Self::unpack`], or there is no place for the library.
     pub fn restore(&self, digest: Digest, bytes: u64, suffix: &str) -> Result<(PathBuf, Library)> {
+        let library = self.unpack(digest, bytes)?;
+        self.put_materialised(&library, digest, suffix).or_else(|error| {
+            let path = PathBuf::from(memory::seal(&library).map_err(|_| error)?);
+            let stamp = Stamp::at(&path).map_err(|error| Error::cache("read", &path, &error))?;
+            Ok((path, Library { digest, suffix: suffix.to_owned(), stamp }))
+        })
+    }
+
+    /// Decompresses an object, and checks that its bytes are what its name says.
+    ///
+    /// # Errors
+    /// The object is absent, damaged or larger than recorded. A damaged object
+    /// is removed, so that the next build can put a good one in its place.
+    fn unpack(&self, digest: Digest, bytes: u64) -> Result<Vec<u8>> {
         let path = self.object_path(digest);
         match decompress(&path, bytes.min(LIBRARY_BYTES_MAX)) {
-            Ok(library) if Digest::of(&library) == digest => self.put_materialised(&library, digest, suffix),
+            Ok(library) if Digest::of(&library) == digest => Ok(library),
             outcome => {
                 let reason = outcome.err().map_or_else(|| "its digest differs".to_owned(), |error| error.to_string());
                 let _ = std::fs::remove_file(&path);
@@ -470,16 +494,15 @@ impl Store {
     /// The store cannot be written.
     pub fn support(&self, digest: Digest, files: &[(&str, &[u8])]) -> Result<PathBuf> {
         let path = self.support_path(digest);
-        // The mark is published last, so a folder with it is whole.
-        if path.join(".complete").is_file() {
-            return Ok(path);
-        }
         for (name, bytes) in files {
+            // A folder that was half removed, or a changed file, is mended.
+            if stamp::read(&path.join(name), bytes.len() as u64).is_ok_and(|content| content.bytes == *bytes) {
+                continue;
+            }
             let (parent, leaf) = name.rsplit_once('/').unwrap_or(("", name));
             let folder = format!("{SUPPORT}/{}/{parent}", digest.hex());
             self.publish(folder.trim_end_matches('/'), leaf, bytes, 0o444, Existing::Replace)?;
         }
-        self.publish(&format!("{SUPPORT}/{}", digest.hex()), ".complete", b"", 0o444, Existing::Replace)?;
         Ok(path)
     }
 
@@ -502,12 +525,14 @@ impl Store {
     ) -> Result<Lock> {
         self.folder(LOCKS)?;
         let path = self.root.join(LOCKS).join(key.hex());
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|error| Error::cache("open the lock", &path, &error))?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        let file = options.open(&path).map_err(|error| Error::cache("open the lock", &path, &error))?;
         let started = Instant::now();
         let mut waiting = Some(waiting);
         loop {
@@ -618,6 +643,18 @@ fn each_file(folder: &Path, visit: &mut impl FnMut(&Path, u64)) {
             visit(&entry.path(), metadata.len());
         }
     }
+}
+
+/// Creates the folders of a path, whatever the umask, for their owner alone.
+fn create_folders(root: &Dir, path: &str) -> io::Result<()> {
+    let mut builder = cap_std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use cap_std::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    root.create_dir_with(path, &builder)
 }
 
 /// Creates a directory that only its owner can write.

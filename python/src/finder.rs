@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use zigimport_host::closure::{Module, ModuleKind};
-use zigimport_host::config::Layer;
+use zigimport_host::closure::{Module, ModuleKind, normalize};
+use zigimport_host::config;
 
 use crate::frontend::exception;
 use crate::request::Request;
@@ -69,13 +69,7 @@ impl Finder {
     ///
     /// `path` is `sys.path` or a package's `__path__`; entries that are no
     /// strings or no folders are passed over, as Python does.
-    fn locate(
-        &self,
-        py: Python<'_>,
-        name: &str,
-        path: &Bound<'_, PyAny>,
-        is_top_level: bool,
-    ) -> PyResult<Option<Found>> {
+    fn locate(&self, name: &str, path: &Bound<'_, PyAny>, is_top_level: bool) -> PyResult<Option<Found>> {
         let leaf = name.rsplit('.').next().unwrap_or(name);
         if leaf.is_empty() || leaf.contains(['/', '\\', '\0']) {
             return Ok(None);
@@ -93,9 +87,8 @@ impl Finder {
             }
         }
         if is_top_level {
-            let layer = Layer::from_environment().map_err(|error| exception(py, &error))?;
-            for folder in &layer.include_paths {
-                if let Some(found) = self.locate_in(folder, name, leaf) {
+            for folder in config::include_paths() {
+                if let Some(found) = self.locate_in(&folder, name, leaf) {
                     return Ok(Some(found));
                 }
             }
@@ -141,6 +134,7 @@ impl Finder {
         } else {
             std::path::absolute(folder).ok()?
         };
+        let folder = normalize(&folder);
         let named = folder.join(leaf);
         let mut candidates: Vec<(PathBuf, ModuleKind)> = Vec::with_capacity(3);
         if self.find_files {

@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use zigimport_host::error::{Error, ErrorKind};
 use zigimport_host::report::{Frontend, Level};
+
+/// Set once when every operation of this process has to end.
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Reports to a Python object with `report(level, message)` and `header_folders()`.
 pub struct PythonFrontend {
@@ -86,6 +90,9 @@ impl Frontend for PythonFrontend {
     }
 
     fn interrupted(&self) -> bool {
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            return true;
+        }
         Python::attach(|py| match py.check_signals() {
             Ok(()) => false,
             Err(raised) => {

@@ -13,6 +13,8 @@ use zigimport_host::guest::{self, Execution, Sandbox};
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::plan::{self, Context};
 use zigimport_host::render;
+use zigimport_host::report::{Frontend, Level};
+use zigimport_host::store::Place;
 use zigimport_host::target::{TARGETS, Target};
 
 use crate::finder::Found;
@@ -33,6 +35,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(warnings, module)?)?;
     module.add_function(wrap_pyfunction!(is_enabled, module)?)?;
     module.add_function(wrap_pyfunction!(is_verbose, module)?)?;
+    module.add_function(wrap_pyfunction!(interrupt, module)?)?;
     module.add_function(wrap_pyfunction!(memory_file, module)?)
 }
 
@@ -63,6 +66,11 @@ fn work<T: Send>(
 ) -> PyResult<T> {
     let frontend = PythonFrontend::new(frontend);
     let outcome = py.detach(|| {
+        if request.place == Place::Temporary {
+            let folder = request.store.root().display();
+            let message = format!("nothing else can be written, so the cache is in {folder}; set ZIGIMPORT_BUILD_DIR");
+            frontend.report(Level::Warning, message);
+        }
         operation(Context {
             layer: &request.layer,
             interpreter: &request.interpreter,
@@ -223,13 +231,20 @@ fn warnings() -> Vec<String> {
 /// Returns whether `ZIGIMPORT_ENABLED` allows the hook.
 #[pyfunction]
 fn is_enabled(py: Python<'_>) -> PyResult<bool> {
-    config::Layer::from_environment().map(|layer| layer.enabled).map_err(|error| exception(py, &error))
+    config::flag("ZIGIMPORT_ENABLED", true).map_err(|error| exception(py, &error))
 }
 
 /// Returns whether `ZIGIMPORT_VERBOSE` asks for reasons.
 #[pyfunction]
 fn is_verbose(py: Python<'_>) -> PyResult<bool> {
-    config::Layer::from_environment().map(|layer| layer.verbose).map_err(|error| exception(py, &error))
+    config::flag("ZIGIMPORT_VERBOSE", false).map_err(|error| exception(py, &error))
+}
+
+/// Makes every operation of this process end as if the user had interrupted it,
+/// also in threads that no signal reaches.
+#[pyfunction]
+fn interrupt() {
+    crate::frontend::INTERRUPTED.store(true, std::sync::atomic::Ordering::Relaxed);
 }
 
 /// Returns a path for `dlopen` of a library on a mount that forbids execution:

@@ -18,7 +18,10 @@ def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return options.run(options)
+        _build.warn_once(_api.finder())
+        exit_code = options.run(options)
+        sys.stdout.flush()
+        return exit_code
     except ZigImportError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -26,8 +29,8 @@ def main(arguments=None):
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Whoever read our answer has seen enough.
-        sys.stdout = open(os.devnull, "w")
+        # Whoever read our answer has seen enough; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -132,8 +135,15 @@ def _build_command(options):
     if len(modules) == 1 or jobs == 1:
         outcomes = [one(found) for found in modules]
     else:
-        with ThreadPoolExecutor(jobs) as pool:
+        pool = ThreadPoolExecutor(jobs)
+        try:
             outcomes = list(pool.map(one, modules))
+        except KeyboardInterrupt:
+            # The signal reached this thread only.
+            _native.interrupt()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
     results = [result for outcome in outcomes if isinstance(outcome, list) for result in outcome]
     errors = [outcome for outcome in outcomes if not isinstance(outcome, list)]
     if options.output_dir:
@@ -191,8 +201,6 @@ def _info(options):
     else:
         for name, value in lines.items():
             print(f"{name:<10} {value}")
-    for warning in _native.warnings():
-        print(f"warning: {warning}", file=sys.stderr)
     return 0
 
 

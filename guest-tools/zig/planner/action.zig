@@ -10,7 +10,6 @@ pub const Refusal = enum(u8) {
     native_forbidden,
     zig_missing,
     zig_unsupported,
-    nothing_to_export,
     c_import_removed,
     binding_unsupported,
     headers_missing,

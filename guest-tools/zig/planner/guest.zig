@@ -66,7 +66,6 @@ const Module = extern struct {
     binding: planning.Binding,
     c_import: bool,
     translate_c: bool,
-    declarations: u32,
     optimize: String,
     abi: String,
     inputs: List(Input),
@@ -80,7 +79,6 @@ const Module = extern struct {
             .binding = module.binding,
             .c_import = module.c_import,
             .translate_c = module.translate_c,
-            .declarations = module.declarations,
             .optimize = module.optimize.slice(),
             .abi = module.abi.slice(),
             .inputs = liftAll(planning.Input, module.inputs.slice()),
@@ -197,7 +195,7 @@ comptime {
     canonical.assertLayout(Input, 16, "digest", 8);
     canonical.assertLayout(Previous, 32, "inputs", 24);
     canonical.assertLayout(Presence, 56, "previous", 20);
-    canonical.assertLayout(Module, 60, "targets", 52);
+    canonical.assertLayout(Module, 56, "targets", 48);
     canonical.assertLayout(Build, 12, "steps", 4);
     canonical.assertLayout(Decision, 16, "payload", 4);
     canonical.assertLayout(Reason, 32, "more", 28);

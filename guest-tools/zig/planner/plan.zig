@@ -172,7 +172,6 @@ fn refusal(module: Module, toolchain: ?Toolchain, native: NativePolicy) ?Refusal
     const minor: ?u32 = if (zig.version) |version| supportedMinor(version) orelse return .zig_unsupported else null;
     // A project's own build file may do all of these.
     if (module.kind != .project) {
-        if (module.binding == .plain and module.declarations == 0) return .nothing_to_export;
         const removed = minor != null and minor.? >= zig_minor_without_c_import;
         if (module.c_import and removed) return .c_import_removed;
         switch (module.binding) {

@@ -34,7 +34,6 @@ const module_default: planning.Module = .{
     .binding = .plain,
     .c_import = false,
     .translate_c = false,
-    .declarations = 1,
     .optimize = "ReleaseSafe",
     .abi = "abi3",
     .inputs = &.{ input_a, input_b },
@@ -136,7 +135,7 @@ test "a forced rebuild uses nothing that is there" {
 
 test "refusals, each before those that it would hide" {
     var single: Single = undefined;
-    var module = with(module_default, .{ .declarations = 0, .c_import = true });
+    var module = with(module_default, .{ .c_import = true });
     var base = with(request_default, .{ .toolchain = null, .native = planning.NativePolicy.never });
     try expectRefusal(single.request(module, nothing, base), .native_forbidden, "");
     base.native = .sandbox_required;
@@ -144,7 +143,6 @@ test "refusals, each before those that it would hide" {
     base.toolchain = .{ .path = "zig", .version = "0.14.1" };
     try expectRefusal(single.request(module, nothing, base), .zig_unsupported, "0.14.1");
     base.toolchain = .{ .path = "zig", .version = "0.17.0" };
-    try expectRefusal(single.request(module, nothing, base), .nothing_to_export, "");
     module.binding = .pyoz;
     try expectRefusal(single.request(module, nothing, base), .c_import_removed, "0.17.0");
     module.c_import = false;
@@ -174,7 +172,6 @@ test "a project's build file decides for itself" {
     var single: Single = undefined;
     const module = with(module_default, .{
         .kind = planning.ModuleKind.project,
-        .declarations = 0,
         .c_import = true,
         .binding = planning.Binding.pyz3,
     });
@@ -275,7 +272,7 @@ test "the order of the answer" {
     const library = [_]planning.Presence{with(nothing, .{ .library = true })};
     const object = [_]planning.Presence{with(nothing, .{ .object = true })};
     const remote = [_]planning.Presence{with(nothing, .{ .remote = true })};
-    const refused = with(module_default, .{ .declarations = 0 });
+    const refused = with(module_default, .{ .binding = planning.Binding.pyoz });
     const modules = [_]planning.Module{
         refused,
         module_default,
@@ -389,7 +386,6 @@ fn randomRequest(arena: std.mem.Allocator, random: std.Random) !planning.Request
             .binding = random.enumValue(planning.Binding),
             .c_import = random.boolean(),
             .translate_c = random.boolean(),
-            .declarations = random.uintAtMost(u32, 1),
             .optimize = previous_default.optimize,
             .abi = previous_default.abi,
             .inputs = if (random.boolean()) inputs else &.{ input_b, input_a },
@@ -460,7 +456,7 @@ test "every allocation may fail" {
     const modules = [_]planning.Module{
         with(module_default, .{ .targets = &targets, .inputs = &unsorted }),
         with(module_default, .{ .targets = targets[1..], .inputs = &unsorted }),
-        with(module_default, .{ .targets = &targets, .declarations = 0 }),
+        with(module_default, .{ .targets = &targets, .binding = planning.Binding.pyoz }),
         with(module_default, .{ .targets = &library }),
     };
     const request = with(request_default, .{ .modules = &modules });

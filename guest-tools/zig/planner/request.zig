@@ -34,7 +34,6 @@ pub const Module = struct {
     binding: Binding,
     c_import: bool,
     translate_c: bool,
-    declarations: u32,
     optimize: []const u8,
     abi: []const u8,
     inputs: []const Input,

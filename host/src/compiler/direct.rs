@@ -10,46 +10,69 @@ use crate::guest::source::Binding;
 use crate::report::Level;
 use crate::target::{System, Target};
 
+/// Makes the compiler answer in messages.
+const LISTEN: &str = "--listen=-";
+
 /// Header that is translated for the module `Python.h`.
 const PYTHON_HEADER: &str = "#define PY_SSIZE_T_CLEAN\n#include <Python.h>\n";
 
-pub(super) fn build(job: &Job<'_>, support: &Path) -> Result<Compiled> {
+pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option<Compiled>> {
     let target = target_of(job);
     let (digest, text) = job.declarations();
     if is_plain(job) {
         job.context.store.support(digest, &[("declarations.zig", text.as_bytes())])?;
     }
-    job.create_cache("local")?;
     job.create_cache("global")?;
     if job.prepared.closure.translate_c {
-        translate(job)?;
+        translate(job, work)?;
     }
     if target.system == System::Windows {
         import_library(job, support, target)?;
     }
-    let invocation = compile(job, support);
+    let invocation = compile(job, support, work);
     let finished = job.run(&invocation)?;
     let answer = protocol::parse(&finished.answer, job.line(), &invocation.directory);
+    if let Some(answer) = answer.as_ref().filter(|answer| !answer.version.is_empty() && answer.version != job.version())
+    {
+        return another_version(job, &answer.version).map(|()| None);
+    }
     let output = answer.as_ref().filter(|_| finished.status.success()).and_then(|answer| answer.output_digest.as_ref());
     let Some((answer, output)) = answer.as_ref().zip(output) else {
-        return Err(explain(job, &invocation)?);
+        return Err(explain(job, &invocation, work)?);
     };
-    let folder = job.cache("local").join("o").join(output);
+    let folder = work.join("local/o").join(output);
     let library = read_output(&folder, target, job.module().leaf())
         .map_err(|error| Error::Compiler { zig: invocation.program.clone(), reason: error })?;
-    Ok(Compiled { library, read: answer.read.clone() })
+    Ok(Some(Compiled { library, read: answer.read.clone() }))
+}
+
+/// Remembers the version that a compiler has now: the program is a switch
+/// between several, and another one is behind it than the last time.
+fn another_version(job: &Job<'_>, version: &str) -> Result<()> {
+    let store = job.context.store;
+    let identity = job.toolchain.identity;
+    if store.zig_version(identity).as_deref() == Some(job.version()) {
+        return store.put_zig_version(identity, version);
+    }
+    Err(Error::Compiler {
+        zig: job.toolchain.located.path.clone(),
+        reason: format!("it is Zig {version}, and its package says {}", job.version()),
+    })
 }
 
 /// The commands of this route, for people to read.
-pub(super) fn invocations(job: &Job<'_>, support: &Path) -> Vec<Invocation> {
+pub(super) fn invocations(job: &Job<'_>, support: &Path, work: &Path) -> Vec<Invocation> {
     let mut invocations = Vec::new();
     if job.prepared.closure.translate_c {
-        invocations.push(translation(job, &translated_folder(job).join("python.h")));
+        invocations.push(translation(job, &translated_folder(job).join("python.h"), work));
     }
     if target_of(job).system == System::Windows {
         invocations.push(import_library_invocation(job, support, target_of(job)));
     }
-    invocations.push(compile(job, support));
+    let mut compile = compile(job, support, work);
+    // A person cannot speak the protocol; without it the command does the same.
+    compile.arguments.retain(|argument| argument != LISTEN);
+    invocations.push(compile);
     invocations
 }
 
@@ -61,7 +84,7 @@ fn is_plain(job: &Job<'_>) -> bool {
     job.prepared.closure.binding == Binding::Plain
 }
 
-fn compile(job: &Job<'_>, support: &Path) -> Invocation {
+fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
     let target = target_of(job);
     let mut arguments: Vec<OsString> = vec!["build-lib".into(), "-dynamic".into()];
     if target.system == System::Windows {
@@ -88,9 +111,13 @@ fn compile(job: &Job<'_>, support: &Path) -> Invocation {
         let name = format!("@rpath/{}{}", job.module().leaf(), target.stable_abi_suffix());
         arguments.extend(["-install_name".into(), name.into()]);
     }
+    if target.system == System::Linux {
+        // A name of its own would make the loader take it for a library of that name.
+        arguments.push("-fno-soname".into());
+    }
     arguments.extend(["--name".into(), job.module().leaf().into()]);
-    arguments.extend(caches(job));
-    arguments.push("--listen=-".into());
+    arguments.extend(caches(job, work));
+    arguments.push(LISTEN.into());
     Invocation { input: protocol::ONE_UPDATE.to_vec(), ..invocation(job, arguments) }
 }
 
@@ -138,8 +165,8 @@ fn module(name: &str, path: &Path) -> OsString {
     argument
 }
 
-fn caches(job: &Job<'_>) -> [OsString; 4] {
-    ["--cache-dir".into(), job.cache("local").into(), "--global-cache-dir".into(), job.cache("global").into()]
+fn caches(job: &Job<'_>, work: &Path) -> [OsString; 4] {
+    ["--cache-dir".into(), work.join("local").into(), "--global-cache-dir".into(), job.cache("global").into()]
 }
 
 fn invocation(job: &Job<'_>, arguments: Vec<OsString>) -> Invocation {
@@ -155,20 +182,19 @@ fn invocation(job: &Job<'_>, arguments: Vec<OsString>) -> Invocation {
 
 /// Runs the compile again for the compiler's own text: the one-shot answer has
 /// the errors in a form that differs between versions.
-fn explain(job: &Job<'_>, listening: &Invocation) -> Result<Error> {
-    let work = super::Work::create(job)?;
+fn explain(job: &Job<'_>, listening: &Invocation, work: &Path) -> Result<Error> {
     let mut plain = listening.clone();
     plain.input.clear();
-    plain.arguments.retain(|argument| argument != "--listen=-");
+    plain.arguments.retain(|argument| argument != LISTEN);
     plain.arguments.extend(["--color".into(), "off".into()]);
     let mut emit = OsString::from("-femit-bin=");
-    emit.push(work.0.join("output"));
+    emit.push(work.join("output"));
     plain.arguments.push(emit);
     let finished = job.run(&plain)?;
     if finished.status.success() {
         return Ok(Error::Unstable { module: job.module().name.clone(), path: job.module().source_path.clone() });
     }
-    Ok(job.compile_error(&finished.text, &plain.directory))
+    Ok(job.compile_error(&finished, &finished.text, &plain.directory))
 }
 
 /// Reads the one library in an output folder.
@@ -227,19 +253,19 @@ fn translated_folder(job: &Job<'_>) -> PathBuf {
     job.cache("translated").join(format!("{}-{triple}", headers.get(..16).unwrap_or_default()))
 }
 
-fn translation(job: &Job<'_>, header: &Path) -> Invocation {
+fn translation(job: &Job<'_>, header: &Path, work: &Path) -> Invocation {
     let target = target_of(job);
     let mut arguments: Vec<OsString> = vec!["translate-c".into(), header.into()];
     arguments.extend(["-target".into(), target.triple_for(job.line()).into(), "-lc".into()]);
     for folder in job.prepared.headers.iter().flat_map(|headers| &headers.folders) {
         arguments.extend(["-I".into(), folder.into()]);
     }
-    arguments.extend(caches(job));
+    arguments.extend(caches(job, work));
     invocation(job, arguments)
 }
 
 /// Translates `Python.h` once for these headers, target and compiler.
-fn translate(job: &Job<'_>) -> Result<()> {
+fn translate(job: &Job<'_>, work: &Path) -> Result<()> {
     let folder = translated_folder(job);
     let output = folder.join("python.zig");
     if output.is_file() {
@@ -256,10 +282,10 @@ fn translate(job: &Job<'_>) -> Result<()> {
     let header = folder.join("python.h");
     let failed = |path: &Path, error: std::io::Error| Error::cache("write", path, &error);
     std::fs::write(&header, PYTHON_HEADER).map_err(|error| failed(&header, error))?;
-    let invocation = translation(job, &header);
+    let invocation = translation(job, &header, work);
     let finished = job.run(&invocation)?;
     if !finished.status.success() || finished.answer.is_empty() {
-        return Err(job.compile_error(&finished.text, &invocation.directory));
+        return Err(job.compile_error(&finished, &finished.text, &invocation.directory));
     }
     let unfinished = folder.join(format!("python.zig.{}", std::process::id()));
     std::fs::write(&unfinished, &finished.answer).map_err(|error| failed(&unfinished, error))?;

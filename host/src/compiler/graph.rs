@@ -1,13 +1,14 @@
 //! Several targets in one `zig build` graph of our constant build file.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::process::Invocation;
-use super::{Compiled, Job, Work, reads};
+use super::process::{Finished, Invocation};
+use super::{Compiled, Job, reads};
 use crate::error::{Error, Result};
+use crate::report::Level;
 use crate::target::{System, Target};
 
 /// Lines that the build runner adds to the compiler's text.
@@ -18,33 +19,77 @@ const RUNNER_LINES: [&str; 4] = [
     "error: configure command exited",
 ];
 
-pub(super) fn build(job: &Job<'_>, support: &Path) -> Result<Vec<Compiled>> {
+pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Vec<Compiled>> {
     let (digest, text) = job.declarations();
     let declarations =
         job.context.store.support(digest, &[("declarations.zig", text.as_bytes())])?.join("declarations.zig");
-    job.create_cache("local")?;
     job.create_cache("global")?;
-    let work = Work::create(job)?;
-    let request = request(job, support, &declarations);
-    let path = work.0.join("request.json");
-    std::fs::write(&path, request).map_err(|error| Error::cache("write", &path, &error))?;
-    let invocation = invocation(job, support, &work.0);
-    let finished = job.run(&invocation)?;
+    let template = template(job, support, work, &declarations)?;
+    let local = work.join("local");
+    copy_folder(&template, &local).map_err(|error| Error::cache("write", &local, &error))?;
+    let finished = run(job, support, work, &request(job, support, &declarations, &job.targets))?;
     if !finished.status.success() {
-        return Err(job.compile_error(&without_runner_lines(&finished.text), &invocation.directory));
+        return Err(job.compile_error(&finished, &without_runner_lines(&finished.text), work));
     }
-    let read = reads::files(&job.cache("local"), &invocation.directory, Some(&declarations));
+    let read = reads::files(&local, work, Some(&declarations));
     job.targets
         .iter()
         .map(|target| {
-            let path = work.0.join("out").join(target.label).join(output(job, target));
+            let path = work.join("out").join(target.label).join(output(job, target));
             let library = std::fs::read(&path).map_err(|error| Error::Compiler {
-                zig: invocation.program.clone(),
+                zig: job.toolchain.located.path.clone(),
                 reason: format!("it left no output for {}: {error}", target.label),
             })?;
             Ok(Compiled { library, read: read.clone() })
         })
         .collect()
+}
+
+fn run(job: &Job<'_>, support: &Path, work: &Path, request: &str) -> Result<Finished> {
+    let path = work.join("request.json");
+    std::fs::write(&path, request).map_err(|error| Error::cache("write", &path, &error))?;
+    job.run(&invocation(job, support, work))
+}
+
+/// Returns a local cache that has the compiled form of our build file and
+/// nothing else. It is made once; every build starts from a copy.
+fn template(job: &Job<'_>, support: &Path, work: &Path, declarations: &Path) -> Result<PathBuf> {
+    let name = format!("graph-{}", &crate::binding::digest().hex()[..16]);
+    let template = job.cache(&name);
+    if template.is_dir() {
+        return Ok(template);
+    }
+    if job.line() == "0.17" && !job.cache("global").join("o").is_dir() {
+        let message = "preparing the build system of Zig 0.17: up to two minutes, once for this cache";
+        job.context.frontend.report(Level::Info, message.to_owned());
+    }
+    let finished = run(job, support, work, &request(job, support, declarations, &[]))?;
+    if !finished.status.success() {
+        return Err(job.compile_error(&finished, &without_runner_lines(&finished.text), work));
+    }
+    match std::fs::rename(work.join("local"), &template) {
+        Err(error) if !template.is_dir() => Err(Error::cache("write", &template, &error)),
+        // Somebody else was faster: what we made is in the way of the copy.
+        Err(_) => {
+            let _ = std::fs::remove_dir_all(work.join("local"));
+            Ok(template)
+        }
+        Ok(()) => Ok(template),
+    }
+}
+
+pub(super) fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn invocation(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
@@ -57,7 +102,7 @@ pub(super) fn invocation(job: &Job<'_>, support: &Path, work: &Path) -> Invocati
         "--prefix".into(),
         work.join("out").into(),
     ];
-    arguments.extend(runner_arguments(job, "local", "global"));
+    arguments.extend(runner_arguments(job, &work.join("local"), "global"));
     arguments.push(request);
     Invocation {
         program: job.toolchain.located.path.clone(),
@@ -69,8 +114,8 @@ pub(super) fn invocation(job: &Job<'_>, support: &Path, work: &Path) -> Invocati
 }
 
 /// Options of `zig build` that every route gives, as each line takes them.
-pub(super) fn runner_arguments(job: &Job<'_>, local: &str, global: &str) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec!["--cache-dir".into(), job.cache(local).into()];
+pub(super) fn runner_arguments(job: &Job<'_>, local: &Path, global: &str) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["--cache-dir".into(), local.into()];
     if job.line() != "0.17" {
         arguments.extend(["--global-cache-dir".into(), job.cache(global).into()]);
     }
@@ -120,10 +165,9 @@ fn output(job: &Job<'_>, target: &Target) -> String {
     format!("{}{}", job.module().leaf(), target.stable_abi_suffix())
 }
 
-fn request(job: &Job<'_>, support: &Path, declarations: &Path) -> String {
+fn request(job: &Job<'_>, support: &Path, declarations: &Path, targets: &[&Target]) -> String {
     let binding = support.join("binding");
-    let targets: Vec<_> = job
-        .targets
+    let targets: Vec<_> = targets
         .iter()
         .map(|target| {
             let definition = binding.join("python3.def");

@@ -8,8 +8,16 @@
 //! | project | `zig build` of the user's build file | a project module |
 //!
 //! The planner chooses the route. `zig build-lib` leaves out the build runner,
-//! which costs 2 to 20 times as much on an empty cache. A user's `build.zig` is
-//! a program: it gets caches of its own, because Zig trusts its caches blindly.
+//! which costs 2 to 20 times as much on an empty cache.
+//!
+//! Zig trusts its caches blindly, so ours are kept so that trust is justified:
+//!
+//! - The local cache takes a file of the same path, size, time and inode for
+//!   the same file, whatever is in it. Each build gets a new one, and it is
+//!   removed after.
+//! - The global cache has what is made of the compiler's own files. A user's
+//!   `build.zig` is a program and could write to it, so projects get caches of
+//!   their own.
 
 pub mod diagnostics;
 mod direct;
@@ -56,14 +64,18 @@ pub struct Compiled {
 
 /// Builds, and returns one result for each target in order.
 ///
+/// `None` means that the compiler is not the version it was taken for, which is
+/// remembered now: plan again.
+///
 /// # Errors
 /// The compiler's text, or why it could not run.
-pub fn build(job: &Job<'_>) -> Result<Vec<Compiled>> {
+pub fn build(job: &Job<'_>) -> Result<Option<Vec<Compiled>>> {
     let support = job.context.store.support(binding::digest(), binding::SOURCES)?;
+    let work = Work::create(job)?;
     match job.build.route {
-        Route::Compiler => direct::build(job, &support).map(|compiled| vec![compiled]),
-        Route::Graph => graph::build(job, &support),
-        Route::Project => project::build(job, &support).map(|compiled| vec![compiled]),
+        Route::Compiler => Ok(direct::build(job, &support, &work.0)?.map(|compiled| vec![compiled])),
+        Route::Graph => graph::build(job, &support, &work.0).map(Some),
+        Route::Project => project::build(job, &work.0).map(|compiled| Some(vec![compiled])),
     }
 }
 
@@ -82,7 +94,7 @@ pub fn commands(context: Context<'_>, prepared: &Prepared, toolchain: &Toolchain
     let job = Job { context, prepared, toolchain, targets, build };
     let support = context.store.support_path(binding::digest());
     let invocations = match build.route {
-        Route::Compiler => direct::invocations(&job, &support),
+        Route::Compiler => direct::invocations(&job, &support, Path::new("WORK")),
         Route::Graph => vec![graph::invocation(&job, &support, Path::new("WORK"))],
         Route::Project => vec![project::invocation(&job, Path::new("WORK"))],
     };
@@ -125,7 +137,7 @@ impl Job<'_> {
 
     /// Makes the error of a failed compile. What the binding says in a compile
     /// error is about the module, and not about our own file.
-    fn compile_error(&self, text: &str, directory: &Path) -> Error {
+    fn compile_error(&self, finished: &process::Finished, text: &str, directory: &Path) -> Error {
         let diagnostics = diagnostics::parse(text, directory);
         let ours = diagnostics.iter().find_map(|diagnostic| diagnostic.message.strip_prefix("zigimport: "));
         if let Some(message) = ours {
@@ -134,16 +146,15 @@ impl Job<'_> {
                 hint: Some("mark functions with supported parameter and result types `pub`".to_owned()),
             };
         }
-        if diagnostics.is_empty() {
-            return Error::Compiler {
-                zig: self.toolchain.located.path.clone(),
-                reason: format!("it failed without a diagnostic: {}", text.trim()),
-            };
-        }
         Error::Compile {
             module: self.module().name.clone(),
             source_path: self.module().source_path.clone(),
-            text: without_own_references(text, self.context.store.root()),
+            text: if diagnostics.is_empty() {
+                // It crashed, or could not work at all: its status says which.
+                format!("the compiler ended with {}\n{}", finished.status, text.trim()).trim_end().to_owned()
+            } else {
+                without_own_references(text, self.context.store.root())
+            },
             diagnostics,
         }
     }

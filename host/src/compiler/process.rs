@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -77,6 +77,12 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        // A group of its own, so that what the compiler starts ends with it.
+        command.process_group(0);
+    }
     let mut child = command.spawn().map_err(failed)?;
     let (sender, receiver) = mpsc::channel();
     let stdin = child.stdin.take();
@@ -99,7 +105,7 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
             if interrupted() {
-                let _ = child.kill();
+                end(&mut child);
                 let _ = child.wait();
                 return Err(Error::Interrupted);
             }
@@ -108,6 +114,15 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
         let text = text.join().unwrap_or_default();
         Ok(Finished { status, answer, text: String::from_utf8_lossy(&text).into_owned() })
     })
+}
+
+/// Ends a child and everything that it started.
+fn end(child: &mut Child) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
 }
 
 /// Reads a stream to its end and keeps the first `bytes_max` bytes.
@@ -170,7 +185,8 @@ mod tests {
     #[test]
     fn an_interrupt_ends_the_program() {
         let started = std::time::Instant::now();
-        let ended = run(&shell("exec sleep 60", b""), &|| true);
+        // What it started holds the pipes open and has to end too.
+        let ended = run(&shell("sleep 60 & sleep 60", b""), &|| true);
         assert!(matches!(ended, Err(Error::Interrupted)));
         assert!(started.elapsed() < Duration::from_secs(30));
     }

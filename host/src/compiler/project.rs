@@ -13,12 +13,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::process::Invocation;
-use super::{Compiled, Job, Work, graph, reads};
-use crate::closure;
-use crate::digest::FieldHasher;
+use super::{Compiled, Job, graph, reads};
+use crate::closure::{self, Input};
+use crate::digest::{Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::guest::source::BuildFeatures;
 use crate::report::Level;
+use crate::stamp::Stamp;
 use crate::target::Target;
 
 /// A build file that compiles what every project needs, and nothing else.
@@ -40,20 +41,55 @@ pub fn build(b: *std.Build) void {
 }
 "#;
 
-pub(super) fn build(job: &Job<'_>, _support: &Path) -> Result<Compiled> {
+pub(super) fn build(job: &Job<'_>, work: &Path) -> Result<Compiled> {
     let names = CacheNames::of(job);
-    seed(job, &names)?;
+    seed(job, &names, work)?;
+    forget_lookalikes(job, &names)?;
     job.create_cache(&names.local)?;
     link_headers(job)?;
-    let work = Work::create(job)?;
-    let invocation = invocation(job, &work.0);
+    let invocation = invocation(job, work);
     let finished = job.run(&invocation)?;
     if !finished.status.success() {
         let text = graph::without_runner_lines(&finished.text);
-        return Err(job.compile_error(&text, &invocation.directory));
+        return Err(job.compile_error(&finished, &text, &invocation.directory));
     }
-    let library = find_library(job, &work.0.join("out"))?;
+    let library = find_library(job, &work.join("out"))?;
     Ok(Compiled { library, read: reads::files(&job.cache(&names.local), &invocation.directory, None) })
+}
+
+/// What a project's local cache has seen: path, stamp and digest.
+type Seen = Vec<(String, Stamp, Digest)>;
+
+/// Removes a project's local cache if it has seen a file that the compiler
+/// would take for one of now although the content differs. The cache is kept
+/// otherwise, because it has the compiled form of the user's build file.
+fn forget_lookalikes(job: &Job<'_>, names: &CacheNames) -> Result<()> {
+    let local = job.cache(&names.local);
+    let folder = local.parent().unwrap_or(&local).to_owned();
+    let path = folder.join("seen");
+    let mut seen: Seen =
+        std::fs::read(&path).ok().and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default();
+    let inputs = &job.prepared.closure.inputs;
+    let is_lookalike = |input: &Input| {
+        seen.iter().any(|(path, stamp, digest)| {
+            *path == input.relative && stamp.looks_like(&input.stamp) && *digest != input.digest
+        })
+    };
+    if inputs.iter().any(is_lookalike) || (local.is_dir() && !path.is_file()) {
+        std::fs::remove_dir_all(&local).map_err(|error| Error::cache("clear", &local, &error))?;
+        seen.clear();
+    }
+    for input in inputs {
+        let entry = (input.relative.clone(), input.stamp, input.digest);
+        if !seen.contains(&entry) {
+            seen.push(entry);
+        }
+    }
+    let bytes = postcard::to_stdvec(&seen).expect("it has only encodable fields");
+    let unfinished = folder.join(format!("seen.{}", std::process::id()));
+    std::fs::write(&unfinished, bytes)
+        .and_then(|()| std::fs::rename(&unfinished, &path))
+        .map_err(|error| Error::cache("write", &path, &error))
 }
 
 /// A project's caches are its own: its `build.zig` can write to them, and Zig
@@ -77,7 +113,7 @@ pub(super) fn invocation(job: &Job<'_>, work: &Path) -> Invocation {
     let target = job.targets.first().copied().unwrap_or_else(Target::native);
     let features = job.prepared.closure.root_scan.features;
     let mut arguments: Vec<OsString> = vec!["build".into(), "--prefix".into(), work.join("out").into()];
-    arguments.extend(graph::runner_arguments(job, &names.local, &names.global));
+    arguments.extend(graph::runner_arguments(job, &job.cache(&names.local), &names.global));
     if job.line() == "0.17" {
         // The configured graph would be kept although a variable or a file that
         // build.zig reads has changed.
@@ -141,7 +177,7 @@ fn link_headers(job: &Job<'_>) -> Result<()> {
 
 /// Fills a project's global cache from one that we made ourselves: compiling
 /// the build system takes from seconds to minutes, once for each Zig.
-fn seed(job: &Job<'_>, names: &CacheNames) -> Result<()> {
+fn seed(job: &Job<'_>, names: &CacheNames, work: &Path) -> Result<()> {
     let global = job.cache(&names.global);
     if global.is_dir() {
         return Ok(());
@@ -153,21 +189,21 @@ fn seed(job: &Job<'_>, names: &CacheNames) -> Result<()> {
             Level::Info,
             format!("preparing the build system of Zig {}: up to two minutes, once for this cache", job.version()),
         );
-        job.create_cache("seed/local")?;
         job.create_cache("seed/global")?;
-        let work = Work::create(job)?;
+        let work = work.join("seed");
+        std::fs::create_dir(&work).map_err(|error| Error::cache("write", &work, &error))?;
         let target = format!("-Dtarget={}", Target::native().triple_for(job.line()));
-        let mut arguments: Vec<OsString> = vec!["build".into(), "--prefix".into(), work.0.join("out").into()];
-        arguments.extend(graph::runner_arguments(job, "seed/local", "seed/global"));
+        let mut arguments: Vec<OsString> = vec!["build".into(), "--prefix".into(), work.join("out").into()];
+        arguments.extend(graph::runner_arguments(job, &work.join("local"), "seed/global"));
         arguments.push(target.into());
         for (name, text) in [("build.zig", SEED_BUILD_FILE), ("seed.zig", "export fn seed() void {}\n")] {
-            let path = work.0.join(name);
+            let path = work.join(name);
             std::fs::write(&path, text).map_err(|error| Error::cache("write", &path, &error))?;
         }
         let invocation = Invocation {
             program: job.toolchain.located.path.clone(),
             arguments,
-            directory: work.0.clone(),
+            directory: work.clone(),
             environment: graph::runner_environment(job, "seed/global"),
             input: Vec::new(),
         };
@@ -182,25 +218,12 @@ fn seed(job: &Job<'_>, names: &CacheNames) -> Result<()> {
     job.create_cache(names.global.trim_end_matches("/global"))?;
     let unfinished = parent.join(format!("global.{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&unfinished);
-    copy_folder(&seed.join("global"), &unfinished).map_err(|error| Error::cache("write", &unfinished, &error))?;
+    graph::copy_folder(&seed.join("global"), &unfinished)
+        .map_err(|error| Error::cache("write", &unfinished, &error))?;
     match std::fs::rename(&unfinished, &global) {
         Err(error) if !global.is_dir() => Err(Error::cache("write", &global, &error)),
         _ => Ok(()),
     }
-}
-
-fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 /// Finds the dynamic library with the module's name among what was installed.

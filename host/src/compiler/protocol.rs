@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 /// The requests `update` and `exit`: each a tag and the length of its body.
 pub const ONE_UPDATE: [u8; 16] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
+/// Tag of the message with the compiler's version.
+const ZIG_VERSION: u32 = 0;
 /// Tag of the message with the digest of the output.
 const EMIT_DIGEST: u32 = 2;
 
 /// What an update answered.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answer {
+    /// The compiler's own version.
+    pub version: String,
     /// Name of the output's folder in the local cache, if there is an output.
     pub output_digest: Option<String>,
     /// Whether the compiler found it in its own cache.
@@ -38,7 +42,9 @@ pub fn parse(messages: &[u8], line: &str, directory: &Path) -> Option<Answer> {
         let length = u32::from_le_bytes(header[4..].try_into().ok()?);
         let (body, after) = after.split_at_checked(usize::try_from(length).ok()?)?;
         rest = after;
-        if tag == EMIT_DIGEST {
+        if tag == ZIG_VERSION {
+            answer.version = String::from_utf8_lossy(body).into_owned();
+        } else if tag == EMIT_DIGEST {
             let (flags, digest) = body.split_first()?;
             answer.cached = flags & 1 != 0;
             answer.output_digest = Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
@@ -96,6 +102,7 @@ mod tests {
         let answer = parse(&bytes, "0.16", Path::new("/p")).unwrap();
         assert_eq!(answer.output_digest.as_deref(), Some("ab".repeat(16).as_str()));
         assert!(answer.cached);
+        assert_eq!(answer.version, "0.16.0");
         assert_eq!(answer.read, [PathBuf::from("/p/in/a.zig"), PathBuf::from("/p/m.zig")]);
         // On 0.15 the same tag means something else.
         assert!(parse(&bytes, "0.15", Path::new("/p")).unwrap().read.is_empty());

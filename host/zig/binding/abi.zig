@@ -72,6 +72,7 @@ pub extern fn Py_GetVersion() callconv(.c) [*:0]const u8;
 
 pub extern fn PyBool_FromLong(value: c_long) callconv(.c) ?*Object;
 
+pub extern fn PyBytes_FromStringAndSize(data: ?[*]const u8, size: isize) callconv(.c) ?*Object;
 pub extern fn PyBytes_AsString(object: *Object) callconv(.c) ?[*:0]u8;
 pub extern fn PyBytes_AsStringAndSize(object: *Object, data: *?[*:0]u8, size: *isize) callconv(.c) c_int;
 

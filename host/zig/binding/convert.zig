@@ -286,6 +286,16 @@ fn wideToPython(comptime T: type, value: T) ?*Object {
     return abi.PyNumber_Or(shifted, low);
 }
 
+/// Makes a Python object of a constant. Text that is no UTF-8 is data: `bytes`.
+pub fn constantToPython(comptime T: type, value: T) ?*Object {
+    const object = toPython(T, value);
+    if (@typeInfo(T) != .pointer or object != null) return object;
+    if (abi.PyErr_ExceptionMatches(abi.exception("UnicodeDecodeError")) == 0) return null;
+    abi.PyErr_Clear();
+    const bytes: []const u8 = value;
+    return abi.PyBytes_FromStringAndSize(bytes.ptr, @intCast(bytes.len));
+}
+
 fn textToPython(bytes: []const u8) ?*Object {
     return abi.PyUnicode_FromStringAndSize(bytes.ptr, @intCast(bytes.len));
 }

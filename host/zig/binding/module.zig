@@ -62,7 +62,7 @@ fn Module(comptime user: type, comptime description: type, comptime exports: exp
             inline for (exports.constants) |declaration| {
                 const value = @field(user, declaration.name);
                 const T = exports_module.Constant(@TypeOf(value), user, declaration.name);
-                if (!addAttribute(module, declaration.name, convert.toPython(T, value))) return -1;
+                if (!addAttribute(module, declaration.name, convert.constantToPython(T, value))) return -1;
             }
             return 0;
         }

@@ -205,7 +205,6 @@ fn parse(arena: std.mem.Allocator, source: []const u8) Request {
 /// Refuses a request that would write outside the prefix or install two targets
 /// over each other.
 fn check(request: Request) void {
-    if (request.targets.len == 0) fail("the request names no target", .{});
     if (request.targets.len > targets_max) fail("the request names more than {d} targets", .{targets_max});
     checkFileName(request.name);
     for ([_][]const u8{ request.root, request.binding, request.user, request.declarations }) |path|

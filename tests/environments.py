@@ -1,0 +1,131 @@
+"""Makes the environments that the tests run in: ``python3 environments.py --wheel PATH``.
+
+One virtual environment for each CPython from 3.9 to 3.13 that this machine
+has, with the wheel in it; the newest release of each supported Zig line from
+its ``ziglang`` package; pytest in the main environment. What is there already
+stays, so that a second run costs next to nothing. The result is described by
+``target/test-environments/environments.json``.
+
+Standard library only: nothing is installed when this runs.
+"""
+
+import argparse
+import glob
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+MAIN_PYTHON = "3.11"
+ZIGS = {"0.15": "0.15.2", "0.16": "0.16.0", "0.17": "0.17.0"}
+TOOLS = ("pytest",)
+FOLDER = Path(__file__).resolve().parent.parent / "target" / "test-environments"
+
+#: Answers where an interpreter is, unless it is no ordinary CPython with venv.
+PROBE = """
+import ensurepip, json, platform, sys, sysconfig, venv
+usable = platform.python_implementation() == "CPython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+print(json.dumps([usable, "%d.%d" % sys.version_info[:2], sys.executable]))
+"""
+
+
+def find_python(version):
+    """Returns the path of a CPython of this version, or ``None``."""
+    pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+    installed = glob.glob(os.path.join(pyenv, "versions", version + ".*", "bin", "python"))
+    newest_first = sorted(installed, key=release_of, reverse=True)
+    for candidate in [*newest_first, shutil.which("python" + version), sys.executable]:
+        if candidate is None:
+            continue
+        probe = subprocess.run([candidate, "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        if probe.returncode != 0:
+            continue
+        usable, found, path = json.loads(probe.stdout.decode())
+        if usable and found == version:
+            return path
+    return None
+
+
+def release_of(path):
+    """Returns the release numbers in a path such as ``…/versions/3.11.7/bin/python``."""
+    return [int(part) if part.isdigit() else -1 for part in Path(path).parts[-3].split(".")]
+
+
+def run(*command):
+    """Runs a command whose output matters only if it fails."""
+    finished = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if finished.returncode != 0:
+        sys.stderr.write(finished.stdout.decode(errors="replace"))
+        raise SystemExit("failed to run " + " ".join(str(part) for part in command))
+
+
+def prepare_python(version, base, wheel, wheel_digest, tools):
+    """Makes one virtual environment with the wheel and ``tools``; returns its interpreter."""
+    folder = FOLDER / ("py" + version)
+    python = folder / "bin" / "python"
+    record = folder / "installed.json"
+    wanted = {"base": base, "wheel": wheel_digest, "tools": list(tools)}
+    there = json.loads(record.read_text()) if record.is_file() else {}
+    if there == wanted:
+        return python
+    if there.get("base") != base:
+        shutil.rmtree(folder, ignore_errors=True)
+        print("creating the environment of CPython " + version, flush=True)
+        run(base, "-m", "venv", folder)
+    record.unlink(missing_ok=True)
+    if there.get("wheel") != wheel_digest:
+        print("installing the wheel for CPython " + version, flush=True)
+        run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", wheel)
+    if tools and there.get("tools") != list(tools):
+        run(python, "-m", "pip", "install", "--quiet", *tools)
+    record.write_text(json.dumps(wanted))
+    return python
+
+
+def prepare_zig(line, release, python):
+    """Installs one release of Zig into a folder of its own; returns the program."""
+    folder = FOLDER / ("zig-" + line)
+    program = folder / "ziglang" / "zig"
+    if not (folder / ("ziglang-" + release + ".dist-info")).is_dir() or not program.is_file():
+        print("installing Zig " + release, flush=True)
+        unfinished = FOLDER / ("zig-" + line + ".unfinished")
+        for old in (folder, unfinished):
+            shutil.rmtree(old, ignore_errors=True)
+        run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", unfinished, "ziglang==" + release)
+        unfinished.rename(folder)
+    return program
+
+
+def main():
+    """Makes every environment and writes ``environments.json``."""
+    parser = argparse.ArgumentParser(description="Make the environments that the tests run in.")
+    parser.add_argument("--wheel", required=True, type=Path, help="the wheel to test")
+    wheel = parser.parse_args().wheel.resolve()
+    wheel_digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+
+    bases = {version: find_python(version) for version in PYTHONS}
+    found = [version for version in PYTHONS if bases[version] is not None]
+    if not found:
+        raise SystemExit("no CPython from {} to {} with venv is on this machine".format(PYTHONS[0], PYTHONS[-1]))
+    main_version = MAIN_PYTHON if MAIN_PYTHON in found else found[-1]
+    pythons = {}
+    for version in found:
+        tools = TOOLS if version == main_version else ()
+        pythons[version] = str(prepare_python(version, bases[version], wheel, wheel_digest, tools))
+    zigs = {line: str(prepare_zig(line, release, pythons[main_version])) for line, release in ZIGS.items()}
+    description = {
+        "pythons": pythons,
+        "zigs": zigs,
+        "main": main_version,
+        "missing": ["CPython " + version for version in PYTHONS if version not in found],
+    }
+    (FOLDER / "environments.json").write_text(json.dumps(description, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,520 @@
+"""The store survives crashes, crowds, damage and full disks."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import ADD, finish
+
+#: The parts of a store that may be lost or damaged, each by its bucket.
+BUCKETS = ("libraries", "objects", "entries", "manifests", "history", "support")
+
+
+@pytest.fixture
+def cached(project):
+    """A project whose module ``m`` is in the store."""
+    project.write("m.zig", ADD)
+    assert project.imports("m", "module.add(1, 2)").value == 3
+    return project
+
+
+def assert_imports(project):
+    """The module works now and is cached for the next process."""
+    first = project.imports("m", "module.add(1, 2)")
+    assert first.value == 3
+    again = project.imports("m", "module.add(1, 2)")
+    assert (again.value, again.stderr) == (3, "")
+    return first
+
+
+def replace(path, content):
+    """Puts other content in the place of a read-only file."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.unlink()
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+# What is stored.
+
+
+def test_an_artifact_is_stored_compressed_and_ready_to_load(cached):
+    library, packed = cached.the_stored("libraries"), cached.the_stored("objects")
+    assert library.read_bytes()[:4] == b"\x7fELF" and packed.read_bytes()[:4] == b"\x28\xb5\x2f\xfd"
+    assert stat.S_IMODE(library.stat().st_mode) == stat.S_IMODE(packed.stat().st_mode) == 0o444
+    assert packed.stat().st_size < library.stat().st_size
+    digest = library.name.split(".")[0]
+    assert packed.name == f"{digest}.zst"
+    checked = subprocess.run(["sha256sum", library], stdout=subprocess.PIPE, check=True)
+    assert checked.stdout.decode().split()[0] == digest
+
+
+def test_nothing_unfinished_stays_behind(cached):
+    names = [path.name for path in cached.store.rglob("*") if "zig-v" not in str(path)]
+    assert [name for name in names if name.startswith(".tmp-")] == []
+    assert list(cached.store.glob("zig-v*/*/work/*")) == []
+
+
+def test_two_projects_with_a_module_of_one_name_do_not_share(make_project):
+    one = make_project("one")
+    two = make_project("two", store=one.store)
+    for project, number in ((one, 1), (two, 2)):
+        project.write("utils.zig", f"pub fn number() u8 {{\n    return {number};\n}}\n")
+    for _ in range(2):
+        for project, number in ((one, 1), (two, 2)):
+            assert project.imports("utils", "module.number()").value == number
+
+
+def test_two_projects_with_the_same_source_share(make_project):
+    one = make_project("one")
+    two = make_project("two", store=one.store)
+    for project in (one, two):
+        project.write("utils.zig", ADD)
+    assert one.imports("utils").builds == ["utils"]
+    shared = two.imports("utils", "[module.add(1, 2), module.__zigimport__.source]")
+    assert (shared.value, shared.builds) == ([3, str(two.root / "utils.zig")], [])
+
+
+# Loss and damage.
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_lost_bucket_is_made_again(cached, bucket):
+    (folder,) = cached.store.glob(f"{bucket}-v*")
+    shutil.rmtree(folder)
+    assert_imports(cached)
+
+
+@pytest.mark.parametrize("bucket", ["libraries", "manifests", "history", "toolchains", "locks", "support", "zig"])
+def test_a_lost_bucket_that_the_others_make_up_for_costs_no_compile(cached, bucket):
+    for folder in cached.store.glob(f"{bucket}-v*"):
+        shutil.rmtree(folder)
+    assert assert_imports(cached).builds == []
+
+
+@pytest.mark.parametrize("bucket", ["objects", "libraries"])
+def test_one_of_library_and_object_suffices(cached, bucket):
+    for lost in (bucket, "manifests"):
+        shutil.rmtree(next(cached.store.glob(f"{lost}-v*")))
+    assert assert_imports(cached).builds == []
+
+
+@pytest.mark.parametrize("damage", ["empty", "half", "noise", "flipped", "longer"])
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_damaged_file_is_never_used(cached, bucket, damage):
+    for path in cached.stored(bucket):
+        content = path.read_bytes()
+        middle = len(content) // 2
+        replace(
+            path,
+            {
+                "empty": b"",
+                "half": content[:middle],
+                "noise": b"\0\xff" * 64,
+                "flipped": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :] if content else b"x",
+                "longer": content + b"\0",
+            }[damage],
+        )
+    # Without its manifest, an import has to look at everything else.
+    if bucket not in ("manifests", "libraries"):
+        shutil.rmtree(next(cached.store.glob("manifests-v*")))
+    assert_imports(cached)
+
+
+@pytest.mark.parametrize("bucket", ["objects", "libraries"])
+def test_damage_is_mended_in_both_places(cached, bucket):
+    for path in cached.stored("libraries") + cached.stored("objects"):
+        replace(path, b"damage")
+    assert_imports(cached)
+    digest = cached.the_stored("libraries").name.split(".")[0]
+    shutil.rmtree(next(cached.store.glob(f"{bucket}-v*")))
+    assert_imports(cached)
+    assert cached.the_stored("libraries").name.split(".")[0] == digest
+
+
+def poisoned_library(project):
+    """Returns the bytes of a library whose `add` gives something else."""
+    project.write("poison/m.zig", ADD.replace("a + b", "a - b"))
+    built = project.cli("build", "poison/m.zig", "--format", "json", env={"ZIGIMPORT_BUILD_DIR": project.root / "other"})
+    path = built.json["artifacts"][0]["library"]
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+def test_a_foreign_library_in_the_place_of_ours_is_not_loaded(cached):
+    library = cached.the_stored("libraries")
+    poison = poisoned_library(cached)
+    replace(library, poison)
+    assert_imports(cached)
+    assert cached.the_stored("libraries").read_bytes() != poison
+
+
+def test_a_tampered_library_of_the_same_size_and_time_is_not_loaded(cached):
+    library = cached.the_stored("libraries")
+    before = library.stat()
+    poison = poisoned_library(cached).ljust(before.st_size, b"\0")[: before.st_size]
+    library.chmod(0o644)
+    with open(library, "r+b") as stream:
+        stream.write(poison)
+    library.chmod(0o444)
+    os.utime(library, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = library.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+    assert_imports(cached)
+
+
+def test_a_foreign_object_in_the_place_of_ours_is_refused(cached):
+    poison = cached.root / "poison.so"
+    poison.write_bytes(poisoned_library(cached))
+    zstd = shutil.which("zstd")
+    if zstd is None:
+        pytest.skip("the program zstd is not on this machine")
+    packed = subprocess.run([zstd, "-q", "-c", poison], stdout=subprocess.PIPE, check=True).stdout
+    replace(cached.the_stored("objects"), packed)
+    for bucket in ("manifests", "libraries"):
+        shutil.rmtree(next(cached.store.glob(f"{bucket}-v*")))
+    first = assert_imports(cached)
+    assert first.builds == ["m"]
+    assert "failed to restore" in first.stderr
+
+
+def test_an_object_of_another_module_in_the_place_of_ours_is_refused(cached):
+    cached.write("n.zig", ADD.replace("a + b", "a - b"))
+    cached.imports("n")
+    digest = cached.imports("m", "module.__file__").value.rsplit("/", 1)[1].split(".")[0]
+    ours = [path for path in cached.stored("objects") if path.name.startswith(digest)]
+    (other,) = (path for path in cached.stored("objects") if path not in ours)
+    replace(ours[0], other.read_bytes())
+    for bucket in ("manifests", "libraries"):
+        shutil.rmtree(next(cached.store.glob(f"{bucket}-v*")))
+    assert_imports(cached)
+
+
+def test_an_entry_that_points_at_another_artifact_gives_no_other_module(cached):
+    cached.write("n.zig", ADD.replace("a + b", "a - b"))
+    cached.imports("n")
+    by_module = {cached_module(path): path for path in cached.stored("entries")}
+    text = by_module["m"].read_text()
+    forged = text.replace(artifact_of(by_module["m"]), "../../../../etc/passwd")
+    replace(by_module["m"], forged.encode())
+    shutil.rmtree(next(cached.store.glob("manifests-v*")))
+    assert_imports(cached)
+
+
+def cached_module(path):
+    return json.loads(path.read_text())["module"]
+
+
+def artifact_of(path):
+    return json.loads(path.read_text())["artifact"]
+
+
+def test_a_folder_in_the_place_of_a_manifest_costs_no_compile(cached):
+    path = cached.the_stored("manifests")
+    path.unlink()
+    path.mkdir()
+    for _ in range(2):
+        imported = cached.imports("m", "module.add(1, 2)")
+        assert (imported.value, imported.builds) == (3, [])
+
+
+def test_a_library_that_is_loaded_is_never_overwritten(cached):
+    code = """
+import os, subprocess, sys, zigimport, m
+before = os.stat(m.__file__)
+text = open("m.zig").read()
+for body in ("a - b", "a * b", "a + b"):
+    open("m.zig", "w").write(text.replace("a + b", body))
+    subprocess.run([sys.executable, "-c", "import zigimport, m"], check=True)
+after = os.stat(m.__file__)
+print(m.add(2, 3), (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns))
+"""
+    ran = cached.run(code)
+    assert ran.stdout == "5 True\n", ran
+
+
+def test_what_another_version_stored_is_left_alone(cached):
+    for bucket in ("objects", "entries", "manifests"):
+        folder = cached.store / f"{bucket}-v999"
+        folder.mkdir()
+        (folder / "file").write_text("of another version")
+    assert_imports(cached)
+    assert cached.cli("cache", "clear").returncode == 0
+    assert all((cached.store / f"{bucket}-v999" / "file").exists() for bucket in ("objects", "entries", "manifests"))
+
+
+def test_clearing_removes_what_is_ours_and_nothing_else(cached):
+    mine = cached.store / "notes.txt"
+    mine.write_text("mine")
+    (cached.store / "my folder").mkdir()
+    assert cached.cli("cache", "clear").returncode == 0
+    left = sorted(path.name for path in cached.store.iterdir())
+    assert left == ["CACHEDIR.TAG", "my folder", "notes.txt"]
+    assert cached.imports("m").builds == ["m"]
+
+
+def test_clearing_follows_no_link_out_of_the_store(cached, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("mine")
+    (folder,) = cached.store.glob("objects-v*")
+    shutil.rmtree(folder)
+    folder.symlink_to(outside)
+    cached.cli("cache", "clear")
+    assert (outside / "precious").read_text() == "mine"
+
+
+# Places that cannot be written.
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Returns a function that mounts a small file system; skips without the right to."""
+    folders = []
+
+    def mount(megabytes):
+        folder = tmp_path / f"mount-{len(folders)}"
+        folder.mkdir()
+        options = f"size={megabytes}m,mode=700"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], stderr=subprocess.PIPE)
+        if done.returncode != 0:
+            pytest.skip(f"no right to mount: {done.stderr.decode().strip()}")
+        folders.append(folder)
+        return folder
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_store_that_cannot_be_written_serves_what_it_has(cached, mounted):
+    place = mounted(200)
+    store = place / "store"
+    shutil.copytree(cached.store, store, ignore=shutil.ignore_patterns("zig-v*"))
+    store.chmod(0o700)
+    cached.environment["ZIGIMPORT_BUILD_DIR"] = str(store)
+    # The copies have stamps of their own, which this import writes down.
+    cached.imports("m")
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    hit = cached.imports("m", "module.add(1, 2)")
+    assert (hit.value, hit.stderr) == (3, "")
+    os.utime(cached.root / "m.zig")
+    touched = cached.imports("m", "module.add(1, 2)")
+    assert (touched.value, touched.stderr) == (3, "")
+    cached.write("m.zig", ADD.replace("a + b", "a - b"))
+    failed = cached.fails("m")
+    assert (failed.error, failed.exit_code) == ("CacheError", 3) and "Read-only file system" in failed.message
+
+
+def test_a_store_without_its_manifest_that_cannot_be_written_still_serves(cached, mounted):
+    place = mounted(200)
+    store = place / "store"
+    shutil.copytree(cached.store, store, ignore=shutil.ignore_patterns("zig-v*", "manifests-v*"))
+    store.chmod(0o700)
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    hit = cached.imports("m", "module.add(1, 2)", env={"ZIGIMPORT_BUILD_DIR": store})
+    assert (hit.value, hit.builds) == (3, [])
+
+
+@pytest.mark.parametrize("megabytes", [1, 4, 16])
+def test_a_full_disk_is_one_clear_error_and_nothing_wrong_is_stored(project, mounted, megabytes):
+    place = mounted(megabytes)
+    project.write("m.zig", ADD)
+    environment = {"ZIGIMPORT_BUILD_DIR": place / "store"}
+    failed = project.fails("m", env=environment)
+    assert "ZigImportError" in failed.classes, failed
+    assert "o space left" in failed.message or "NoSpaceLeft" in failed.message or "disk" in failed.message, failed
+    assert len(failed.message) < 20_000
+    subprocess.run(["mount", "-o", "remount,size=400m", place], check=True)
+    assert project.imports("m", "module.add(1, 2)", env=environment).value == 3
+    assert project.imports("m", "module.add(1, 2)", env=environment).builds == []
+
+
+def test_a_disk_that_is_full_only_for_the_manifest_does_no_harm(cached, mounted):
+    place = mounted(60)
+    store = place / "store"
+    shutil.copytree(cached.store, store, ignore=shutil.ignore_patterns("manifests-v*"))
+    store.chmod(0o700)
+    with open(place / "filling", "wb", buffering=0) as stream, pytest.raises(OSError, match="No space left"):
+        while True:
+            stream.write(b"\0" * 4096)
+    imported = cached.imports("m", "module.add(1, 2)", env={"ZIGIMPORT_BUILD_DIR": store})
+    assert (imported.value, imported.builds) == (3, [])
+
+
+def test_a_store_on_a_mount_that_forbids_execution_builds_and_loads(project, mounted):
+    place = mounted(200)
+    project.environment["ZIGIMPORT_BUILD_DIR"] = str(place / "store")
+    subprocess.run(["mount", "-o", "remount,noexec", place], check=True)
+    project.write("m.zig", ADD)
+    built = project.imports("m", "[module.add(1, 2), module.__file__.startswith('/'), 'libraries' in module.__file__]")
+    assert built.value == [3, True, True]
+    assert project.imports("m", "module.add(1, 2)").stderr == ""
+
+
+# Many processes.
+
+
+def test_many_processes_that_import_one_cold_module_compile_it_once(project, wrapped_zig):
+    project.write("m.zig", ADD)
+    processes = [project.start_import("m", "[module.add(1, 2), module.__file__]") for _ in range(12)]
+    results = [finish(process) for process in processes]
+    answers = [result.json.get("value") for result in results]
+    assert answers == [[3, str(project.the_stored("libraries"))]] * 12, results
+    assert len(wrapped_zig.compiles) == 1
+    assert sorted(len(result.builds) for result in results) == [0] * 11 + [1]
+
+
+def test_many_processes_that_import_different_modules_all_succeed(project):
+    for number in range(6):
+        project.write(f"m{number}.zig", f"pub fn number() u8 {{\n    return {number};\n}}\n")
+    processes = [project.start_import(f"m{number}", "module.number()") for number in range(6)]
+    assert [finish(process).json["value"] for process in processes] == list(range(6))
+
+
+def test_processes_with_an_empty_store_and_compiler_cache_all_succeed(make_project):
+    project = make_project(warm=False)
+    project.write("m.zig", ADD)
+    project.write("n.zig", ADD)
+    processes = [project.start_import(name, "module.add(1, 2)") for name in ("m", "n", "m", "n")]
+    assert [finish(process).json["value"] for process in processes] == [3, 3, 3, 3]
+
+
+def test_one_process_that_fails_lets_the_next_one_build(project):
+    project.write("m.zig", "pub fn f() u8 {\n    return missing;\n}\n")
+    processes = [project.start_import("m") for _ in range(4)]
+    assert [finish(process).json["error"] for process in processes] == ["ZigCompileError"] * 4
+    project.write("m.zig", ADD)
+    assert_imports(project)
+
+
+def test_processes_while_a_source_is_edited_never_see_anything_but_one_of_its_versions(project):
+    project.write("m.zig", "pub fn number() u32 {\n    return 0;\n}\n")
+    project.imports("m")
+    processes = []
+    for number in range(1, 9):
+        project.write("new", f"pub fn number() u32 {{\n    return {number};\n}}\n")
+        os.replace(project.root / "new", project.root / "m.zig")
+        processes.append((number, project.start_import("m", "module.number()")))
+    for number, process in processes:
+        answer = finish(process).json
+        assert number <= answer["value"] <= 8, (number, answer)
+    assert project.imports("m", "module.number()").value == 8
+
+
+def test_killed_processes_leave_nothing_to_repair(project):
+    generator = random.Random(20)
+    modules = {}
+    for number in range(20):
+        name = f"m{number}"
+        modules[name] = number
+        project.write(f"{name}.zig", f"pub fn number() u8 {{\n    return {number};\n}}\n")
+        process = project.start_import(name, start_new_session=True)
+        # At any moment between the start and the end of the import.
+        for _ in range(generator.randrange(40)):
+            try:
+                process.wait(timeout=0.01)
+                break
+            except subprocess.TimeoutExpired:
+                pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    names = repr(sorted(modules))
+    code = f"import importlib, json, zigimport; print(json.dumps({{n: importlib.import_module(n).number() for n in {names}}}))"
+    assert project.run(code).json == modules
+    again = project.run(code)
+    assert again.json == modules and again.stderr == ""
+
+
+def test_a_killed_builder_lets_the_waiting_process_build(project, tmp_path, default_zig):
+    project.write("m.zig", ADD)
+    gate = tmp_path / "started"
+    zig = tmp_path / "zig"
+    # The first compile never ends; later ones are real.
+    zig.write_text(
+        "#!/bin/sh\n"
+        f"if test $1 = build-lib -a ! -e '{gate}'; then touch '{gate}'; exec sleep 600; fi\n"
+        f"exec '{default_zig}' \"$@\"\n"
+    )
+    zig.chmod(0o755)
+    environment = {"ZIGIMPORT_ZIG": zig, "PYTHONUNBUFFERED": "1"}
+    builder = project.start_import("m", env=environment, start_new_session=True)
+    while not gate.exists():
+        assert builder.poll() is None
+    waiter = project.start_import("m", "module.add(1, 2)", env=environment)
+    assert b"waiting for another process that builds m" in waiter.stderr.readline()
+    os.killpg(builder.pid, signal.SIGKILL)
+    builder.communicate()
+    assert finish(waiter).json == {"value": 3}
+
+
+# Where the store lies.
+
+
+def test_the_cache_of_a_virtual_environment_lies_in_it(project, tmp_path):
+    folder = tmp_path / "environment"
+    subprocess.run([project.python, "-m", "venv", "--without-pip", "--system-site-packages", folder], check=True)
+    site = subprocess.run(
+        [project.python, "-c", "import zigimport, os; print(os.path.dirname(os.path.dirname(zigimport.__file__)))"],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    project.write("m.zig", ADD)
+    imported = project.imports(
+        "m",
+        "module.__file__",
+        python=folder / "bin" / "python",
+        env={"ZIGIMPORT_BUILD_DIR": None, "PYTHONPATH": site.stdout.decode().strip()},
+    )
+    assert imported.value.startswith(str(folder / ".zigimport") + os.sep)
+
+
+def outside_environment(project, **variables):
+    """Imports with the interpreter below the virtual environment."""
+    base = subprocess.run(
+        [project.python, "-c", "import sys, zigimport; print(sys._base_executable); print(zigimport.__path__[0])"],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    interpreter, package = base.stdout.decode().splitlines()
+    environment = {"ZIGIMPORT_BUILD_DIR": None, "PYTHONPATH": os.path.dirname(package), **variables}
+    return project.imports("m", "module.__file__", python=interpreter, env=environment)
+
+
+def test_the_cache_lies_in_the_platforms_folder_without_a_virtual_environment(project, tmp_path):
+    project.write("m.zig", ADD)
+    path = outside_environment(project).value
+    assert path.startswith(str(tmp_path / "home" / ".cache" / "zigimport") + os.sep)
+    (tmp_path / "home" / ".zigimport").mkdir(mode=0o700)
+    path = outside_environment(project).value
+    assert path.startswith(str(tmp_path / "home" / ".zigimport") + os.sep)
+
+
+def test_a_home_that_cannot_be_written_gives_a_private_temporary_cache_with_a_warning(project, mounted, tmp_path):
+    project.write("m.zig", ADD)
+    home = mounted(1)
+    subprocess.run(["mount", "-o", "remount,ro", home], check=True)
+    (tmp_path / "tmp").mkdir()
+    imported = outside_environment(project, HOME=home, TMPDIR=tmp_path / "tmp")
+    assert imported.value.startswith(str(tmp_path / "tmp") + os.sep)
+    assert "temporary" in imported.stderr
+
+
+def test_a_cache_of_somebody_else_is_refused(project):
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a folder of somebody else")
+    project.write("m.zig", ADD)
+    project.store.chmod(0o700)
+    os.chown(project.store, 12345, 12345)
+    failed = project.fails("m")
+    os.chown(project.store, 0, 0)
+    assert failed.error == "CacheError" and "belongs to user 12345" in failed.message
