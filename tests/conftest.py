@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -24,7 +23,7 @@ ZIGS = ("0.15", "0.16", "0.17")
 #: The line that tests use which are not about the compiler's version.
 DEFAULT_ZIG = "0.16"
 #: A process that takes this long hangs; no test depends on how long one takes.
-HANG_SECONDS = 900
+HANG_SECONDS = 600
 
 #: The smallest module: enough to see that an import worked.
 ADD = "pub fn add(a: i64, b: i64) i64 {\n    return a + b;\n}\n"
@@ -124,6 +123,7 @@ class Project:
         self.root = root
         self.python = python
         self.environment = environment
+        self.processes = []
 
     @property
     def store(self):
@@ -142,7 +142,7 @@ class Project:
     def start(self, *arguments, env=None, cwd=None, python=None, **keywords):
         """Starts a Python process; whoever calls this waits for it."""
         environment = {**self.environment, **(env or {})}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [python or self.python, *(str(argument) for argument in arguments)],
             cwd=cwd or self.root,
             env={name: str(value) for name, value in environment.items() if value is not None},
@@ -151,6 +151,8 @@ class Project:
             stderr=subprocess.PIPE,
             **keywords,
         )
+        self.processes.append(process)
+        return process
 
     def execute(self, *arguments, **keywords):
         """Runs a Python process with these arguments to its end."""
@@ -205,7 +207,17 @@ class WrappedZig:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "zig"
         self.log = folder / "zig.log"
-        script(self.path, f"echo \"$@\" >> '{self.log}'\nexec '{zig}' \"$@\"")
+        self.zig = zig
+        self.first("")
+
+    def first(self, commands):
+        """Lets it run shell commands before the compiler."""
+        script(self.path, f"echo \"$@\" >> '{self.log}'\n{commands}\nexec '{self.zig}' \"$@\"")
+
+    def then(self, commands):
+        """Lets it run shell commands after the compiler."""
+        body = f"echo \"$@\" >> '{self.log}'\n'{self.zig}' \"$@\"\nstatus=$?\n{commands}\nexit $status"
+        script(self.path, body)
 
     @property
     def calls(self):
@@ -297,6 +309,7 @@ def make_project(environments, warm_caches, tmp_path):
     ``warm`` is false, and is removed after the test.
     """
     stores = []
+    projects = []
 
     def make(name="project", *, zig=DEFAULT_ZIG, python=None, store=None, warm=True):
         root = tmp_path / name
@@ -311,9 +324,14 @@ def make_project(environments, warm_caches, tmp_path):
                 caches = warm_caches(zig)
                 shutil.copytree(caches, store / caches.name)
         interpreter = environments["pythons"][python or environments["main"]]
-        return Project(root, interpreter, base_environment(home, environments["zigs"][zig], store))
+        projects.append(Project(root, interpreter, base_environment(home, environments["zigs"][zig], store)))
+        return projects[-1]
 
     yield make
+    for process in (process for project in projects for process in project.processes):
+        if process.poll() is None:  # Of a test that failed.
+            process.kill()
+            process.communicate()
     for store in stores:
         make_writable(store)
         shutil.rmtree(store, ignore_errors=True)
@@ -363,7 +381,3 @@ def pytest_terminal_summary(terminalreporter):
         return
     for missing in json.loads(DESCRIPTION.read_text())["missing"]:
         terminalreporter.write_line(f"not tested: {missing} is not on this machine")
-
-
-if sys.version_info < (3, 9):
-    raise SystemExit("the tests need Python 3.9")

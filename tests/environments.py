@@ -111,7 +111,7 @@ def main():
     bases = {version: find_python(version) for version in PYTHONS}
     found = [version for version in PYTHONS if bases[version] is not None]
     if not found:
-        raise SystemExit("no CPython from {} to {} with venv is on this machine".format(PYTHONS[0], PYTHONS[-1]))
+        raise SystemExit(f"no CPython from {PYTHONS[0]} to {PYTHONS[-1]} with venv is on this machine")
     main_version = MAIN_PYTHON if MAIN_PYTHON in found else found[-1]
     pythons = {}
     for version in found:

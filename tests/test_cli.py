@@ -186,12 +186,12 @@ def test_a_forced_rebuild_is_planned_as_one(project):
 
 
 def test_a_refusal_says_what_is_wrong_and_what_to_do(project):
-    project.write("empty.zig", "fn hidden() void {}\n")
-    result = project.cli("plan", "empty.zig")
+    project.write("library.zig", 'const py = @import("pyz3");\n')
+    result = project.cli("plan", "library.zig")
     assert result.returncode == 0
     first, *report, summary = result.stdout.splitlines()
-    assert first == "refuse   empty  x86_64-linux-gnu  (nothing to export)"
-    assert "empty.zig" in report[0] and report[1].strip().startswith("hint: ")
+    assert first == "refuse   library  x86_64-linux-gnu  (binding unsupported)"
+    assert "library.zig" in report[0] and report[1].strip().startswith("hint: ")
     assert summary == "1 to refuse"
 
 

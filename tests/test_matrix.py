@@ -24,7 +24,12 @@ FILES = {
         }
         pub const version = 3;
         """,
-    "parts/circle.zig": "const numbers = @import(\"../numbers.zig\");\npub fn area(radius: f64) f64 {\n    return numbers.three * radius;\n}\n",
+    "parts/circle.zig": """
+        const numbers = @import("../numbers.zig");
+        pub fn area(radius: f64) f64 {
+            return numbers.three * radius;
+        }
+        """,
     "numbers.zig": "pub const three = 3.0;\n",
     "parts/names.txt": "one two",
 }
@@ -89,7 +94,8 @@ except TypeError:
 NO_HEADERS = """
 const Object = opaque {};
 const Definition = extern struct {
-    base: extern struct { references: isize = 1, type: ?*anyopaque = null, init: ?*anyopaque = null, index: isize = 0, copy: ?*anyopaque = null } = .{},
+    references: isize = 1,
+    base: [4]?*anyopaque = @splat(null),
     name: [*:0]const u8,
     doc: ?[*:0]const u8 = null,
     size: isize = -1,

@@ -39,7 +39,8 @@ const Method = extern struct {
     doc: ?[*:0]const u8 = null,
 };
 const Definition = extern struct {
-    base: extern struct { references: isize = 1, type: ?*anyopaque = null, init: ?*anyopaque = null, index: isize = 0, copy: ?*anyopaque = null } = .{},
+    references: isize = 1,
+    base: [4]?*anyopaque = @splat(null),
     name: [*:0]const u8,
     doc: ?[*:0]const u8 = null,
     size: isize = -1,

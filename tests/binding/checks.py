@@ -11,7 +11,7 @@ import re
 import sys
 import weakref
 
-import zigimport  # noqa: F401 - installs the hook
+import zigimport  # noqa: F401, I001 - installs the hook
 
 import geometry
 
@@ -36,7 +36,7 @@ def raises(kind, message, function, *arguments, **keywords):
         assert type(error) is kind, (type(error), error)
         assert message is None or message in str(error), str(error)
         return error
-    raise AssertionError("%r%r gave %r and not %r" % (function, arguments, answer, kind))
+    raise AssertionError(f"{function!r}{arguments!r} gave {answer!r} and not {kind!r}")
 
 
 INTEGERS = {

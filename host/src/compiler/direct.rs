@@ -41,8 +41,7 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option
         return Err(explain(job, &invocation, work)?);
     };
     let folder = work.join("local/o").join(output);
-    let library = read_output(&folder, target, job.module().leaf())
-        .map_err(|error| Error::Compiler { zig: invocation.program.clone(), reason: error })?;
+    let library = read_output(&folder, target, job.module().leaf()).map_err(|reason| job.compiler_error(reason))?;
     Ok(Some(Compiled { library, read: answer.read.clone() }))
 }
 
@@ -177,6 +176,7 @@ fn invocation(job: &Job<'_>, arguments: Vec<OsString>) -> Invocation {
         // Where a subcommand builds a tool of its own, it asks the environment.
         environment: graph::runner_environment(job, "global"),
         input: Vec::new(),
+        has_children: false,
     }
 }
 
@@ -191,10 +191,14 @@ fn explain(job: &Job<'_>, listening: &Invocation, work: &Path) -> Result<Error> 
     emit.push(work.join("output"));
     plain.arguments.push(emit);
     let finished = job.run(&plain)?;
-    if finished.status.success() {
-        return Ok(Error::Unstable { module: job.module().name.clone(), path: job.module().source_path.clone() });
+    if !finished.status.success() {
+        return Ok(job.compile_error(&finished, &finished.text, &plain.directory));
     }
-    Ok(job.compile_error(&finished, &finished.text, &plain.directory))
+    if !work.join("output").is_file() {
+        return Ok(job.compiler_error("it ends well and makes no library".to_owned()));
+    }
+    // The same command worked now: the source is not what it was.
+    Ok(Error::Unstable { module: job.module().name.clone(), path: job.module().source_path.clone() })
 }
 
 /// Reads the one library in an output folder.

@@ -110,6 +110,7 @@ pub(super) fn invocation(job: &Job<'_>, support: &Path, work: &Path) -> Invocati
         directory: work.to_owned(),
         environment: runner_environment(job, "global"),
         input: Vec::new(),
+        has_children: true,
     }
 }
 

@@ -135,6 +135,11 @@ impl Job<'_> {
         (Digest::of(text.as_bytes()), text)
     }
 
+    /// Makes the error of a compiler that does not work.
+    fn compiler_error(&self, reason: String) -> Error {
+        Error::Compiler { zig: self.toolchain.located.path.clone(), reason }
+    }
+
     /// Makes the error of a failed compile. What the binding says in a compile
     /// error is about the module, and not about our own file.
     fn compile_error(&self, finished: &process::Finished, text: &str, directory: &Path) -> Error {
@@ -146,15 +151,15 @@ impl Job<'_> {
                 hint: Some("mark functions with supported parameter and result types `pub`".to_owned()),
             };
         }
+        if diagnostics.is_empty() {
+            // It crashed, or could not work at all: its status says which.
+            let reason = format!("it ended with {} and without a diagnostic\n{}", finished.status, text.trim());
+            return self.compiler_error(reason.trim_end().to_owned());
+        }
         Error::Compile {
             module: self.module().name.clone(),
             source_path: self.module().source_path.clone(),
-            text: if diagnostics.is_empty() {
-                // It crashed, or could not work at all: its status says which.
-                format!("the compiler ended with {}\n{}", finished.status, text.trim()).trim_end().to_owned()
-            } else {
-                without_own_references(text, self.context.store.root())
-            },
+            text: without_own_references(text, self.context.store.root()),
             diagnostics,
         }
     }

@@ -30,6 +30,10 @@ pub struct Invocation {
     pub environment: Vec<(String, OsString)>,
     /// What it reads from standard input.
     pub input: Vec<u8>,
+    /// Whether it starts programs of its own, and so gets a process group of
+    /// its own to be ended as a whole. A single compiler stays in ours, where
+    /// whatever ends us from a terminal or a supervisor ends it too.
+    pub has_children: bool,
 }
 
 impl Invocation {
@@ -78,9 +82,8 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     #[cfg(unix)]
-    {
+    if invocation.has_children {
         use std::os::unix::process::CommandExt;
-        // A group of its own, so that what the compiler starts ends with it.
         command.process_group(0);
     }
     let mut child = command.spawn().map_err(failed)?;
@@ -105,7 +108,7 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
             if interrupted() {
-                end(&mut child);
+                end(&mut child, invocation.has_children);
                 let _ = child.wait();
                 return Err(Error::Interrupted);
             }
@@ -116,10 +119,12 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
     })
 }
 
-/// Ends a child and everything that it started.
-fn end(child: &mut Child) {
+/// Ends a child, and everything that it started if it leads a group.
+fn end(child: &mut Child, is_group: bool) {
+    #[cfg(not(unix))]
+    let _ = is_group;
     #[cfg(unix)]
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).filter(|_| is_group) {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
     let _ = child.kill();
@@ -145,17 +150,23 @@ pub fn version(zig: &Path, interrupted: &dyn Fn() -> bool) -> Result<String> {
             directory: "/".into(),
             environment: Vec::new(),
             input: Vec::new(),
+            has_children: false,
         },
         interrupted,
     )?;
-    let answer = String::from_utf8_lossy(&finished.answer).trim().to_owned();
+    let answer = String::from_utf8_lossy(&finished.answer[..finished.answer.len().min(64)]).trim().to_owned();
     let is_version = answer.starts_with(|first: char| first.is_ascii_digit()) && answer.len() < 64;
     if finished.status.success() && is_version {
         return Ok(answer);
     }
     Err(Error::Compiler {
         zig: zig.to_owned(),
-        reason: format!("`zig version` answered `{answer}` ({}): {}", finished.status, finished.text.trim()),
+        reason: format!(
+            "`zig version` answered `{}` ({}): {}",
+            answer.escape_debug(),
+            finished.status,
+            finished.text.trim().chars().take(1_000).collect::<String>()
+        ),
     })
 }
 
@@ -170,6 +181,7 @@ mod tests {
             directory: "/".into(),
             environment: vec![("ONLY".into(), "this".into())],
             input: input.to_vec(),
+            has_children: true,
         }
     }
 

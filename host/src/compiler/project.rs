@@ -140,6 +140,7 @@ pub(super) fn invocation(job: &Job<'_>, work: &Path) -> Invocation {
         directory: folder(job),
         environment,
         input: Vec::new(),
+        has_children: true,
     }
 }
 
@@ -206,6 +207,7 @@ fn seed(job: &Job<'_>, names: &CacheNames, work: &Path) -> Result<()> {
             directory: work.clone(),
             environment: graph::runner_environment(job, "seed/global"),
             input: Vec::new(),
+            has_children: true,
         };
         let finished = job.run(&invocation)?;
         if !finished.status.success() {
