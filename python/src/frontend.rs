@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use zigimport_host::error::{Error, ErrorKind};
 use zigimport_host::report::{Frontend, Level};
@@ -23,6 +23,22 @@ impl PythonFrontend {
     /// Takes the object that listens.
     pub fn new(object: Py<PyAny>) -> Self {
         Self { object, interrupt: Mutex::new(None) }
+    }
+
+    /// Takes an exception of the listener. One that fails must not make an import
+    /// wrong; an interrupt that reached the user's process there must not get lost.
+    fn note(&self, py: Python<'_>, error: PyErr) {
+        if error.is_instance_of::<PyException>(py) {
+            error.write_unraisable(py, None);
+        } else {
+            self.keep(error);
+        }
+    }
+
+    fn keep(&self, raised: PyErr) {
+        if let Ok(mut interrupt) = self.interrupt.lock() {
+            *interrupt = Some(raised);
+        }
     }
 
     /// Makes the Python exception for a host error: whatever a signal handler
@@ -82,9 +98,8 @@ impl Frontend for PythonFrontend {
             Level::Warning => "warning",
         };
         Python::attach(|py| {
-            // A listener that fails must not make an import wrong.
             if let Err(error) = self.object.call_method1(py, "report", (level, message)) {
-                error.write_unraisable(py, None);
+                self.note(py, error);
             }
         });
     }
@@ -93,12 +108,13 @@ impl Frontend for PythonFrontend {
         if INTERRUPTED.load(Ordering::Relaxed) {
             return true;
         }
+        if self.interrupt.lock().is_ok_and(|interrupt| interrupt.is_some()) {
+            return true;
+        }
         Python::attach(|py| match py.check_signals() {
             Ok(()) => false,
             Err(raised) => {
-                if let Ok(mut interrupt) = self.interrupt.lock() {
-                    *interrupt = Some(raised);
-                }
+                self.keep(raised);
                 true
             }
         })
@@ -108,7 +124,7 @@ impl Frontend for PythonFrontend {
         Python::attach(|py| {
             let folders = self.object.call_method0(py, "header_folders").and_then(|folders| folders.extract(py));
             folders.unwrap_or_else(|error: PyErr| {
-                error.write_unraisable(py, None);
+                self.note(py, error);
                 Vec::new()
             })
         })

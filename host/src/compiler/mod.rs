@@ -40,6 +40,9 @@ use crate::toolchain::{self, Toolchain};
 
 use process::Invocation;
 
+/// What is shown of a crashing compiler's text: it repeats itself on a full disk.
+const CRASH_TEXT_CHARACTERS_MAX: usize = 4_000;
+
 /// A build that the planner asked for.
 pub struct Job<'a> {
     /// Settings, store, listener.
@@ -153,7 +156,8 @@ impl Job<'_> {
         }
         if diagnostics.is_empty() {
             // It crashed, or could not work at all: its status says which.
-            let reason = format!("it ended with {} and without a diagnostic\n{}", finished.status, text.trim());
+            let text: String = text.trim().chars().take(CRASH_TEXT_CHARACTERS_MAX).collect();
+            let reason = format!("it ended with {} and without a diagnostic\n{text}", finished.status);
             return self.compiler_error(reason.trim_end().to_owned());
         }
         Error::Compile {

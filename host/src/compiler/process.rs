@@ -86,6 +86,16 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
         use std::os::unix::process::CommandExt;
         command.process_group(0);
     }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        use std::os::unix::process::CommandExt;
+        let end_with_us = || set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from);
+        // SAFETY: the closure makes one system call and touches no memory, so it
+        // may run between fork and exec. The signal comes when this thread ends,
+        // and this thread waits for the child.
+        unsafe { command.pre_exec(end_with_us) };
+    }
     let mut child = command.spawn().map_err(failed)?;
     let (sender, receiver) = mpsc::channel();
     let stdin = child.stdin.take();

@@ -80,8 +80,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts an engine for machine code, or for Pulley where machine code
-    /// cannot be mapped. The answer is kept for the process.
+    /// Starts an engine for machine code, or for Pulley where machine code or its
+    /// memory cannot be mapped. The answer is kept for the process.
     ///
     /// # Errors
     /// Says why neither works.
@@ -95,12 +95,12 @@ impl Sandbox {
 
     fn start() -> Result<Self, String> {
         let native = Self::with(None, Execution::Native);
-        match native.and_then(|sandbox| sandbox.load(&PLANNER).map(|_| sandbox)) {
+        match native.and_then(|sandbox| planner::instantiate(&sandbox).map(|_| sandbox)) {
             Ok(sandbox) => Ok(sandbox),
             Err(native) => {
                 let pulley = Self::with(Some(engine::PULLEY_TARGET), Execution::Pulley);
                 pulley
-                    .and_then(|sandbox| sandbox.load(&PLANNER).map(|_| sandbox))
+                    .and_then(|sandbox| planner::instantiate(&sandbox).map(|_| sandbox))
                     .map_err(|pulley| format!("native: {native:#}; Pulley: {pulley:#}"))
             }
         }
