@@ -110,10 +110,6 @@ fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
         let name = format!("@rpath/{}{}", job.module().leaf(), target.stable_abi_suffix());
         arguments.extend(["-install_name".into(), name.into()]);
     }
-    if target.system == System::Linux {
-        // A name of its own would make the loader take it for a library of that name.
-        arguments.push("-fno-soname".into());
-    }
     arguments.extend(["--name".into(), job.module().leaf().into()]);
     arguments.extend(caches(job, work));
     arguments.push(LISTEN.into());
