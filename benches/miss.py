@@ -191,8 +191,9 @@ class Bench:
             empty = os.path.join(self.work, "empty")
             planned = measure.checked([*planner, path], environment=self.environment(empty), folder=self.modules)
             (action,) = json.loads(planned.output)["actions"]
-            self.template = shlex.split(action["commands"][-1].replace(empty, reference))
-            self.template_version = re.search(r"zig-v\d+/([^/]+)/local", " ".join(self.template))[1]
+            # The plan shows a command for people, without the protocol.
+            self.template = [*shlex.split(action["commands"][-1].replace(empty, reference)), "--listen=-"]
+            self.template_version = re.search(r"zig-v\d+/([^/]+)/global", " ".join(self.template))[1]
         command = []
         for word in self.template:
             word = word.replace("/reference.zig", f"/{name}.zig")
