@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import time
 
 import pytest
 
@@ -282,6 +283,10 @@ def traced(tmp_path):
 
 def test_nothing_is_started_and_nothing_written_whether_it_loads_or_not(cached, traced):
     cached.write("cold.zig", ADD)
+    # Its stamp is new, so that there would be a fresher manifest to write.
+    later = time.time() - 10
+    os.utime(cached.root / "m.zig", (later, later))
+    time.sleep(0.2)
     for name, outcome in [("m", '"value": null'), ("cold", '"error": "ZigNotFoundError"')]:
         finished, trace = traced(cached, "-c", IMPORT, name, "None", env=NEVER)
         assert outcome in finished.stdout, finished

@@ -81,8 +81,11 @@ pub fn cached(
             Freshness::Stale => return None,
             Freshness::Fresh { updated: None } => manifest,
             Freshness::Fresh { updated: Some(updated) } => {
-                // A store that cannot be written costs the next import some hashing.
-                let _ = store.put_manifest(name, &updated);
+                // Where nothing native may run the store is as it was given. That
+                // and a store that cannot be written cost the next import some hashing.
+                if layer.native != Native::Never {
+                    let _ = store.put_manifest(name, &updated);
+                }
                 *updated
             }
         }
@@ -262,13 +265,14 @@ fn build(
         || context.frontend.report(Level::Info, format!("waiting for another process that builds {}", module.name)),
         || context.frontend.interrupted(),
     )?;
-    // Plan again under the lock: another process may have built it meanwhile.
-    let plan = &plan::plan(context, std::slice::from_ref(module), &targets_of(&wanted))?;
-    let (Some(prepared), [Action { decision: Decision::Build(build), .. }]) = (plan.modules.first(), &plan.actions[..])
-    else {
+    // Another process may have built it meanwhile; then the planner has to be
+    // asked again, unless what is there does not matter. An input that changed
+    // meanwhile is found after the compile.
+    if !context.layer.force_rebuild
+        && wanted.iter().any(|target| !plan::is_current(context, prepared, target, plan.toolchain.as_ref()))
+    {
         return Ok(None);
-    };
-    let wanted: Vec<&PreparedTarget> = prepared.targets.iter().collect();
+    }
     let labels = action.targets.join(", ");
     let suffix = if labels == Target::native().label { String::new() } else { format!(" for {labels}") };
     context.frontend.report(Level::Info, format!("building {}{suffix}: {}", module.name, render::reason(action)));

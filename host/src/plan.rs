@@ -178,6 +178,13 @@ pub fn prepare(
     Ok(Prepared { module: module.clone(), closure, optimize, abi, headers, key_inputs, targets })
 }
 
+/// What the store has for a target.
+struct Stored {
+    entry: Option<Entry>,
+    library: Option<(PathBuf, Library)>,
+    object: bool,
+}
+
 fn prepare_target(
     context: Context<'_>,
     closure: &Closure,
@@ -186,33 +193,58 @@ fn prepare_target(
     toolchain: Option<&Toolchain>,
     wanted_headers: Option<(&Option<Headers>, bool)>,
 ) -> PreparedTarget {
-    let identity = toolchain.map(|toolchain| toolchain.identity.hex());
-    let version = toolchain.and_then(|toolchain| toolchain.version.clone());
-    let headers = wanted_headers.and_then(|(headers, _)| headers.as_ref()).map(|headers| headers.identity);
-    let entry = context.store.entries(source_key).into_iter().find(|entry| {
-        identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
-            && version.as_ref().is_none_or(|version| *version == entry.zig_version)
-            && headers.is_none_or(|headers| entry.headers.as_deref() == Some(headers.hex().as_str()))
-            && entry.discovered.iter().all(|input| is_current(input, &closure.project_root))
-    });
-    let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
-    let library = artifact.and_then(|(digest, entry)| context.store.library_verified(digest, &entry.suffix));
+    let headers = wanted_headers.and_then(|(headers, _)| headers.as_ref());
+    let Stored { entry, library, object } = stored(context, closure, source_key, toolchain, headers);
     PreparedTarget {
         target,
         source_key,
         action_key: toolchain.map_or(source_key, |toolchain| {
-            key::action_key(source_key, toolchain.identity, version.as_deref().unwrap_or_default(), headers)
+            let version = toolchain.version.as_deref().unwrap_or_default();
+            key::action_key(source_key, toolchain.identity, version, headers.map(|headers| headers.identity))
         }),
+        entry,
         library,
-        object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)),
+        object,
         headers_missing: wanted_headers
             .is_some_and(|(found, needed)| needed && (found.is_none() || target != Target::native())),
-        entry,
     }
 }
 
+fn stored(
+    context: Context<'_>,
+    closure: &Closure,
+    source_key: Digest,
+    toolchain: Option<&Toolchain>,
+    headers: Option<&Headers>,
+) -> Stored {
+    let identity = toolchain.map(|toolchain| toolchain.identity.hex());
+    let version = toolchain.and_then(|toolchain| toolchain.version.as_ref());
+    let headers = headers.map(|headers| headers.identity.hex());
+    let entry = context.store.entries(source_key).into_iter().find(|entry| {
+        identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
+            && version.is_none_or(|version| *version == entry.zig_version)
+            && headers.as_ref().is_none_or(|headers| entry.headers.as_ref() == Some(headers))
+            && entry.discovered.iter().all(|input| has_digest(input, &closure.project_root))
+    });
+    let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
+    let library = artifact.and_then(|(digest, entry)| context.store.library_verified(digest, &entry.suffix));
+    Stored { library, object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)), entry }
+}
+
+/// Returns whether the store still has for a target what the plan says it has.
+#[must_use]
+pub fn is_current(
+    context: Context<'_>,
+    prepared: &Prepared,
+    target: &PreparedTarget,
+    toolchain: Option<&Toolchain>,
+) -> bool {
+    let now = stored(context, &prepared.closure, target.source_key, toolchain, prepared.headers.as_ref());
+    now.entry == target.entry && now.library == target.library && now.object == target.object
+}
+
 /// Returns whether a discovered input still has its digest.
-fn is_current(input: &Discovered, root: &Path) -> bool {
+fn has_digest(input: &Discovered, root: &Path) -> bool {
     Recorded::file(&root.join(&input.path)).is_some_and(|now| now.digest.hex() == input.digest)
 }
 
