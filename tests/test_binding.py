@@ -68,7 +68,7 @@ def test_a_panic_names_the_module_and_the_reason(geometry, zig, mode, call, mess
 
 def support_folder(project):
     """Our Zig sources, as the wheel brought them into the store."""
-    (definitions,) = project.store.glob("support-v*/*/binding/python3.def")
+    (definitions,) = project.store.glob("zig-v*/*/global/zigimport-*/binding/python3.def")
     return definitions.parent
 
 

@@ -128,6 +128,15 @@ def test_a_damaged_file_is_never_used(cached, bucket, damage):
     assert_imports(cached)
 
 
+def test_damaged_sources_of_the_binding_are_written_again(cached):
+    sources = list(cached.store.glob("zig-v*/*/global/zigimport-*/binding/*.zig"))
+    assert sources
+    for path in sources:
+        replace(path, bytes(reversed(path.read_bytes())))
+    cached.write("m.zig", "pub fn other() i64 {\n    return 5;\n}\n")
+    assert cached.imports("m", "module.other()").value == 5
+
+
 @pytest.mark.parametrize("bucket", ["objects", "libraries"])
 def test_damage_is_mended_in_both_places(cached, bucket):
     for path in cached.stored("libraries") + cached.stored("objects"):

@@ -9,7 +9,7 @@
 //! | `history` | module and target | what the last build was made from, for reasons |
 //! | `toolchains` | digest of a compiler | its version |
 //! | `locks` | action key | one OS lock each, released by the kernel |
-//! | `support` | digest | our own Zig sources |
+//! | `support` | digest | descriptions of modules to the binding |
 //! | `zig` | version | the compiler's caches |
 //!
 //! A library is named by its digest and never overwritten, so a loaded one
@@ -482,28 +482,53 @@ impl Store {
         Ok(self.zig_cache_path(version, name))
     }
 
-    /// Returns where a set of our own files lies.
+    /// Returns where the description of a module to the binding lies.
     #[must_use]
-    pub fn support_path(&self, digest: Digest) -> PathBuf {
-        self.root.join(SUPPORT).join(digest.hex())
+    pub fn declarations_path(&self, digest: Digest) -> PathBuf {
+        self.root.join(SUPPORT).join(format!("{}.zig", digest.hex()))
     }
 
-    /// Writes a set of our own files once, and returns their folder.
+    /// Writes the description of a module to the binding.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn support(&self, digest: Digest, files: &[(&str, &[u8])]) -> Result<PathBuf> {
-        let path = self.support_path(digest);
+    pub fn put_declarations(&self, digest: Digest, text: &str) -> Result<PathBuf> {
+        self.put_source(SUPPORT, &format!("{}.zig", digest.hex()), text.as_bytes())?;
+        Ok(self.declarations_path(digest))
+    }
+
+    /// Returns where our own Zig sources lie for a version of the compiler. What
+    /// the compiler makes of a file in its global cache it keeps there, so that
+    /// it reads our sources once and not for each module.
+    #[must_use]
+    pub fn binding_path(&self, version: &str, digest: Digest) -> PathBuf {
+        self.zig_cache_path(version, &binding_folder(digest))
+    }
+
+    /// Writes our own Zig sources, names with `/`, and returns their folder.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_binding(&self, version: &str, digest: Digest, files: &[(&str, &[u8])]) -> Result<PathBuf> {
+        let root = format!("{ZIG}/{version}/{}", binding_folder(digest));
         for (name, bytes) in files {
-            // A folder that was half removed, or a changed file, is mended.
-            if stamp::read(&path.join(name), bytes.len() as u64).is_ok_and(|content| content.bytes == *bytes) {
-                continue;
-            }
-            let (parent, leaf) = name.rsplit_once('/').unwrap_or(("", name));
-            let folder = format!("{SUPPORT}/{}/{parent}", digest.hex());
-            self.publish(folder.trim_end_matches('/'), leaf, bytes, 0o444, Existing::Replace)?;
+            let (folder, leaf) = match name.rsplit_once('/') {
+                Some((parent, leaf)) => (format!("{root}/{parent}"), leaf),
+                None => (root.clone(), *name),
+            };
+            self.put_source(&folder, leaf, bytes)?;
         }
-        Ok(path)
+        Ok(self.binding_path(version, digest))
+    }
+
+    /// Writes a file for the compiler to read, unless it is there: a folder that
+    /// was half removed, or a changed file, is mended.
+    fn put_source(&self, folder: &str, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.root.join(folder).join(name);
+        if stamp::read(&path, bytes.len() as u64).is_ok_and(|content| content.bytes == *bytes) {
+            return Ok(());
+        }
+        self.publish(folder, name, bytes, 0o444, Existing::Replace).map(drop)
     }
 
     // Locks.
@@ -715,6 +740,10 @@ fn utc(seconds: u64) -> String {
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+fn binding_folder(digest: Digest) -> String {
+    format!("global/zigimport-{}", &digest.hex()[..16])
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option
     let target = target_of(job);
     let (digest, text) = job.declarations();
     if is_plain(job) {
-        job.context.store.support(digest, &[("declarations.zig", text.as_bytes())])?;
+        job.context.store.put_declarations(digest, &text)?;
     }
     job.create_cache("global")?;
     if job.prepared.closure.translate_c {
@@ -123,7 +123,7 @@ fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
     let dependency = |name: &str| ["--dep".into(), name.into()];
     let user = &job.module().source_path;
     if is_plain(job) {
-        let declarations = job.context.store.support_path(job.declarations().0).join("declarations.zig");
+        let declarations = job.context.store.declarations_path(job.declarations().0);
         arguments.extend(["zigimport", "user", "declarations"].into_iter().flat_map(dependency));
         arguments.push(module("root", &binding.join("root.zig")));
         arguments.push(module("zigimport", &binding.join("zigimport.zig")));

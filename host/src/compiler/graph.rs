@@ -21,8 +21,7 @@ const RUNNER_LINES: [&str; 4] = [
 
 pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Vec<Compiled>> {
     let (digest, text) = job.declarations();
-    let declarations =
-        job.context.store.support(digest, &[("declarations.zig", text.as_bytes())])?.join("declarations.zig");
+    let declarations = job.context.store.put_declarations(digest, &text)?;
     job.create_cache("global")?;
     let template = template(job, support, work, &declarations)?;
     let local = work.join("local");

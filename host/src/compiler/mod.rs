@@ -15,7 +15,8 @@
 //! - The local cache takes a file of the same path, size, time and inode for
 //!   the same file, whatever is in it. Each build gets a new one, and it is
 //!   removed after.
-//! - The global cache has what is made of the compiler's own files. A user's
+//! - The global cache has what is made of the compiler's own files and of the
+//!   binding, which lies inside for that. A user's
 //!   `build.zig` is a program and could write to it, so projects get caches of
 //!   their own.
 
@@ -73,7 +74,7 @@ pub struct Compiled {
 /// # Errors
 /// The compiler's text, or why it could not run.
 pub fn build(job: &Job<'_>) -> Result<Option<Vec<Compiled>>> {
-    let support = job.context.store.support(binding::digest(), binding::SOURCES)?;
+    let support = job.context.store.put_binding(job.version(), binding::digest(), binding::SOURCES)?;
     let work = Work::create(job)?;
     match job.build.route {
         Route::Compiler => Ok(direct::build(job, &support, &work.0)?.map(|compiled| vec![compiled])),
@@ -95,7 +96,7 @@ pub fn commands(context: Context<'_>, prepared: &Prepared, toolchain: &Toolchain
         .filter(|target| action.targets.iter().any(|label| label == target.label))
         .collect();
     let job = Job { context, prepared, toolchain, targets, build };
-    let support = context.store.support_path(binding::digest());
+    let support = context.store.binding_path(job.version(), binding::digest());
     let invocations = match build.route {
         Route::Compiler => direct::invocations(&job, &support, Path::new("WORK")),
         Route::Graph => vec![graph::invocation(&job, &support, Path::new("WORK"))],
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn references_from_our_own_files_are_cut() {
-        let own = "    call: /s/support-v1/ab/binding/function.zig:70:28\n";
+        let own = "    call: /s/zig-v1/0.16.0/global/zigimport-ab/binding/function.zig:70:28\n";
         let hidden = "    5 reference(s) hidden; use '-freference-trace=9' to see all references\n";
         let error = "m.zig:1:2: error: no\n";
         let cut = |text: &str| without_own_references(text, Path::new("/s"));
