@@ -10,6 +10,7 @@ The ratio is the import statement over the direct call, measured side by side.
 The interpreter's own start is not in it; the column "process" has it.
 """
 
+import glob
 import json
 import os
 import re
@@ -197,14 +198,30 @@ class Bench:
         command = []
         for word in self.template:
             word = word.replace("/reference.zig", f"/{name}.zig")
+            if word.startswith("-Mdeclarations="):
+                word = f"-Mdeclarations={self.declarations(word.split('=', 1)[1], name, caches)}"
             command.append(name if word == "reference" else word)
         for option, folder in (("--cache-dir", "local"), ("--global-cache-dir", "global")):
             command[command.index(option) + 1] = os.path.join(caches, folder)
         return command
 
+    def declarations(self, reference, name, caches):
+        """Writes the description of a module, made from the reference module's."""
+        path = os.path.join(caches, f"{name}-declarations.zig")
+        if not os.path.exists(path):
+            with open(reference, encoding="utf-8") as source, open(path, "w", encoding="utf-8") as file:
+                file.write(source.read().replace('"reference"', f'"{name}"').replace("PyInit_reference", f"PyInit_{name}"))
+        return path
+
     def direct(self, command):
         """Calls the compiler once."""
-        return measure.checked(command, environment={}, folder=self.modules, input_bytes=ONE_UPDATE)
+        ended = measure.checked(command, environment={}, folder=self.modules, input_bytes=ONE_UPDATE)
+        name = command[command.index("--name") + 1]
+        local = command[command.index("--cache-dir") + 1]
+        # The compiler ends well whether it compiled or not.
+        if not glob.glob(os.path.join(local, "o", "*", f"lib{name}.so")):
+            raise RuntimeError(f"the direct call made no library: {shlex.join(command)}")
+        return ended
 
     def imported(self, name, store):
         """Imports a module in a fresh process; returns the process, and the

@@ -1,7 +1,7 @@
 """Fixtures: a project folder, a store and real processes.
 
-Every check of an import starts a new process of an interpreter in which only
-the wheel is installed; `environments.py` made these interpreters. A process
+Every check of an import starts a new process of an interpreter in which little
+but the wheel is installed; `environments.py` made these interpreters. A process
 gets the environment that is stated here and nothing of the test run's own.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+BINDING = Path(__file__).resolve().parent / "binding"
 DESCRIPTION = ROOT / "target" / "test-environments" / "environments.json"
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 ZIGS = ("0.15", "0.16", "0.17")
@@ -342,6 +343,38 @@ def make_writable(folder):
     for path, folders, _ in os.walk(folder):
         for one in (path, *(os.path.join(path, name) for name in folders)):
             os.chmod(one, 0o700)
+
+
+def checks_of(name):
+    """The names of the checks in a file of `tests/binding`."""
+    return re.findall(r"^def (check_\w+)", (BINDING / name).read_text(), re.MULTILINE)
+
+
+@pytest.fixture(scope="session")
+def binding_project(environments, warm_caches, tmp_path_factory):
+    """Returns a project with the files of `tests/binding` for a line of Zig; its store is
+    shared, because every check is about the same artifacts."""
+    made = {}
+
+    def project(line):
+        if line not in made:
+            root = tmp_path_factory.mktemp(f"binding-{line}") / "project"
+            shutil.copytree(BINDING, root, ignore=shutil.ignore_patterns("__pycache__"))
+            store = root.parent / "store"
+            store.mkdir(mode=0o700)
+            caches = warm_caches(line)
+            shutil.copytree(caches, store / caches.name)
+            environment = base_environment(root.parent, environments["zigs"][line], store)
+            made[line] = Project(root, environments["pythons"][environments["main"]], environment)
+        return made[line]
+
+    return project
+
+
+def needs(environments, python, package):
+    """Skips a test for which a package is missing that not every platform has."""
+    if f"{package} for CPython {python}" in environments["missing"]:
+        pytest.skip(f"{package} cannot be installed for CPython {python}")
 
 
 @pytest.fixture

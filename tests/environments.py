@@ -2,9 +2,10 @@
 
 One virtual environment for each CPython from 3.9 to 3.13 that this machine
 has, with the wheel in it; the newest release of each supported Zig line from
-its ``ziglang`` package; pytest in the main environment. What is there already
-stays, so that a second run costs next to nothing. The result is described by
-``target/test-environments/environments.json``.
+its ``ziglang`` package; NumPy in each environment, pytest and two type checkers
+in the main one. What is there already stays, so that a second run costs next to
+nothing. The result is described by ``target/test-environments/environments.json``,
+with all that cannot be had on this machine.
 
 Standard library only: nothing is installed when this runs.
 """
@@ -23,6 +24,9 @@ PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 MAIN_PYTHON = "3.11"
 ZIGS = {"0.15": "0.15.2", "0.16": "0.16.0", "0.17": "0.17.0"}
 TOOLS = ("pytest",)
+#: Taken where the registry has wheels of them and of all that they need.
+EVERYWHERE = ("numpy",)
+TYPE_CHECKERS = ("mypy", "basedpyright")
 FOLDER = Path(__file__).resolve().parent.parent / "target" / "test-environments"
 
 #: Answers where an interpreter is, unless it is no ordinary CPython with venv.
@@ -63,16 +67,30 @@ def run(*command):
         raise SystemExit("failed to run " + " ".join(str(part) for part in command))
 
 
-def prepare_python(version, base, wheel, wheel_digest, tools):
-    """Makes one virtual environment with the wheel and ``tools``; returns its interpreter."""
+def add_optional(python, version, packages):
+    """Installs what has a wheel; names the rest."""
+    missing = []
+    for package in packages:
+        print(f"installing {package} for CPython {version}", flush=True)
+        command = [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", package]
+        if subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL).returncode != 0:
+            missing.append(f"{package} for CPython {version}")
+    return missing
+
+
+def prepare_python(version, base, wheel, wheel_digest, tools, optional):
+    """Makes one virtual environment with the wheel, ``tools`` and what it can of ``optional``;
+    returns its interpreter, and what is missing."""
     folder = FOLDER / ("py" + version)
     python = folder / "bin" / "python"
     record = folder / "installed.json"
-    wanted = {"base": base, "wheel": wheel_digest, "tools": list(tools)}
+    wanted = {"base": base, "wheel": wheel_digest, "tools": list(tools), "optional": list(optional)}
     there = json.loads(record.read_text()) if record.is_file() else {}
-    if there == wanted:
-        return python
+    missing = there.pop("missing", [])
+    if there == wanted and not missing:
+        return python, missing
     if there.get("base") != base:
+        there = {}
         shutil.rmtree(folder, ignore_errors=True)
         print("creating the environment of CPython " + version, flush=True)
         run(base, "-m", "venv", folder)
@@ -82,8 +100,10 @@ def prepare_python(version, base, wheel, wheel_digest, tools):
         run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", wheel)
     if tools and there.get("tools") != list(tools):
         run(python, "-m", "pip", "install", "--quiet", *tools)
-    record.write_text(json.dumps(wanted))
-    return python
+    if missing or there.get("optional") != list(optional):
+        missing = add_optional(python, version, optional)
+    record.write_text(json.dumps({**wanted, "missing": missing}))
+    return python, missing
 
 
 def prepare_zig(line, release, python):
@@ -114,15 +134,19 @@ def main():
         raise SystemExit(f"no CPython from {PYTHONS[0]} to {PYTHONS[-1]} with venv is on this machine")
     main_version = MAIN_PYTHON if MAIN_PYTHON in found else found[-1]
     pythons = {}
+    missing = ["CPython " + version for version in PYTHONS if version not in found]
     for version in found:
         tools = TOOLS if version == main_version else ()
-        pythons[version] = str(prepare_python(version, bases[version], wheel, wheel_digest, tools))
+        optional = (*EVERYWHERE, *TYPE_CHECKERS) if version == main_version else EVERYWHERE
+        python, lacking = prepare_python(version, bases[version], wheel, wheel_digest, tools, optional)
+        pythons[version] = str(python)
+        missing += lacking
     zigs = {line: str(prepare_zig(line, release, pythons[main_version])) for line, release in ZIGS.items()}
     description = {
         "pythons": pythons,
         "zigs": zigs,
         "main": main_version,
-        "missing": ["CPython " + version for version in PYTHONS if version not in found],
+        "missing": missing,
     }
     (FOLDER / "environments.json").write_text(json.dumps(description, indent=2) + "\n")
 

@@ -2,6 +2,7 @@
 //! user's file that they need, because reflection has neither parameter names
 //! nor doc comments.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::closure::{self, Closure, Module};
@@ -14,11 +15,16 @@ macro_rules! sources {
     };
 }
 
+/// The line of a comment that releases the interpreter's lock.
+const NOGIL_LINE: &str = "zigimport: nogil";
+
 /// Every Zig file of ours that a build may need.
 pub const SOURCES: &[(&str, &[u8])] = sources![
     "binding/abi.zig",
     "binding/allocator.zig",
+    "binding/buffer.zig",
     "binding/builtins.zig",
+    "binding/class.zig",
     "binding/convert.zig",
     "binding/declarations.zig",
     "binding/exception.zig",
@@ -27,10 +33,14 @@ pub const SOURCES: &[(&str, &[u8])] = sources![
     "binding/module.zig",
     "binding/panic.zig",
     "binding/python3.def",
+    "binding/record.zig",
     "binding/reflection.zig",
     "binding/root.zig",
+    "binding/scope.zig",
     "binding/state.zig",
+    "binding/stub.zig",
     "binding/text.zig",
+    "binding/types.zig",
     "binding/zigimport.zig",
     "graph/build.zig",
 ];
@@ -59,31 +69,94 @@ pub fn declarations(module: &Module, closure: &Closure) -> String {
     line("module_name", module.leaf());
     line("init_symbol", &module.init_symbol());
     line("source_path", &source_path);
-    line("doc", &closure.root_scan.doc);
-    text.push_str("pub const list = .{\n");
-    for declaration in closure.root_scan.declarations.iter().filter(|declaration| is_exported(declaration)) {
-        let kind = match declaration.kind {
-            source::DeclarationKind::Function => "function",
-            _ => "constant",
-        };
-        let parameters: Vec<String> = declaration.parameters.iter().map(|parameter| quote(&parameter.name)).collect();
-        text.push_str(&format!(
-            "    .{{ .name = {}, .kind = .{kind}, .parameters = .{{ {} }}, .doc = {} }},\n",
-            quote(&declaration.name),
-            parameters.join(", "),
-            quote(&declaration.doc),
-        ));
+    text.push_str("pub const types = .{\n");
+    for (path, scan) in described_files(module, closure) {
+        let file = type_name(path, &module.source_path);
+        for container in containers(scan) {
+            let (name, doc) = if container.is_empty() {
+                (file.clone(), scan.doc.as_str())
+            } else {
+                (format!("{file}.{container}"), container_doc(scan, container))
+            };
+            text.push_str(&format!("    .{{ .name = {}, .doc = {}, .list = .{{\n", quote(&name), quote(doc)));
+            let declared = scan.declarations.iter().filter(|declaration| declaration.container == container);
+            for declaration in declared.filter(|declaration| is_exported(declaration)) {
+                text.push_str(&entry(declaration));
+            }
+            text.push_str("    } },\n");
+        }
     }
     text.push_str("};\n");
     text
 }
 
+/// The files whose declarations Python may come to see: the module's own, those
+/// that it imports, and from there what `pub const name = @import("…")` leads to.
+fn described_files<'a>(module: &'a Module, closure: &'a Closure) -> Vec<(&'a Path, &'a source::Scan)> {
+    let mut files: Vec<(&Path, &source::Scan)> = vec![(&module.source_path, &closure.root_scan)];
+    let mut next = 0;
+    while let Some(&(path, scan)) = files.get(next) {
+        next += 1;
+        let is_root = next == 1;
+        let leads_on = |dependency: &source::Dependency| {
+            is_root
+                || scan.declarations.iter().any(|declaration| {
+                    declaration.line == dependency.span.line && declaration.type_text.starts_with("@import")
+                })
+        };
+        for dependency in scan.dependencies.iter().filter(|dependency| leads_on(dependency)) {
+            let Some(file) = closure::imported_file(dependency, path) else { continue };
+            let found = closure.imported_scans.iter().find(|(path, _)| *path == file);
+            if let Some((path, scan)) = found.filter(|(path, _)| !files.iter().any(|(known, _)| known == path)) {
+                files.push((path, scan));
+            }
+        }
+    }
+    files
+}
+
+/// Names the type that a file is, as the compiler does: its path below the
+/// module's own folder with dots, without the extension.
+fn type_name(path: &Path, root: &Path) -> String {
+    let relative = closure::relative_to(path, root.parent().unwrap_or(Path::new("/")));
+    relative.strip_suffix(".zig").unwrap_or(&relative).replace('/', ".")
+}
+
+/// The containers of a file that have something to export, the file first.
+fn containers(scan: &source::Scan) -> Vec<&str> {
+    let mut containers = vec![""];
+    for declaration in scan.declarations.iter().filter(|declaration| is_exported(declaration)) {
+        if !containers.contains(&declaration.container.as_str()) {
+            containers.push(&declaration.container);
+        }
+    }
+    containers
+}
+
+fn container_doc<'a>(scan: &'a source::Scan, container: &str) -> &'a str {
+    let (outer, name) = container.rsplit_once('.').unwrap_or(("", container));
+    let declared =
+        scan.declarations.iter().find(|declaration| declaration.container == outer && declaration.name == name);
+    declared.map_or("", |declaration| &declaration.doc)
+}
+
+fn entry(declaration: &source::Declaration) -> String {
+    let parameters: Vec<String> = declaration.parameters.iter().map(|parameter| quote(&parameter.name)).collect();
+    let is_nogil = |line: &str| line.trim() == NOGIL_LINE;
+    let doc: Vec<&str> = declaration.doc.lines().filter(|line| !is_nogil(line)).collect();
+    let nogil = if declaration.doc.lines().any(is_nogil) { ", .nogil = true" } else { "" };
+    format!(
+        "        .{{ .name = {}, .parameters = .{{ {} }}, .doc = {}{nogil} }},\n",
+        quote(&declaration.name),
+        parameters.join(", "),
+        quote(doc.join("\n").trim_end()),
+    )
+}
+
 /// A deprecation such as `pub const old = @compileError("…")` must not be looked
 /// at, and a variable has no value to export.
 fn is_exported(declaration: &source::Declaration) -> bool {
-    declaration.container.is_empty()
-        && declaration.kind != source::DeclarationKind::Variable
-        && !declaration.type_text.starts_with("@compileError")
+    declaration.kind != source::DeclarationKind::Variable && !declaration.type_text.starts_with("@compileError")
 }
 
 /// Writes a Zig string literal.
@@ -127,8 +200,8 @@ mod tests {
             "pub const module_name: [:0]const u8 = \"m\";\n\
              pub const init_symbol: [:0]const u8 = \"PyInit_m\";\n\
              pub const source_path: [:0]const u8 = \"m.zig\";\n\
-             pub const doc: [:0]const u8 = \"Doc.\";\n\
-             pub const list = .{\n    .{ .name = \"add\", .kind = .function, .parameters = .{ \"a\", \"b\" }, .doc = \"Adds.\" },\n};\n"
+             pub const types = .{\n    .{ .name = \"m\", .doc = \"Doc.\", .list = .{\n        \
+             .{ .name = \"add\", .parameters = .{ \"a\", \"b\" }, .doc = \"Adds.\" },\n    } },\n};\n"
         );
     }
 }

@@ -260,6 +260,8 @@ pub struct Closure {
     pub project_settings: ProjectSettings,
     /// The scan of the module's own file.
     pub root_scan: source::Scan,
+    /// The scans of the Zig files that it imports, at whatever depth.
+    pub imported_scans: Vec<(PathBuf, source::Scan)>,
     /// Whether a file calls `@cImport`.
     pub c_import: bool,
     /// Whether a file imports the module `Python.h`.
@@ -340,6 +342,7 @@ pub fn scan(module: &Module) -> Result<Closure> {
         absent: Vec::new(),
         project_settings,
         root_scan: empty_scan(),
+        imported_scans: Vec::new(),
         c_import: false,
         translate_c: false,
         binding: source::Binding::Plain,
@@ -371,8 +374,10 @@ fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> 
                     }
                 }
             }
-            if scanned.input.role == Role::Root {
-                closure.root_scan = scanned.scan.unwrap_or_else(empty_scan);
+            match scanned.scan {
+                Some(scan) if scanned.input.role == Role::Root => closure.root_scan = scan,
+                Some(scan) => closure.imported_scans.push((scanned.input.path.clone(), scan)),
+                None => {}
             }
             closure.inputs.push(scanned.input);
         }
@@ -492,6 +497,17 @@ pub fn imports(scanner: &mut Option<Scanner>, path: &Path) -> Result<Vec<PathBuf
     Ok(sources.map(|(path, _)| path).filter(|path| path.extension().is_some_and(|end| end == "zig")).collect())
 }
 
+/// Resolves an import of a file as the compiler does; `None` for a module's name.
+#[must_use]
+pub fn imported_file(dependency: &source::Dependency, path: &Path) -> Option<PathBuf> {
+    let operand = os_path(&dependency.operand);
+    let is_file = operand.extension().is_some_and(|extension| extension == "zig" || extension == "zon");
+    if !is_file || !dependency.literal || dependency.kind != source::DependencyKind::ZigImport {
+        return None;
+    }
+    Some(normalize(&path.parent().unwrap_or(Path::new("/")).join(operand)))
+}
+
 /// The files that a scan names, resolved as the compiler resolves them: imports
 /// from the file that has them, headers from the folder of the module's own file.
 fn targets(scan: &source::Scan, path: &Path, root: &Path) -> Vec<(PathBuf, Role)> {
@@ -499,10 +515,12 @@ fn targets(scan: &source::Scan, path: &Path, root: &Path) -> Vec<(PathBuf, Role)
     let include_folder = root.parent().unwrap_or(Path::new("/"));
     let mut found = Vec::new();
     for dependency in scan.dependencies.iter().filter(|dependency| dependency.literal) {
+        if let Some(file) = imported_file(dependency, path) {
+            found.push((file, Role::Source));
+            continue;
+        }
         let operand = os_path(&dependency.operand);
-        let is_file = |extension: &std::ffi::OsStr| extension == "zig" || extension == "zon";
         let role = match dependency.kind {
-            source::DependencyKind::ZigImport if operand.extension().is_some_and(is_file) => Role::Source,
             source::DependencyKind::EmbedFile => Role::Embedded,
             source::DependencyKind::CInclude if include_folder.join(&operand).is_file() => Role::Header,
             _ => continue,

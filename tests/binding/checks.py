@@ -93,7 +93,7 @@ def check_bool_and_text(g):
         assert g.echo(value) == value and g.echo(value.encode()) == value
     assert g.echoz("héllo") == "héllo" == g.echoz("héllo".encode()) and g.echoz("") == ""
     raises(ValueError, "echoz() argument 's': embedded null character", g.echoz, "a\0b")
-    raises(TypeError, "expected str or bytes, got int", g.echo, 1)
+    raises(TypeError, "expected str or bytes-like object, got int", g.echo, 1)
     raises(UnicodeEncodeError, None, g.echo, "\ud800")
     raises(UnicodeDecodeError, None, g.bad)
     assert g.literal() == "héll"
@@ -105,7 +105,7 @@ def check_optionals_tuples_and_allocators(g):
     assert g.maybeText(None) is None and g.maybeText("é") == "é"
     assert g.swap((1, "a")) == ("a", 1)
     for value in ([1, "a"], (1,), (1, "a", 2), ("a", 1), None):
-        raises(TypeError, "expected tuple (int, str or bytes), got", g.swap, value)
+        raises(TypeError, "expected tuple (int, str or bytes-like object), got", g.swap, value)
     raises(OverflowError, "out of range for (i32", g.swap, (2**31, "a"))
     assert g.upper("grid") == "GRID" and g.aligned(1000) == 2000
 
@@ -122,34 +122,32 @@ def check_errors_become_exceptions(g):
 
 def check_arguments_are_counted(g):
     raises(TypeError, "area() takes 2 positional arguments but 3 were given", g.area, 1, 2, 3)
-    raises(TypeError, "area() takes 2 positional arguments but 1 was given", g.area, 1)
+    raises(TypeError, "area() missing required argument 'h' (pos 2)", g.area, 1)
     raises(TypeError, "nothing() takes 0 positional arguments but 1 was given", g.nothing, 1)
-    raises(TypeError, "u1_() takes 1 positional argument but 0 were given", g.u1_)
-    raises(TypeError, "takes no keyword arguments", g.area, w=1, h=2)
+    raises(TypeError, "u1_() missing required argument", g.u1_)
+    assert g.area(h=2, w=1) == g.area(1, 2)
 
 
 def check_documentation_and_signatures(g):
     assert g.__doc__ == "Plane geometry." and g.area.__doc__ == "Doc of area." and g.area.__module__ == "geometry"
-    assert str(inspect.signature(g.area)) == "(w, h, /)" and str(inspect.signature(g.nothing)) == "()"
-    assert str(inspect.signature(g.upper)) == "(s, /)" and str(inspect.signature(g.plus)) == "(arg0, arg1, /)"
-    assert str(inspect.signature(g.keyword)) == "(arg0, arg1, arg2, /)" and g.keyword(1, 2, 3) == 4
+    assert str(inspect.signature(g.area)) == "(w, h)" and str(inspect.signature(g.nothing)) == "()"
+    assert str(inspect.signature(g.upper)) == "(s)" and str(inspect.signature(g.plus)) == "(arg0, arg1)"
+    assert str(inspect.signature(g.keyword)) == "(arg0, arg1, arg2)" and g.keyword(1, 2, 3) == 4
 
 
 def check_constants(g):
     assert (g.pi, g.answer, g.big, g.huge, g.small) == (3.5, 42, 2**63, -(2**100), 7)
     assert g.flag is True and g.name == "geo" and g.title == "Géo"
-    for name in ("enormous", "old", "Point", "none_now", "std", "generic", "state"):
+    for name in ("enormous", "old", "std", "generic", "state"):
         assert not hasattr(g, name), name
-    assert g.stripped() is True
+    assert g.none_now is None and g.stripped() is True
 
 
 def check_what_is_skipped_is_listed_with_its_reason(g):
     skipped = dict(g.__zigimport_skipped__)
-    assert skipped.pop("point").endswith(".Point`"), g.__zigimport_skipped__
     assert skipped == {
         "generic": "parameter 1: type `anytype`",
         "typed": "parameter 1: type `type`",
-        "sum": "parameter 1: type `[]const f64`",
         "max": "parameter 1: type `type`",
     }
 

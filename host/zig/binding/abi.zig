@@ -19,7 +19,8 @@ pub const Object = extern struct {
 
 pub const Type = opaque {};
 
-pub const Function = *const fn (module: *Object, arguments: [*]const *Object, count: isize) callconv(.c) ?*Object;
+/// `names` is a tuple of the keywords of the last arguments, or null.
+pub const Function = *const fn (self: *Object, arguments: [*]const *Object, count: isize, names: ?*Object) callconv(.c) ?*Object;
 
 pub const MethodDefinition = extern struct {
     name: ?[*:0]const u8 = null,
@@ -29,7 +30,79 @@ pub const MethodDefinition = extern struct {
 };
 
 /// The calling convention of `Function`. Documented as stable from 3.10, unchanged since 3.7.
-pub const METH_FASTCALL: c_int = 0x80;
+pub const METH_FASTCALL_KEYWORDS: c_int = 0x80 | 0x02;
+/// Passes the class as `self`.
+pub const METH_CLASS: c_int = 0x10;
+
+pub const Getter = *const fn (self: *Object, closure: ?*anyopaque) callconv(.c) ?*Object;
+pub const Setter = *const fn (self: *Object, value: ?*Object, closure: ?*anyopaque) callconv(.c) c_int;
+
+pub const GetSetDefinition = extern struct {
+    name: ?[*:0]const u8 = null,
+    get: ?Getter = null,
+    set: ?Setter = null,
+    doc: ?[*:0]const u8 = null,
+    closure: ?*anyopaque = null,
+};
+
+pub const TypeSpec = extern struct {
+    name: [*:0]const u8,
+    basic_size: c_int,
+    item_size: c_int = 0,
+    flags: c_uint,
+    slots: [*]const Slot,
+};
+
+/// `Py_TPFLAGS_DEFAULT` of every version from 3.9, and permission to subclass.
+pub const type_flags_default: c_uint = 1 << 18;
+pub const type_flag_base: c_uint = 1 << 10;
+
+/// Slots of types; the numbers are part of the stable ABI.
+pub const TypeSlot = struct {
+    pub const bf_getbuffer = 1;
+    pub const mp_ass_subscript = 3;
+    pub const mp_length = 4;
+    pub const mp_subscript = 5;
+    pub const sq_contains = 41;
+    pub const sq_item = 44;
+    pub const sq_length = 45;
+    pub const tp_base = 48;
+    pub const tp_dealloc = 52;
+    pub const tp_doc = 56;
+    pub const tp_hash = 59;
+    pub const tp_init = 60;
+    pub const tp_iter = 62;
+    pub const tp_iternext = 63;
+    pub const tp_methods = 64;
+    pub const tp_repr = 66;
+    pub const tp_richcompare = 67;
+    pub const tp_str = 70;
+    pub const tp_getset = 73;
+    pub const tp_free = 74;
+};
+
+/// `Py_buffer`: in the limited API from 3.11, with the same layout since 3.3.
+pub const Buffer = extern struct {
+    data: ?[*]u8 = null,
+    object: ?*Object = null,
+    length: isize = 0,
+    item_size: isize = 0,
+    read_only: c_int = 0,
+    dimensions: c_int = 0,
+    format: ?[*:0]const u8 = null,
+    shape: ?[*]isize = null,
+    strides: ?[*]isize = null,
+    suboffsets: ?[*]isize = null,
+    internal: ?*anyopaque = null,
+};
+
+/// What a consumer asks of `PyObject_GetBuffer`.
+pub const BufferFlags = struct {
+    pub const format: c_int = 0x04;
+    pub const shape: c_int = 0x08;
+    pub const strides: c_int = 0x10 | shape;
+    pub const fortran_contiguous: c_int = 0x40;
+};
 
 pub const Slot = extern struct {
     id: c_int = 0,
@@ -59,9 +132,11 @@ pub const ModuleDefinition = extern struct {
 /// Bits of `PyType_GetFlags`, compiled into extensions by `PyLong_Check` and its like.
 pub const TypeFlags = struct {
     pub const int_subclass: c_ulong = 1 << 24;
+    pub const list_subclass: c_ulong = 1 << 25;
     pub const tuple_subclass: c_ulong = 1 << 26;
     pub const bytes_subclass: c_ulong = 1 << 27;
     pub const str_subclass: c_ulong = 1 << 28;
+    pub const dict_subclass: c_ulong = 1 << 29;
 };
 
 pub extern fn Py_IncRef(object: ?*Object) callconv(.c) void;
@@ -127,6 +202,44 @@ pub extern fn PyUnicode_AsUTF8AndSize(object: *Object, size: *isize) callconv(.c
 pub extern fn PyUnicode_AsUTF8String(object: *Object) callconv(.c) ?*Object;
 pub extern fn PyUnicode_FromFormat(format: [*:0]const u8, ...) callconv(.c) ?*Object;
 pub extern fn PyUnicode_FromStringAndSize(data: ?[*]const u8, size: isize) callconv(.c) ?*Object;
+
+pub extern fn PyBuffer_Release(view: *Buffer) callconv(.c) void;
+pub extern fn PyCFunction_NewEx(definition: *const MethodDefinition, self: *Object, module_name: ?*Object) callconv(.c) ?*Object;
+pub extern fn PyCallable_Check(object: *Object) callconv(.c) c_int;
+/// Borrowed; `null` without an exception if it is absent.
+pub extern fn PyDict_GetItemString(dict: *Object, key: [*:0]const u8) callconv(.c) ?*Object;
+/// Borrowed key and value. False at the end.
+pub extern fn PyDict_Next(dict: *Object, position: *isize, key: *?*Object, value: ?*?*Object) callconv(.c) c_int;
+pub extern fn PyDict_Size(dict: *Object) callconv(.c) isize;
+/// Borrowed.
+pub extern fn PyEval_GetBuiltins() callconv(.c) *Object;
+pub extern fn PyEval_RestoreThread(thread: *anyopaque) callconv(.c) void;
+pub extern fn PyEval_SaveThread() callconv(.c) *anyopaque;
+/// Borrowed.
+pub extern fn PyImport_AddModule(name: [*:0]const u8) callconv(.c) ?*Object;
+pub extern fn PyImport_ImportModule(name: [*:0]const u8) callconv(.c) ?*Object;
+pub extern fn PyList_AsTuple(list: *Object) callconv(.c) ?*Object;
+pub extern fn PyList_New(size: isize) callconv(.c) ?*Object;
+/// Steals the reference to `value`, also on failure.
+pub extern fn PyList_SetItem(list: *Object, index: isize, value: *Object) callconv(.c) c_int;
+pub extern fn PyLong_AsSsize_t(object: *Object) callconv(.c) isize;
+pub extern fn PyMemoryView_FromObject(object: *Object) callconv(.c) ?*Object;
+pub extern fn PyNumber_AsSsize_t(object: *Object, overflow: ?*Object) callconv(.c) isize;
+pub extern fn PyObject_Call(callable: *Object, arguments: *Object, keywords: ?*Object) callconv(.c) ?*Object;
+pub extern fn PyObject_CheckBuffer(object: *Object) callconv(.c) c_int;
+pub extern fn PyObject_GetBuffer(object: *Object, view: *Buffer, flags: c_int) callconv(.c) c_int;
+pub extern fn PyObject_CallMethod(object: *Object, name: [*:0]const u8, format: ?[*:0]const u8, ...) callconv(.c) ?*Object;
+pub extern fn PyObject_Hash(object: *Object) callconv(.c) isize;
+pub extern fn PyObject_IsTrue(object: *Object) callconv(.c) c_int;
+pub extern fn PyObject_SelfIter(object: *Object) callconv(.c) ?*Object;
+/// In the limited API from 3.10.
+pub extern fn PyType_FromModuleAndSpec(module: *Object, spec: *const TypeSpec, bases: ?*Object) callconv(.c) ?*Object;
+pub extern fn PyType_GenericAlloc(class: *Type, count: isize) callconv(.c) ?*Object;
+/// Borrowed. In the limited API from 3.10.
+pub extern fn PyType_GetModule(class: *Type) callconv(.c) ?*Object;
+pub extern fn PyType_GetSlot(class: *Type, slot: c_int) callconv(.c) ?*anyopaque;
+pub extern fn PyType_IsSubtype(class: *Type, base: *Type) callconv(.c) c_int;
+pub extern fn PyUnicode_CompareWithASCIIString(object: *Object, text: [*:0]const u8) callconv(.c) c_int;
 
 /// Returns a built-in exception class (borrowed). These are the only data symbols in use.
 pub fn exception(comptime name: []const u8) *Object {

@@ -1,99 +1,216 @@
-//! Values across the border, in both directions.
+//! Values across the border, in both directions. `docs/types.md` has the table of types.
 //!
-//! | Zig | from Python | to Python |
-//! | --- | --- | --- |
-//! | integers of 1 to 128 bits | `int`, or anything with `__index__`; range-checked | `int` |
-//! | `f16`, `f32`, `f64` | anything that `float()` takes but text; no overflow to infinity | `float` |
-//! | `bool` | `True` or `False` only: a forgotten comparison should not pass | `bool` |
-//! | `[]const u8` | `str` (as UTF-8) or `bytes`, without a copy | `str`, checked to be UTF-8 |
-//! | `[:0]const u8` | the same, without a zero byte inside | `str` |
-//! | `[]u8`, `[:0]u8`, literals | | `str` |
-//! | `?T` | `None` or a T | the same |
-//! | tuples | a `tuple` of the same length | `tuple` |
-//! | `void` | | `None` |
-//!
-//! Text parameters point into the argument, which the caller keeps alive for the call only.
+//! A parameter that points to Python's memory borrows it from the argument, which the caller keeps
+//! alive for the call, or from something that the call's scope holds.
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const buffer = @import("buffer.zig");
 const builtins = @import("builtins.zig");
+const class = @import("class.zig");
+const declarations = @import("declarations.zig");
+const record = @import("record.zig");
 const reflection = @import("reflection.zig");
 const text = @import("text.zig");
+const Context = @import("scope.zig").Context;
 
 const Object = abi.Object;
 
 /// Why an argument was refused. No exception is set, except for `Raised`.
-pub const Refusal = error{ WrongType, OutOfRange, EmbeddedZero, Raised };
+pub const Refusal = error{ WrongType, WrongValue, OutOfRange, EmbeddedZero, Raised };
 
 /// Wider integers would need another route through the stable ABI.
 const integer_bits_max = 128;
 
+/// What a type is to Python.
+pub const Kind = enum {
+    none,
+    void,
+    bool,
+    int,
+    float,
+    /// `[]const u8`, `[:0]const u8`.
+    text,
+    /// `[]u8`: bytes to write as a parameter, text as a result.
+    text_mutable,
+    /// `*const [5:0]u8`, the type of a string literal.
+    literal,
+    /// `zigimport.Bytes`.
+    bytes,
+    /// A slice of numbers.
+    numbers,
+    /// `zigimport.View`, `zigimport.ViewMut`.
+    view,
+    /// A slice of anything else.
+    list,
+    /// `[N]u8`.
+    byte_array,
+    array,
+    tuple,
+    /// A struct without methods.
+    record,
+    /// A struct with methods.
+    class,
+    /// `*T` or `*const T` of a class.
+    class_pointer,
+    enumeration,
+    variant,
+    optional,
+    /// `zigimport.Callable`.
+    callable,
+};
+
+pub fn kindOf(comptime T: type) Kind {
+    return comptime switch (@typeInfo(T)) {
+        .void => .void,
+        .bool => .bool,
+        .int => |int| if (int.bits >= 1 and int.bits <= integer_bits_max) .int else .none,
+        .float => |float| if (float.bits <= 64) .float else .none,
+        // `None` could not tell the levels of nested optionals apart.
+        .optional => |optional| if (@typeInfo(optional.child) == .optional) .none else .optional,
+        .array => |array| if (array.child == u8) .byte_array else .array,
+        .pointer => pointerKind(T),
+        .@"enum" => if (reflection.enumNames(T).len > 0) .enumeration else .none,
+        .@"union" => |info| if (info.tag_type != null) .variant else .none,
+        .@"struct" => structKind(T),
+        else => .none,
+    };
+}
+
+fn pointerKind(comptime T: type) Kind {
+    const info = @typeInfo(T).pointer;
+    if (info.size == .one) {
+        if (reflection.isTextLiteral(T)) return .literal;
+        return if (@typeInfo(info.child) == .@"struct" and structKind(info.child) == .class) .class_pointer else .none;
+    }
+    if (T == []const u8 or T == [:0]const u8) return .text;
+    if (T == []u8 or T == [:0]u8) return .text_mutable;
+    if (info.size != .slice or info.sentinel_ptr != null) return .none;
+    return if (buffer.isNumber(info.child)) .numbers else .list;
+}
+
+fn structKind(comptime T: type) Kind {
+    if (@hasDecl(T, "zigimport_kind")) return T.zigimport_kind;
+    if (T == std.mem.Allocator) return .none;
+    const fields = reflection.fields(T);
+    for (fields) |field| if (field.is_comptime) return .none;
+    if (@typeInfo(T).@"struct".is_tuple) return .tuple;
+    // A generic type, such as a list of the standard library, has a meaning of its own.
+    if (fields.len == 0 or std.mem.endsWith(u8, @typeName(T), ")")) return .none;
+    return if (declarations.isClass(T)) .class else .record;
+}
+
+/// Deeper types are refused, so that a struct with a slice of itself ends the search.
+const depth_max = 6;
+
+const Direction = enum { parameter, result };
+
 /// True if a value of the type can be a parameter.
 pub fn isParameter(comptime T: type) bool {
-    return switch (@typeInfo(T)) {
-        .pointer => T == []const u8 or T == [:0]const u8,
-        .optional => |optional| !isOptional(optional.child) and isParameter(optional.child),
-        .@"struct" => isTupleOf(T, isParameter),
-        else => isScalar(T),
-    };
+    return comptime T != void and isSupported(T, .parameter, 0);
 }
 
 /// True if a value of the type can be a result, or a constant if it is not `void`.
 pub fn isResult(comptime T: type) bool {
-    return switch (@typeInfo(T)) {
-        .void => true,
-        .pointer => isText(T),
-        .optional => |optional| !isOptional(optional.child) and isResult(optional.child),
-        .@"struct" => isTupleOf(T, isResult),
-        else => isScalar(T),
+    return comptime isSupported(T, .result, 0);
+}
+
+fn isSupported(comptime T: type, comptime direction: Direction, comptime depth: comptime_int) bool {
+    if (depth > depth_max) return false;
+    return switch (kindOf(T)) {
+        .none => false,
+        .void, .bool, .int, .float, .text, .bytes, .byte_array, .enumeration, .numbers, .view => true,
+        .text_mutable => direction == .result or T == []u8,
+        .literal => direction == .result,
+        .callable => direction == .parameter,
+        .class_pointer => direction == .parameter and depth == 0,
+        // What an instance in another value points to would be freed after the call.
+        .class => direction == .parameter or depth == 0 or !hasPointers(T),
+        .optional => isSupported(@typeInfo(T).optional.child, direction, if (depth == 0) 0 else depth + 1),
+        .list => isElement(@typeInfo(T).pointer.child, direction, depth + 1),
+        .array => isElement(@typeInfo(T).array.child, direction, depth + 1),
+        .variant => areSupported(T, direction, depth + 1, true),
+        .tuple, .record => areSupported(T, direction, depth + 1, false),
     };
 }
 
-fn isScalar(comptime T: type) bool {
-    return switch (@typeInfo(T)) {
-        .bool => true,
-        .int => |int| int.bits >= 1 and int.bits <= integer_bits_max,
-        .float => |float| float.bits <= 64,
+fn isElement(comptime T: type, comptime direction: Direction, comptime depth: comptime_int) bool {
+    return T != void and isSupported(T, direction, depth);
+}
+
+fn areSupported(comptime T: type, comptime direction: Direction, comptime depth: comptime_int, comptime allow_void: bool) bool {
+    for (reflection.fields(T)) |field| {
+        if (field.type == void and !allow_void) return false;
+        if (!isSupported(field.type, direction, depth)) return false;
+    }
+    return true;
+}
+
+/// True if a value may point to memory that is not part of it.
+pub fn hasPointers(comptime T: type) bool {
+    comptime return switch (@typeInfo(T)) {
+        .pointer, .@"fn", .@"opaque" => true,
+        .optional => |optional| hasPointers(optional.child),
+        .array => |array| array.len > 0 and hasPointers(array.child),
+        .@"struct", .@"union" => {
+            for (reflection.fields(T)) |field| if (hasPointers(field.type)) return true;
+            return false;
+        },
         else => false,
     };
 }
 
-fn isText(comptime T: type) bool {
-    return T == []const u8 or T == [:0]const u8 or T == []u8 or T == [:0]u8 or
-        reflection.isTextLiteral(T);
-}
-
-/// `None` could not tell the levels of nested optionals apart.
-fn isOptional(comptime T: type) bool {
-    return @typeInfo(T) == .optional;
-}
-
-fn isTupleOf(comptime T: type, comptime isElement: fn (comptime type) bool) bool {
-    if (!@typeInfo(T).@"struct".is_tuple or reflection.hasComptimeField(T)) return false;
-    for (reflection.fieldTypes(T)) |Element| if (!isElement(Element)) return false;
-    return true;
+/// True if converting an argument may need the call's scope.
+pub fn needsScope(comptime T: type) bool {
+    return comptime switch (kindOf(T)) {
+        .bool, .int, .float, .enumeration, .class, .class_pointer, .callable, .byte_array => false,
+        .optional => needsScope(@typeInfo(T).optional.child),
+        .tuple => {
+            for (reflection.fields(T)) |field| if (needsScope(field.type)) return true;
+            return false;
+        },
+        else => true,
+    };
 }
 
 /// Names what Python must pass, for messages.
 pub fn expected(comptime T: type) [:0]const u8 {
-    return switch (@typeInfo(T)) {
+    return comptime switch (kindOf(T)) {
         .bool => "bool",
         .int => "int",
         .float => "float",
-        .pointer => "str or bytes",
-        .optional => |optional| expected(optional.child) ++ " or None",
-        .@"struct" => "tuple " ++ listed(T, expected),
+        .text => "str or bytes-like object",
+        .text_mutable => "writable bytes-like object",
+        .bytes => "bytes-like object",
+        .byte_array => "bytes-like object of " ++ text.decimal(@typeInfo(T).array.len) ++ " bytes",
+        .numbers => blk: {
+            const child = @typeName(@typeInfo(T).pointer.child);
+            break :blk if (reflection.isConst(T)) "buffer, list or tuple of " ++ child else "writable buffer of " ++ child;
+        },
+        .view => "buffer of " ++ @typeName(T.Element),
+        .list => "list or tuple of " ++ expected(@typeInfo(T).pointer.child),
+        .array => "list or tuple of " ++ text.decimal(@typeInfo(T).array.len) ++ " " ++ expected(@typeInfo(T).array.child),
+        .tuple => "tuple " ++ listed(T, expected),
+        .record => "tuple or dict " ++ record.shapeOf(T),
+        .class => record.nameOf(T),
+        .class_pointer => record.nameOf(@typeInfo(T).pointer.child),
+        .enumeration => "one of " ++ record.namesOf(T),
+        .variant => "tuple (name, value) with one of the names " ++ record.namesOf(T),
+        .optional => expected(@typeInfo(T).optional.child) ++ " or None",
+        .callable => "callable",
         else => unreachable, // `isParameter` admits no other type.
     };
 }
 
 /// Names the Zig type and its limits, for messages.
 pub fn range(comptime T: type) [:0]const u8 {
-    return switch (@typeInfo(T)) {
+    return comptime switch (kindOf(T)) {
         .int => @typeName(T) ++ " (" ++ text.decimal(std.math.minInt(T)) ++ " to " ++
             text.decimal(std.math.maxInt(T)) ++ ")",
-        .optional => |optional| range(optional.child),
-        .@"struct" => listed(T, range),
+        .optional => range(@typeInfo(T).optional.child),
+        .tuple => listed(T, range),
+        .numbers, .list => range(@typeInfo(T).pointer.child),
+        .array => range(@typeInfo(T).array.child),
         else => @typeName(T),
     };
 }
@@ -101,26 +218,27 @@ pub fn range(comptime T: type) [:0]const u8 {
 fn listed(comptime T: type, comptime describe: fn (comptime type) [:0]const u8) [:0]const u8 {
     comptime {
         var list: [:0]const u8 = "(";
-        for (reflection.fieldTypes(T), 0..) |Element, index| {
-            list = list ++ (if (index == 0) "" else ", ") ++ describe(Element);
+        for (reflection.fields(T), 0..) |field, index| {
+            list = list ++ (if (index == 0) "" else ", ") ++ describe(field.type);
         }
         return list ++ ")";
     }
 }
 
 /// Converts an argument. `isParameter(T)` must hold.
-pub fn fromPython(comptime T: type, object: *Object) Refusal!T {
-    switch (@typeInfo(T)) {
+pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+    switch (comptime kindOf(T)) {
         .bool => {
             if (object == builtins.true_object) return true;
             if (object == builtins.false_object) return false;
             return error.WrongType;
         },
-        .int => |int| {
+        .int => {
+            const int = @typeInfo(T).int;
             if (int.bits > 64) return wideInteger(T, object);
-            if (int.signedness == .unsigned and int.bits == 64) return unsigned64(object);
+            if (int.signedness == .unsigned and int.bits == 64) return @intCast(try unsigned64(object));
             const value = try signed64(object);
-            if (int.signedness == .signed and int.bits == 64) return value;
+            if (int.signedness == .signed and int.bits == 64) return @intCast(value);
             return std.math.cast(T, value) orelse error.OutOfRange;
         },
         .float => {
@@ -129,19 +247,97 @@ pub fn fromPython(comptime T: type, object: *Object) Refusal!T {
             if (T != f64 and std.math.isInf(result) and !std.math.isInf(value)) return error.OutOfRange;
             return result;
         },
-        .pointer => {
-            const bytes = try borrowText(object);
+        .text => {
+            const bytes = try borrowText(object, context);
             if (T == []const u8) return bytes;
-            if (std.mem.indexOfScalar(u8, bytes, 0) != null) return error.EmbeddedZero;
-            return bytes;
+            return zeroTerminated(bytes, context);
         },
-        .optional => |optional| {
+        .text_mutable => {
+            if (abi.PyObject_CheckBuffer(object) == 0) return error.WrongType;
+            return buffer.slice(u8, object, true, context);
+        },
+        .bytes => return .{ .data = try borrowBytes(object, context) },
+        .byte_array => {
+            // Copied at once: the scope of the call is not needed.
+            var scope: @TypeOf(context.scope.*) = .{};
+            defer scope.close();
+            var inner = context.*;
+            inner.scope = &scope;
+            const bytes = try borrowBytes(object, &inner);
+            const count = @typeInfo(T).array.len;
+            if (bytes.len != count) return context.raise("TypeError", "expected %zd bytes, got %zd", .{ @as(usize, count), bytes.len });
+            return bytes[0..count].*;
+        },
+        .numbers => {
+            const info = @typeInfo(T).pointer;
+            if (comptime reflection.isConst(T)) if (isSequence(object)) return sequence(info.child, object, context);
+            if (abi.PyObject_CheckBuffer(object) == 0) return error.WrongType;
+            return buffer.slice(info.child, object, comptime !reflection.isConst(T), context);
+        },
+        .view => {
+            if (abi.PyObject_CheckBuffer(object) == 0) return error.WrongType;
+            return buffer.strided(T, object, context);
+        },
+        .list => return sequence(@typeInfo(T).pointer.child, object, context),
+        .array => {
+            const tuple = try heldTuple(object, context);
+            const info = @typeInfo(T).array;
+            if (abi.PyTuple_Size(tuple) != info.len) return error.WrongType;
+            var array: T = undefined;
+            for (&array, 0..) |*element, index| element.* = try fromPython(info.child, try item(tuple, index), context);
+            return array;
+        },
+        .tuple => {
+            // Only a real tuple: it cannot change while its elements are converted or in use.
+            const fields = comptime reflection.fields(T);
+            if (!abi.hasTypeFlag(object, abi.TypeFlags.tuple_subclass)) return error.WrongType;
+            if (abi.PyTuple_Size(object) != fields.len) return error.WrongType;
+            var tuple: T = undefined;
+            inline for (fields, 0..) |field, index| {
+                tuple[index] = try fromPython(field.type, try item(object, index), context);
+            }
+            return tuple;
+        },
+        .record => return record.fromPython(T, object, context),
+        .class => return (try class.borrow(T, object, false, context)).*,
+        .class_pointer => return class.borrow(@typeInfo(T).pointer.child, object, comptime !reflection.isConst(T), context),
+        .enumeration => return record.enumFromPython(T, object),
+        .variant => return record.variantFromPython(T, object, context),
+        .optional => {
             if (object == builtins.none) return null;
-            return try fromPython(optional.child, object);
+            return try fromPython(@typeInfo(T).optional.child, object, context);
         },
-        .@"struct" => return tupleFromPython(T, object),
+        .callable => {
+            if (abi.PyCallable_Check(object) == 0) return error.WrongType;
+            return .{ .object = object, .module = context.module };
+        },
         else => unreachable, // `isParameter` admits no other type.
     }
+}
+
+fn isSequence(object: *Object) bool {
+    return abi.PyType_GetFlags(object.type) & (abi.TypeFlags.list_subclass | abi.TypeFlags.tuple_subclass) != 0;
+}
+
+/// Returns a tuple (borrowed) that cannot change while its elements are in use.
+fn heldTuple(object: *Object, context: *const Context) Refusal!*Object {
+    const flags = abi.PyType_GetFlags(object.type);
+    if (flags & abi.TypeFlags.tuple_subclass != 0) return object;
+    if (flags & abi.TypeFlags.list_subclass == 0) return error.WrongType;
+    const tuple = abi.PyList_AsTuple(object) orelse return error.Raised;
+    try context.scope.holdObject(tuple);
+    return tuple;
+}
+
+pub fn item(tuple: *Object, index: usize) error{Raised}!*Object {
+    return abi.PyTuple_GetItem(tuple, @intCast(index)) orelse error.Raised;
+}
+
+fn sequence(comptime E: type, object: *Object, context: *const Context) Refusal![]E {
+    const tuple = try heldTuple(object, context);
+    const elements = try context.scope.alloc(E, @intCast(abi.PyTuple_Size(tuple)));
+    for (elements, 0..) |*element, index| element.* = try fromPython(E, try item(tuple, index), context);
+    return elements;
 }
 
 fn signed64(object: *Object) Refusal!i64 {
@@ -220,51 +416,72 @@ fn float64(object: *Object) Refusal!f64 {
     return value;
 }
 
-/// Both sources end with a zero byte.
-fn borrowText(object: *Object) Refusal![:0]const u8 {
-    var size: isize = 0;
-    const flags = abi.PyType_GetFlags(object.type);
-    if (flags & abi.TypeFlags.str_subclass != 0) {
-        const data = abi.PyUnicode_AsUTF8AndSize(object, &size) orelse return error.Raised;
-        return data[0..@intCast(size) :0];
-    }
-    if (flags & abi.TypeFlags.bytes_subclass != 0) {
-        var data: ?[*:0]u8 = null;
-        if (abi.PyBytes_AsStringAndSize(object, &data, &size) < 0) return error.Raised;
-        return data.?[0..@intCast(size) :0];
-    }
-    return error.WrongType;
+/// The text of a `str`, or the bytes of anything bytes-like.
+fn borrowText(object: *Object, context: *const Context) Refusal![]const u8 {
+    if (!abi.hasTypeFlag(object, abi.TypeFlags.str_subclass)) return borrowBytes(object, context);
+    return borrowString(object);
 }
 
-/// Only a real tuple: it cannot change while its elements are converted or in use.
-fn tupleFromPython(comptime T: type, object: *Object) Refusal!T {
-    const types = comptime reflection.fieldTypes(T);
-    if (!abi.hasTypeFlag(object, abi.TypeFlags.tuple_subclass)) return error.WrongType;
-    if (abi.PyTuple_Size(object) != types.len) return error.WrongType;
-    var tuple: T = undefined;
-    inline for (types, 0..) |Element, index| {
-        const element = abi.PyTuple_GetItem(object, index) orelse return error.Raised;
-        tuple[index] = try fromPython(Element, element);
+/// The text of a `str`; a zero byte follows it.
+pub fn borrowString(object: *Object) Refusal![:0]const u8 {
+    if (!abi.hasTypeFlag(object, abi.TypeFlags.str_subclass)) return error.WrongType;
+    var size: isize = 0;
+    const data = abi.PyUnicode_AsUTF8AndSize(object, &size) orelse return error.Raised;
+    return data[0..@intCast(size) :0];
+}
+
+fn borrowBytes(object: *Object, context: *const Context) Refusal![]const u8 {
+    if (abi.hasTypeFlag(object, abi.TypeFlags.bytes_subclass)) {
+        var size: isize = 0;
+        var data: ?[*:0]u8 = null;
+        if (abi.PyBytes_AsStringAndSize(object, &data, &size) < 0) return error.Raised;
+        return data.?[0..@intCast(size)];
     }
-    return tuple;
+    if (abi.PyObject_CheckBuffer(object) == 0) return error.WrongType;
+    return buffer.slice(u8, object, false, context);
+}
+
+fn zeroTerminated(bytes: []const u8, context: *const Context) Refusal![:0]const u8 {
+    if (std.mem.indexOfScalar(u8, bytes, 0) != null) return error.EmbeddedZero;
+    const copy = try context.scope.alloc(u8, bytes.len + 1);
+    @memcpy(copy[0..bytes.len], bytes);
+    copy[bytes.len] = 0;
+    return copy[0..bytes.len :0];
 }
 
 /// Converts a result to a new reference, or `null` with an exception set. `isResult(T)` must hold.
-pub fn toPython(comptime T: type, value: T) ?*Object {
-    switch (@typeInfo(T)) {
+pub fn toPython(comptime T: type, value: T, context: *const Context) ?*Object {
+    switch (comptime kindOf(T)) {
         .void => return builtins.newNone(),
         .bool => return abi.PyBool_FromLong(@intFromBool(value)),
-        .int => |int| {
+        .int => {
+            const int = @typeInfo(T).int;
             if (int.bits > 64) return wideToPython(T, value);
             if (int.signedness == .signed) return abi.PyLong_FromLongLong(value);
             return abi.PyLong_FromUnsignedLongLong(value);
         },
         .float => return abi.PyFloat_FromDouble(value),
-        .pointer => return textToPython(value),
-        .optional => |optional| {
-            return if (value) |some| toPython(optional.child, some) else builtins.newNone();
+        .text, .text_mutable, .literal => return textToPython(value),
+        .bytes => return bytesToPython(value.data),
+        .byte_array => return bytesToPython(&value),
+        .numbers => return buffer.arrayOfSlice(@typeInfo(T).pointer.child, value, context),
+        .view => return buffer.arrayOfView(T, value, context),
+        .list => return listToPython(@typeInfo(T).pointer.child, value, context),
+        .array => {
+            const tuple = abi.PyTuple_New(value.len) orelse return null;
+            for (value, 0..) |element, index| {
+                if (!setItem(tuple, index, toPython(@TypeOf(element), element, context))) return null;
+            }
+            return tuple;
         },
-        .@"struct" => return tupleToPython(T, value),
+        .tuple => return fieldsToPython(T, value, context),
+        .record => return record.toPython(T, value, context),
+        .class => return class.newInstance(T, value, context),
+        .enumeration => return record.enumToPython(T, value),
+        .variant => return record.variantToPython(T, value, context),
+        .optional => {
+            return if (value) |some| toPython(@typeInfo(T).optional.child, some, context) else builtins.newNone();
+        },
         else => unreachable, // `isResult` admits no other type.
     }
 }
@@ -286,54 +503,83 @@ fn wideToPython(comptime T: type, value: T) ?*Object {
     return abi.PyNumber_Or(shifted, low);
 }
 
-/// Makes a Python object of a constant. Text that is no UTF-8 is data: `bytes`.
-pub fn constantToPython(comptime T: type, value: T) ?*Object {
-    const object = toPython(T, value);
-    if (@typeInfo(T) != .pointer or object != null) return object;
-    if (abi.PyErr_ExceptionMatches(abi.exception("UnicodeDecodeError")) == 0) return null;
-    abi.PyErr_Clear();
-    const bytes: []const u8 = value;
-    return abi.PyBytes_FromStringAndSize(bytes.ptr, @intCast(bytes.len));
-}
-
-fn textToPython(bytes: []const u8) ?*Object {
+pub fn textToPython(bytes: []const u8) ?*Object {
     return abi.PyUnicode_FromStringAndSize(bytes.ptr, @intCast(bytes.len));
 }
 
-fn tupleToPython(comptime T: type, value: T) ?*Object {
-    const types = comptime reflection.fieldTypes(T);
-    const tuple = abi.PyTuple_New(types.len) orelse return null;
-    inline for (types, 0..) |Element, index| {
-        const element = toPython(Element, value[index]) orelse {
-            abi.Py_DecRef(tuple);
+fn bytesToPython(bytes: []const u8) ?*Object {
+    return abi.PyBytes_FromStringAndSize(bytes.ptr, @intCast(bytes.len));
+}
+
+fn listToPython(comptime E: type, values: []const E, context: *const Context) ?*Object {
+    const list = abi.PyList_New(@intCast(values.len)) orelse return null;
+    for (values, 0..) |value, index| {
+        const element = toPython(E, value, context) orelse {
+            abi.Py_DecRef(list);
             return null;
         };
-        _ = abi.PyTuple_SetItem(tuple, index, element); // Cannot fail: the tuple is new.
+        _ = abi.PyList_SetItem(list, @intCast(index), element); // Cannot fail: the list is new.
+    }
+    return list;
+}
+
+/// Returns a tuple of the fields.
+pub fn fieldsToPython(comptime T: type, value: T, context: *const Context) ?*Object {
+    const fields = comptime reflection.fields(T);
+    const tuple = abi.PyTuple_New(fields.len) orelse return null;
+    inline for (fields, 0..) |field, index| {
+        if (!setItem(tuple, index, toPython(field.type, @field(value, field.name), context))) return null;
     }
     return tuple;
 }
 
+/// Puts a new reference into a new tuple. False, and the tuple is gone, if there is none.
+pub fn setItem(tuple: *Object, index: usize, element: ?*Object) bool {
+    const object = element orelse {
+        abi.Py_DecRef(tuple);
+        return false;
+    };
+    _ = abi.PyTuple_SetItem(tuple, @intCast(index), object); // Cannot fail: the tuple is new.
+    return true;
+}
+
+test kindOf {
+    const expectEqual = std.testing.expectEqual;
+    try expectEqual(.int, comptime kindOf(u1));
+    try expectEqual(.none, comptime kindOf(i129));
+    try expectEqual(.text, comptime kindOf([:0]const u8));
+    try expectEqual(.numbers, comptime kindOf([]const u16));
+    try expectEqual(.list, comptime kindOf([]const []const u8));
+    try expectEqual(.record, comptime kindOf(struct { a: u8 }));
+    try expectEqual(.tuple, comptime kindOf(struct { u8, f32 }));
+    try expectEqual(.none, comptime kindOf(??u8));
+    try expectEqual(.none, comptime kindOf(*u8));
+    try expectEqual(.none, comptime kindOf(std.mem.Allocator));
+}
+
 test isParameter {
-    inline for (.{ u1, i64, usize, u128, c_int, f16, f64, bool, []const u8, [:0]const u8, ?u8, struct { u8, ?bool } }) |T| {
+    const Chain = struct { next: []const @This() };
+    inline for (.{ i64, c_int, f16, [:0]const u8, []u8, []f64, ?u8, struct { u8, ?bool }, [3]u8, enum { a }, union(enum) { a, b: u8 } }) |T| {
         try std.testing.expect(comptime isParameter(T));
     }
-    inline for (.{ u0, i129, f80, []u8, []const u16, *u8, ??u8, void, struct { a: u8 }, struct { u8, *u8 }, anyerror!u8, type }) |T| {
+    inline for (.{ u0, f80, [:0]u8, []const *u8, void, struct { u8, *u8 }, anyerror!u8, type, Chain, union { a: u8 } }) |T| {
         try std.testing.expect(!comptime isParameter(T));
     }
 }
 
 test isResult {
-    inline for (.{ void, u1, f32, bool, []u8, [:0]u8, *const [3:0]u8, ?[]const u8, struct { u8, []u8 } }) |T| {
+    inline for (.{ void, f32, [:0]u8, *const [3:0]u8, ?[]const u8, struct { u8, []u8 }, []const []const u8, [2]f32 }) |T| {
         try std.testing.expect(comptime isResult(T));
     }
-    inline for (.{ noreturn, f128, [3]u8, []const u16, ??u8, struct { a: u8 }, type }) |T| {
+    inline for (.{ noreturn, f128, ??u8, struct { a: *u8 }, type }) |T| {
         try std.testing.expect(!comptime isResult(T));
     }
 }
 
 test expected {
     try std.testing.expectEqualStrings("float or None", comptime expected(?f32));
-    try std.testing.expectEqualStrings("tuple (int, str or bytes)", comptime expected(struct { u8, []const u8 }));
+    try std.testing.expectEqualStrings("tuple (int, bool)", comptime expected(struct { u8, bool }));
+    try std.testing.expectEqualStrings("list or tuple of 3 float", comptime expected([3]f64));
 }
 
 test range {

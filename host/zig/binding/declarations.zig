@@ -1,58 +1,116 @@
-//! What a description of a user's file looks like. Reflection has neither parameter names nor doc
-//! comments nor line numbers, so whoever reads the text of the file writes them down as plain data:
+//! What is known about the text of the user's files. Reflection has neither parameter names nor doc
+//! comments, so whoever reads the text writes them down as plain data, the module `declarations`:
 //!
 //! ```
 //! pub const module_name: [:0]const u8 = "geometry";
-//! pub const init_symbol: []const u8 = "PyInit_geometry";
-//! pub const source_path: []const u8 = "geometry.zig";
-//! pub const doc: [:0]const u8 = "Plane geometry.";
-//! pub const list = .{
-//!     .{ .name = "area", .kind = .function, .parameters = .{ "w", "h" }, .doc = "…", .line = 3 },
-//!     .{ .name = "pi", .kind = .constant, .line = 9 },
+//! pub const init_symbol: [:0]const u8 = "PyInit_geometry";
+//! pub const source_path: [:0]const u8 = "geometry.zig";
+//! pub const types = .{
+//!     .{ .name = "geometry", .doc = "Plane geometry.", .list = .{
+//!         .{ .name = "area", .parameters = .{ "w", "h" }, .doc = "…", .nogil = true },
+//!         .{ .name = "Point" },
+//!     } },
+//!     .{ .name = "geometry.Point", .doc = "", .list = .{ … } },
 //! };
 //! ```
 //!
-//! Only `name` is required in an entry. The file imports nothing; its entries may have a named type,
-//! whose `kind` then is any enumeration with the two names.
+//! `types` has every container with public declarations, named as `@typeName` does; the module's own
+//! file comes first. What is not described is never looked at.
 
-pub const Kind = enum { function, constant };
+const std = @import("std");
+const root = @import("root");
+const reflection = @import("reflection.zig");
 
-/// One public declaration of the user's file.
-pub const Declaration = struct {
-    name: [:0]const u8,
-    kind: Kind = .function,
-    /// Every parameter in order, an allocator included. Empty where the text is not known.
-    parameters: []const [:0]const u8 = &.{},
-    doc: [:0]const u8 = "",
-    /// 1-based; 0 where it is not known.
-    line: u32 = 0,
+/// Without a root of ours, as under `zig test`, nothing is described.
+const description = if (@hasDecl(root, "zigimport_declarations")) root.zigimport_declarations else struct {
+    pub const module_name: [:0]const u8 = "";
+    pub const source_path: [:0]const u8 = "";
+    pub const types = .{};
 };
 
-/// Returns the list of a description as typed values.
-pub fn listOf(comptime description: type) []const Declaration {
+pub const module_name = description.module_name;
+pub const source_path = description.source_path;
+
+/// One public declaration.
+pub const Declaration = struct {
+    name: [:0]const u8,
+    /// Every parameter of a function in order, `self` and allocators included.
+    parameters: []const [:0]const u8 = &.{},
+    doc: [:0]const u8 = "",
+    /// Whether the interpreter's lock is released while it runs.
+    nogil: bool = false,
+};
+
+pub const Container = struct {
+    doc: [:0]const u8,
+    list: []const Declaration,
+
+    pub fn find(comptime container: Container, comptime name: []const u8) ?Declaration {
+        comptime {
+            @setEvalBranchQuota(reflection.quota);
+            for (container.list) |declaration| if (std.mem.eql(u8, declaration.name, name)) return declaration;
+            return null;
+        }
+    }
+};
+
+/// Returns what is known about a struct type, or `null`.
+pub fn of(comptime T: type) ?Container {
     comptime {
-        const source = description.list;
-        if (@TypeOf(source) == []const Declaration) return source;
-        @setEvalBranchQuota(1_000 + 1_000 * source.len);
-        var list: [source.len]Declaration = undefined;
-        for (&list, 0..) |*declaration, index| declaration.* = typed(source[index]);
-        const final = list;
-        return &final;
+        @setEvalBranchQuota(reflection.quota);
+        const name = @typeName(T);
+        for (description.types) |entry| {
+            if (entry.name.len == name.len and std.mem.eql(u8, entry.name, name)) return containerOf(T, entry);
+        }
+        return null;
     }
 }
 
-fn typed(comptime entry: anytype) Declaration {
+fn containerOf(comptime T: type, comptime entry: anytype) Container {
     comptime {
-        var declaration: Declaration = .{ .name = entry.name };
-        if (@hasField(@TypeOf(entry), "kind")) declaration.kind = @field(Kind, @tagName(entry.kind));
-        if (@hasField(@TypeOf(entry), "doc")) declaration.doc = entry.doc;
-        if (@hasField(@TypeOf(entry), "line")) declaration.line = entry.line;
-        if (@hasField(@TypeOf(entry), "parameters")) {
-            var parameters: [entry.parameters.len][:0]const u8 = undefined;
-            for (&parameters, 0..) |*parameter, index| parameter.* = entry.parameters[index];
-            const final = parameters;
-            declaration.parameters = &final;
+        @setEvalBranchQuota(reflection.quota);
+        var list: [entry.list.len]Declaration = undefined;
+        var count: usize = 0;
+        for (entry.list) |source| {
+            // Two files may have types of one name: only what this one has is meant.
+            if (!@hasDecl(T, source.name)) continue;
+            var declaration: Declaration = .{ .name = source.name };
+            if (@hasField(@TypeOf(source), "doc")) declaration.doc = source.doc;
+            if (@hasField(@TypeOf(source), "nogil")) declaration.nogil = source.nogil;
+            if (@hasField(@TypeOf(source), "parameters")) {
+                var parameters: [source.parameters.len][:0]const u8 = undefined;
+                for (&parameters, 0..) |*parameter, index| parameter.* = source.parameters[index];
+                const final = parameters;
+                declaration.parameters = &final;
+            }
+            list[count] = declaration;
+            count += 1;
         }
-        return declaration;
+        const final = list[0..count].*;
+        return .{ .doc = entry.doc, .list = &final };
+    }
+}
+
+/// True for a struct with fields and methods: a class.
+pub fn isClass(comptime T: type) bool {
+    comptime {
+        if (reflection.fields(T).len == 0) return false;
+        const container = of(T) orelse return false;
+        return hasFunction(T, container);
+    }
+}
+
+/// True for a struct that only groups declarations: a submodule.
+pub fn isNamespace(comptime T: type) bool {
+    return comptime reflection.fields(T).len == 0 and of(T) != null;
+}
+
+fn hasFunction(comptime T: type, comptime container: Container) bool {
+    comptime {
+        @setEvalBranchQuota(reflection.quota);
+        for (container.list) |declaration| {
+            if (@typeInfo(@TypeOf(@field(T, declaration.name))) == .@"fn") return true;
+        }
+        return false;
     }
 }

@@ -14,11 +14,17 @@ const Object = abi.Object;
 pub const Signature = struct {
     name: [*:0]const u8,
     parameters: []const Parameter,
+    /// How many of them may be given by position; the rest is keyword-only.
+    positional: usize,
 
     pub const Parameter = struct {
         name: [*:0]const u8,
+        /// As Python shows it; `null` if it is required.
+        default: ?[*:0]const u8 = null,
         /// What Python must pass: "int or None".
         expected: [*:0]const u8,
+        /// The same for a stub file.
+        annotation: [:0]const u8 = "",
         /// The limits of the Zig type: "u8 (0 to 255)".
         range: [*:0]const u8,
     };
@@ -42,6 +48,8 @@ const same_named = [_][]const u8{
 pub fn raiseZigError(module: *Object, err: anyerror) ?*Object {
     @branchHint(.cold);
     const name: [:0]const u8 = @errorName(err);
+    // What a callable raised goes on as it was.
+    if (err == error.PythonError and abi.PyErr_Occurred() != null) return null;
     if (err == error.OutOfMemory) {
         abi.PyErr_SetString(abi.exception("MemoryError"), name.ptr);
         return null;
@@ -77,21 +85,79 @@ pub fn newZigError(module: *Object) ?*Object {
     return abi.PyErr_NewException(qualified, abi.exception("RuntimeError"), null);
 }
 
-/// Raises the error of a call with too many or too few arguments, and returns `null`.
-pub fn raiseCount(signature: *const Signature, given: isize) ?*Object {
-    @branchHint(.cold);
-    const count: isize = @intCast(signature.parameters.len);
+/// Sorts the arguments of a call into one slot for each parameter. False with an exception set if
+/// they do not fit. `objects` has the keywords' values after the positional ones.
+pub fn bind(
+    signature: *const Signature,
+    objects: [*]const *Object,
+    count: usize,
+    names: ?*Object,
+    slots: []?*Object,
+) bool {
+    if (!bindPositional(signature, count)) return false;
+    for (slots[0..count], objects) |*slot, object| slot.* = object;
+    if (names) |tuple| for (0..@intCast(abi.PyTuple_Size(tuple))) |index| {
+        const name = abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return false;
+        if (!bindKeyword(signature, name, objects[count + index], slots)) return false;
+    };
+    return isBound(signature, slots);
+}
+
+/// The same for the arguments of a constructor.
+pub fn bindTuple(signature: *const Signature, arguments: *Object, keywords: ?*Object, slots: []?*Object) bool {
+    const count: usize = @intCast(abi.PyTuple_Size(arguments));
+    if (!bindPositional(signature, count)) return false;
+    for (slots[0..count], 0..) |*slot, index| slot.* = abi.PyTuple_GetItem(arguments, @intCast(index));
+    if (keywords) |dict| {
+        var position: isize = 0;
+        var name: ?*Object = null;
+        var value: ?*Object = null;
+        while (abi.PyDict_Next(dict, &position, &name, &value) != 0) {
+            if (!bindKeyword(signature, name.?, value.?, slots)) return false;
+        }
+    }
+    return isBound(signature, slots);
+}
+
+fn bindPositional(signature: *const Signature, given: usize) bool {
+    const count = signature.positional;
+    if (given <= count) return true;
     const arguments: [*:0]const u8 = if (count == 1) "argument" else "arguments";
     const verb: [*:0]const u8 = if (given == 1) "was" else "were";
-    return abi.PyErr_Format(
-        abi.exception("TypeError"),
-        "%s() takes %zd positional %s but %zd %s given",
-        signature.name,
-        count,
-        arguments,
-        given,
-        verb,
-    );
+    const format = "%s() takes %zd positional %s but %zd %s given";
+    _ = abi.PyErr_Format(abi.exception("TypeError"), format, signature.name, count, arguments, given, verb);
+    return false;
+}
+
+fn bindKeyword(signature: *const Signature, name: *Object, value: *Object, slots: []?*Object) bool {
+    for (signature.parameters, slots) |parameter, *slot| {
+        if (abi.PyUnicode_CompareWithASCIIString(name, parameter.name) != 0) continue;
+        if (slot.* == null) {
+            slot.* = value;
+            return true;
+        }
+        const format = "%s() got multiple values for argument '%s'";
+        _ = abi.PyErr_Format(abi.exception("TypeError"), format, signature.name, parameter.name);
+        return false;
+    }
+    const format = "%s() got an unexpected keyword argument '%S'";
+    _ = abi.PyErr_Format(abi.exception("TypeError"), format, signature.name, name);
+    return false;
+}
+
+fn isBound(signature: *const Signature, slots: []const ?*Object) bool {
+    for (signature.parameters, slots, 0..) |parameter, slot, index| {
+        if (slot != null or parameter.default != null) continue;
+        if (index < signature.positional) {
+            const format = "%s() missing required argument '%s' (pos %zd)";
+            _ = abi.PyErr_Format(abi.exception("TypeError"), format, signature.name, parameter.name, index + 1);
+        } else {
+            const format = "%s() missing required keyword-only argument '%s'";
+            _ = abi.PyErr_Format(abi.exception("TypeError"), format, signature.name, parameter.name);
+        }
+        return false;
+    }
+    return true;
 }
 
 /// Raises the error of an argument that was refused, and returns `null`.
@@ -117,6 +183,14 @@ pub fn raiseArgument(
             "%s() argument '%s': embedded null character",
             signature.name,
             parameter.name,
+        ),
+        error.WrongValue => return abi.PyErr_Format(
+            abi.exception("ValueError"),
+            "%s() argument '%s': expected %s, got %R",
+            signature.name,
+            parameter.name,
+            parameter.expected,
+            argument,
         ),
         error.WrongType => {
             const type_object: *Object = @ptrCast(@alignCast(argument.type));

@@ -1,6 +1,7 @@
-//! Sorts the declarations of a user's file: what Python gets, what it cannot get, and why.
+//! Sorts the declarations of a container: what Python gets, what it cannot get, and why.
 
 const std = @import("std");
+const class = @import("class.zig");
 const convert = @import("convert.zig");
 const declarations = @import("declarations.zig");
 const function = @import("function.zig");
@@ -8,7 +9,7 @@ const reflection = @import("reflection.zig");
 
 const Declaration = declarations.Declaration;
 
-/// A function that Python cannot call.
+/// Something that Python cannot have.
 pub const Skipped = struct {
     name: [:0]const u8,
     reason: [:0]const u8,
@@ -17,38 +18,84 @@ pub const Skipped = struct {
 pub const Exports = struct {
     functions: []const Declaration = &.{},
     constants: []const Declaration = &.{},
+    /// Classes and records.
+    types: []const Declaration = &.{},
+    enumerations: []const Declaration = &.{},
+    namespaces: []const Declaration = &.{},
     skipped: []const Skipped = &.{},
+
+    pub fn isEmpty(comptime exports: Exports) bool {
+        return exports.functions.len + exports.constants.len + exports.types.len +
+            exports.enumerations.len + exports.namespaces.len == 0;
+    }
 
     pub fn has(comptime exports: Exports, comptime name: []const u8) bool {
         comptime {
-            const declared = exports.functions ++ exports.constants;
-            @setEvalBranchQuota(1_000 + 100 * declared.len);
-            for (declared) |declaration| {
-                if (std.mem.eql(u8, declaration.name, name)) return true;
+            const lists = .{ exports.functions, exports.constants, exports.types, exports.enumerations, exports.namespaces };
+            for (lists) |list| {
+                @setEvalBranchQuota(reflection.quota);
+                for (list) |declaration| if (std.mem.eql(u8, declaration.name, name)) return true;
             }
             return false;
         }
     }
 };
 
-/// Sorts a list of declarations. Only types are looked at, no function is analysed.
-pub fn sort(comptime user: type, comptime list: []const Declaration) Exports {
+/// Sorts the declarations of a namespace. Only types are looked at, no function is analysed.
+/// `path` has the namespaces around it: one that leads back to them is left out.
+pub fn sort(comptime user: type, comptime list: []const Declaration, comptime path: []const type) Exports {
     comptime {
-        @setEvalBranchQuota(10_000 + 10_000 * list.len);
+        @setEvalBranchQuota(reflection.quota);
         var exports: Exports = .{};
         for (list) |declaration| {
-            const T = @TypeOf(@field(user, declaration.name));
+            const name = declaration.name;
+            const T = @TypeOf(@field(user, name));
             if (@typeInfo(T) == .@"fn") {
-                if (function.obstacle(T)) |reason| {
-                    exports.skipped = exports.skipped ++ .{Skipped{ .name = declaration.name, .reason = reason }};
+                if (function.obstacle(T, declaration, .module)) |reason| {
+                    exports.skipped = exports.skipped ++ .{Skipped{ .name = name, .reason = reason }};
                 } else {
                     exports.functions = exports.functions ++ .{declaration};
                 }
-            } else if (Constant(T, user, declaration.name) != void) {
+            } else if (T == type) {
+                sortType(&exports, @field(user, name), declaration, path);
+            } else if (Constant(T, user, name) != void) {
                 exports.constants = exports.constants ++ .{declaration};
             }
         }
         return exports;
+    }
+}
+
+fn sortType(
+    comptime exports: *Exports,
+    comptime T: type,
+    comptime declaration: Declaration,
+    comptime path: []const type,
+) void {
+    switch (@typeInfo(T)) {
+        .@"enum" => if (convert.kindOf(T) == .enumeration) {
+            exports.enumerations = exports.enumerations ++ .{declaration};
+        },
+        .@"struct" => if (declarations.isNamespace(T)) {
+            for (path) |around| if (around == T) return;
+            const inner = sort(T, declarations.of(T).?.list, path ++ .{T});
+            if (!inner.isEmpty()) exports.namespaces = exports.namespaces ++ .{declaration};
+        } else switch (convert.kindOf(T)) {
+            .class => {
+                exports.types = exports.types ++ .{declaration};
+                for (declarations.of(T).?.list) |member| {
+                    if (@typeInfo(@TypeOf(@field(T, member.name))) != .@"fn") continue;
+                    const reason = class.obstacle(T, member) orelse continue;
+                    const name = declaration.name ++ "." ++ member.name;
+                    exports.skipped = exports.skipped ++ .{Skipped{ .name = name, .reason = reason }};
+                }
+            },
+            .record => if (convert.isResult(T) or convert.isParameter(T)) {
+                exports.types = exports.types ++ .{declaration};
+            },
+            else => {},
+        },
+        else => {},
     }
 }
 
@@ -57,8 +104,8 @@ pub fn Constant(comptime T: type, comptime user: type, comptime name: []const u8
     return switch (@typeInfo(T)) {
         .comptime_float => f64,
         .comptime_int => IntegerFor(@field(user, name)),
-        .int, .float, .bool, .pointer => if (convert.isResult(T)) T else void,
-        else => void,
+        // An instance that points to something might free what is not its own.
+        else => if (T != void and convert.isResult(T) and (convert.kindOf(T) != .class or !convert.hasPointers(T))) T else void,
     };
 }
 
@@ -71,7 +118,7 @@ fn IntegerFor(comptime value: comptime_int) type {
 /// Returns the message for a file with nothing that Python could use.
 pub fn emptyMessage(comptime source_path: []const u8, comptime skipped: []const Skipped) []const u8 {
     comptime {
-        @setEvalBranchQuota(1_000 + 10 * skipped.len);
+        @setEvalBranchQuota(reflection.quota);
         var list: []const u8 = "";
         for (skipped) |entry| {
             list = list ++ (if (list.len == 0) "" else "; ") ++ "`" ++ entry.name ++ "`: " ++ entry.reason;
@@ -93,23 +140,28 @@ test sort {
         pub const answer = 42;
         pub const huge = 1 << 200;
         pub const Point = struct { x: f32 };
+        pub const Color = enum { red };
+        pub const origin: Point = .{ .x = 0 };
         pub const never = @compileError("not in the list, so not analysed");
     };
     const exports = comptime sort(user, &.{
         .{ .name = "add" },
         .{ .name = "generic" },
-        .{ .name = "alias", .kind = .constant },
-        .{ .name = "answer", .kind = .constant },
-        .{ .name = "huge", .kind = .constant },
-        .{ .name = "Point", .kind = .constant },
-    });
+        .{ .name = "alias" },
+        .{ .name = "answer" },
+        .{ .name = "huge" },
+        .{ .name = "Point" },
+        .{ .name = "Color" },
+        .{ .name = "origin" },
+    }, &.{user});
     try std.testing.expectEqual(2, exports.functions.len);
     try std.testing.expectEqualStrings("alias", exports.functions[1].name);
-    try std.testing.expectEqual(1, exports.constants.len);
-    try std.testing.expectEqualStrings("answer", exports.constants[0].name);
+    try std.testing.expectEqual(2, exports.constants.len);
+    try std.testing.expectEqualStrings("Point", exports.types[0].name);
+    try std.testing.expectEqualStrings("Color", exports.enumerations[0].name);
     try std.testing.expectEqual(1, exports.skipped.len);
     try std.testing.expectEqualStrings("parameter 1: type `anytype`", exports.skipped[0].reason);
-    try std.testing.expect(comptime exports.has("add") and !exports.has("Point"));
+    try std.testing.expect(comptime exports.has("add") and !exports.has("huge"));
 }
 
 test emptyMessage {

@@ -2,17 +2,73 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const builtins = @import("builtins.zig");
+const class = @import("class.zig");
 const convert = @import("convert.zig");
 const exception = @import("exception.zig");
-const python_allocator = @import("allocator.zig").python_allocator;
+const record = @import("record.zig");
 const reflection = @import("reflection.zig");
+const scope_module = @import("scope.zig");
+const stub = @import("stub.zig");
 const text = @import("text.zig");
+const types = @import("types.zig");
 const Declaration = @import("declarations.zig").Declaration;
 
+const Context = scope_module.Context;
 const Object = abi.Object;
+const Scope = scope_module.Scope;
+
+/// What Python passes as `self`.
+pub const Receiver = union(enum) {
+    /// The module: a function.
+    module,
+    /// An instance, which is the Zig function's first parameter: a method.
+    instance: type,
+    /// The class: a function in a class.
+    class: type,
+    /// A new instance that the Zig function's result goes to: `init`.
+    constructor: type,
+};
+
+/// What a parameter of the Zig function is to Python.
+const Role = enum { receiver, allocator, argument, options };
+
+fn roleOf(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver, comptime index: usize) Role {
+    comptime {
+        const parameters = reflection.function(F).parameters;
+        const T = parameters[index].?;
+        if (index == 0 and receiver == .instance) return .receiver;
+        if (T == std.mem.Allocator) return .allocator;
+        if (index != parameters.len - 1 or convert.kindOf(T) != .record or !hasDefault(T)) return .argument;
+        const is_named = index < declaration.parameters.len and std.mem.eql(u8, declaration.parameters[index], "options");
+        return if (is_named or !record.hasName(T)) .options else .argument;
+    }
+}
+
+fn hasDefault(comptime T: type) bool {
+    for (reflection.fields(T)) |field| if (field.default != null) return true;
+    return false;
+}
+
+fn hasRole(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver, comptime role: Role) bool {
+    comptime {
+        for (0..reflection.function(F).parameters.len) |index| if (roleOf(F, declaration, receiver, index) == role) return true;
+        return false;
+    }
+}
+
+/// True if the first parameter is a T or a pointer to one.
+pub fn isMethod(comptime F: type, comptime T: type) bool {
+    comptime {
+        const parameters = reflection.function(F).parameters;
+        if (parameters.len == 0) return false;
+        const First = parameters[0] orelse return false;
+        return First == T or First == *T or First == *const T;
+    }
+}
 
 /// Returns why a function cannot be called from Python, or `null` if it can. Looks at the type only.
-pub fn obstacle(comptime F: type) ?[:0]const u8 {
+pub fn obstacle(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) ?[:0]const u8 {
     comptime {
         const function = reflection.function(F);
         if (function.is_variadic) return "variable argument list";
@@ -20,137 +76,312 @@ pub fn obstacle(comptime F: type) ?[:0]const u8 {
         for (function.parameters, 0..) |parameter, index| {
             const place = "parameter " ++ text.decimal(index + 1) ++ ": ";
             const T = parameter orelse return place ++ "type `anytype`";
-            if (index == 0 and T == std.mem.Allocator) continue;
             if (T == type) return place ++ "type `type`";
-            if (!convert.isParameter(T)) return place ++ "type `" ++ @typeName(T) ++ "`";
+            const is_ours = switch (roleOf(F, declaration, receiver, index)) {
+                .receiver, .allocator => true,
+                .argument, .options => convert.isParameter(T),
+            };
+            if (!is_ours) return place ++ "type `" ++ @typeName(T) ++ "`";
+            if (declaration.nogil and convert.kindOf(T) == .callable) return place ++ "a Callable needs the lock that nogil releases";
         }
         const Result = function.result orelse return "result: type depends on a parameter";
-        if (!convert.isResult(Payload(Result))) return "result: type `" ++ @typeName(Result) ++ "`";
+        const is_result = switch (receiver) {
+            .constructor => |T| Payload(Result) == T,
+            else => convert.isResult(Payload(Result)),
+        };
+        if (!is_result) return "result: type `" ++ @typeName(Result) ++ "`";
         if (function.is_generic) return "generic: a parameter is comptime";
         return null;
     }
 }
 
-/// Returns the entry of the method table for a function without an obstacle.
-pub fn methodDefinition(comptime function: anytype, comptime declaration: Declaration) abi.MethodDefinition {
+/// Returns the definition of a function without an obstacle.
+pub fn methodDefinition(
+    comptime function: anytype,
+    comptime declaration: Declaration,
+    comptime receiver: Receiver,
+) abi.MethodDefinition {
     return .{
         .name = declaration.name,
-        .function = &Wrapper(function, declaration).call,
-        .flags = abi.METH_FASTCALL,
-        .doc = comptime documentation(@TypeOf(function), declaration),
+        .function = &Wrapper(function, declaration, receiver).call,
+        .flags = abi.METH_FASTCALL_KEYWORDS | if (receiver == .class) abi.METH_CLASS else 0,
+        .doc = comptime documentation(@TypeOf(function), declaration, receiver),
     };
 }
 
-fn Wrapper(comptime function: anytype, comptime declaration: Declaration) type {
+pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, comptime receiver: Receiver) type {
     const F = @TypeOf(function);
     const info = reflection.function(F);
-    const first = firstArgument(F);
     const Result = info.result.?;
+    const Made = classOf(Payload(Result));
+    const takes_allocator = hasRole(F, declaration, receiver, .allocator);
+    const is_exclusive = receiver == .instance and info.parameters[0].? == *receiver.instance;
+    // Other Python code may run meanwhile and find the instance in use.
+    const is_interruptible = receiver == .instance and (declaration.nogil or takesCallable(F));
 
     return struct {
-        const signature: exception.Signature = .{
-            .name = declaration.name,
-            .parameters = &signatureParameters(F, declaration),
-        };
+        pub const signature = signatureOf(F, declaration, receiver);
 
-        fn call(module: *Object, objects: [*]const *Object, count: isize) callconv(.c) ?*Object {
-            if (count != info.parameters.len - first) return exception.raiseCount(&signature, count);
+        pub fn call(self: *Object, objects: [*]const *Object, count: isize, names: ?*Object) callconv(.c) ?*Object {
+            const all = signature.parameters.len;
+            if (names == null and count == all and signature.positional == all) return invoke(self, @ptrCast(objects));
+            var slots: [all]?*Object = @splat(null);
+            if (!exception.bind(&signature, @ptrCast(objects), @intCast(count), names, &slots)) return null;
+            return invoke(self, &slots);
+        }
 
-            var arena: if (first == 1) std.heap.ArenaAllocator else void = undefined;
-            if (first == 1) arena = .init(python_allocator);
-            defer if (first == 1) arena.deinit();
+        /// Calls with one object for each parameter of the signature; null stands for a default.
+        pub fn invoke(self: *Object, objects: [*]const ?*Object) ?*Object {
+            const module = switch (receiver) {
+                .module => self,
+                .class => |T| class.moduleOfType(T, @ptrCast(@alignCast(self))) orelse return null,
+                .instance, .constructor => |T| class.moduleOf(T, self) orelse return null,
+            };
+            var scope: Scope = .{ .heap = .{ .is_shared = declaration.nogil } };
+            defer if (comptime usesScope(F, declaration, receiver)) scope.close();
+            var context: Context = .{ .module = module, .scope = &scope, .function = signature.name };
 
-            var arguments: std.meta.ArgsTuple(F) = undefined;
-            if (first == 1) arguments[0] = arena.allocator();
-            inline for (info.parameters[first..], 0..) |T, index| {
-                arguments[first + index] = convert.fromPython(T.?, objects[index]) catch |refusal|
-                    return exception.raiseArgument(&signature, index, refusal, objects[index]);
+            // Memory of a returned instance belongs to it, so it has to be there before the call.
+            var made: ?*Object = null;
+            defer abi.Py_DecRef(made);
+            if (Made != void and takes_allocator and receiver != .constructor) {
+                made = class.allocate(Made, module) orelse return null;
+                class.heapOf(made.?).is_shared = declaration.nogil;
             }
 
+            var arguments: std.meta.ArgsTuple(F) = undefined;
+            comptime var position = 0;
+            inline for (info.parameters, 0..) |parameter, index| switch (comptime roleOf(F, declaration, receiver, index)) {
+                .receiver => {
+                    if (!class.isUsable(receiver.instance, self, is_exclusive)) return null;
+                    const value = class.valueOf(receiver.instance, self);
+                    arguments[index] = if (parameter.? == receiver.instance) value.* else value;
+                },
+                .allocator => {
+                    const heap = switch (receiver) {
+                        .constructor => class.heapOf(self),
+                        else => if (Made != void) class.heapOf(made.?) else if (is_exclusive) class.heapOf(self) else &scope.heap,
+                    };
+                    arguments[index] = heap.allocator();
+                },
+                .argument => {
+                    context.argument = signature.parameters[position].name;
+                    arguments[index] = convert.fromPython(parameter.?, objects[position].?, &context) catch |refusal|
+                        return exception.raiseArgument(&signature, position, refusal, objects[position].?);
+                    position += 1;
+                },
+                .options => inline for (comptime reflection.fields(parameter.?)) |field| {
+                    if (objects[position]) |object| {
+                        context.argument = signature.parameters[position].name;
+                        @field(arguments[index], field.name) = convert.fromPython(field.type, object, &context) catch |refusal|
+                            return exception.raiseArgument(&signature, position, refusal, object);
+                    } else if (comptime field.defaultValue()) |default| {
+                        @field(arguments[index], field.name) = default;
+                    }
+                    position += 1;
+                },
+            };
+
+            if (is_interruptible) class.begin(self, is_exclusive);
+            defer if (is_interruptible) class.end(self, is_exclusive);
+            const thread = if (declaration.nogil) abi.PyEval_SaveThread();
             const result = @call(.auto, function, arguments);
-            // The arena lives until here, so a result may point into it.
-            if (@typeInfo(Result) != .error_union) return convert.toPython(Result, result);
+            if (declaration.nogil) abi.PyEval_RestoreThread(thread);
+            // An exception in a callable that the function got over.
+            if (comptime takesCallable(F)) if (@typeInfo(Result) != .error_union or !std.meta.isError(result)) abi.PyErr_Clear();
+
+            if (@typeInfo(Result) != .error_union) return finish(self, result, &made, &context);
             const payload = result catch |err| return exception.raiseZigError(module, err);
-            return convert.toPython(Payload(Result), payload);
+            return finish(self, payload, &made, &context);
+        }
+
+        fn finish(self: *Object, payload: Payload(Result), made: *?*Object, context: *const Context) ?*Object {
+            if (receiver == .constructor) {
+                class.start(receiver.constructor, self, payload);
+                return builtins.none; // Not a new reference: the caller only asks whether it is null.
+            }
+            if (Made == void) return convert.toPython(Payload(Result), payload, context);
+            const value: Made = if (Payload(Result) == Made) payload else payload orelse return builtins.newNone();
+            const instance = made.* orelse class.allocate(Made, context.module) orelse return null;
+            made.* = null;
+            class.start(Made, instance, value);
+            if (receiver == .instance and comptime convert.hasPointers(Made)) class.adopt(instance, self);
+            return instance;
         }
     };
 }
 
-fn Payload(comptime Result: type) type {
+/// Calls a Python object; see `types.Callable`.
+pub fn callPython(callable: types.Callable, comptime Result: type, arguments: anytype) error{PythonError}!Result {
+    if (Result != void and comptime (!convert.isParameter(Result) or convert.hasPointers(Result))) {
+        @compileError("zigimport: a Callable cannot return `" ++ @typeName(Result) ++ "`");
+    }
+    var scope: Scope = .{};
+    defer scope.close();
+    const context: Context = .{
+        .module = @ptrCast(@alignCast(callable.module)),
+        .scope = &scope,
+        .function = "callable",
+        .argument = "result",
+    };
+    const tuple = convert.fieldsToPython(@TypeOf(arguments), arguments, &context) orelse return error.PythonError;
+    defer abi.Py_DecRef(tuple);
+    const result = abi.PyObject_Call(@ptrCast(@alignCast(callable.object)), tuple, null) orelse return error.PythonError;
+    defer abi.Py_DecRef(result);
+    if (Result == void) return;
+    return convert.fromPython(Result, result, &context) catch |refusal| {
+        _ = exception.raiseArgument(&callable_signature(Result), 0, refusal, result);
+        return error.PythonError;
+    };
+}
+
+fn callable_signature(comptime Result: type) exception.Signature {
+    return comptime .{
+        .name = "callable",
+        .positional = 1,
+        .parameters = &.{.{ .name = "result", .expected = convert.expected(Result), .range = convert.range(Result) }},
+    };
+}
+
+pub fn Payload(comptime Result: type) type {
     return switch (@typeInfo(Result)) {
         .error_union => |error_union| error_union.payload,
         else => Result,
     };
 }
 
-/// Returns 1 if Python does not see the first parameter because it is an allocator.
-fn firstArgument(comptime F: type) usize {
-    const parameters = reflection.function(F).parameters;
-    return if (parameters.len > 0 and parameters[0].? == std.mem.Allocator) 1 else 0;
+/// Returns the class that a result is an instance of, or `void`.
+fn classOf(comptime T: type) type {
+    const Inner = if (@typeInfo(T) == .optional) @typeInfo(T).optional.child else T;
+    return if (convert.kindOf(Inner) == .class) Inner else void;
 }
 
-fn signatureParameters(
-    comptime F: type,
-    comptime declaration: Declaration,
-) [reflection.function(F).parameters.len - firstArgument(F)]exception.Signature.Parameter {
+fn takesCallable(comptime F: type) bool {
     comptime {
-        const first = firstArgument(F);
-        const types = reflection.function(F).parameters[first..];
-        @setEvalBranchQuota(1_000 + branches_per_parameter * types.len);
-        var parameters: [types.len]exception.Signature.Parameter = undefined;
-        for (&parameters, types, 0..) |*parameter, T, index| parameter.* = .{
-            .name = parameterName(declaration, first + index, index),
-            .expected = convert.expected(T.?),
-            .range = convert.range(T.?),
-        };
-        return parameters;
+        for (reflection.function(F).parameters) |T| if (convert.kindOf(T.?) == .callable) return true;
+        return false;
     }
 }
 
-/// For a name of some hundred bytes that is compared with every keyword.
-const branches_per_parameter = 5_000;
+fn usesScope(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) bool {
+    comptime {
+        for (reflection.function(F).parameters, 0..) |T, index| switch (roleOf(F, declaration, receiver, index)) {
+            .receiver => {},
+            .allocator => return true,
+            .argument, .options => if (convert.needsScope(T.?)) return true,
+        };
+        return false;
+    }
+}
 
-/// Returns the name of a parameter as Python can write it. `visible_index` counts without allocator.
-fn parameterName(
-    comptime declaration: Declaration,
-    comptime index: usize,
-    comptime visible_index: usize,
-) [:0]const u8 {
+fn signatureOf(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) exception.Signature {
+    comptime {
+        const parameters = reflection.function(F).parameters;
+        @setEvalBranchQuota(reflection.quota);
+        var list: []const exception.Signature.Parameter = &.{};
+        var positional: usize = 0;
+        for (parameters, 0..) |T, index| switch (roleOf(F, declaration, receiver, index)) {
+            .receiver, .allocator => {},
+            .argument => {
+                list = list ++ .{exception.Signature.Parameter{
+                    .name = parameterName(declaration, index, positional),
+                    .expected = convert.expected(T.?),
+                    .annotation = stub.annotation(T.?, .parameter),
+                    .range = convert.range(T.?),
+                }};
+                positional += 1;
+            },
+            .options => for (reflection.fields(T.?)) |field| {
+                list = list ++ .{parameterOfField(field)};
+            },
+        };
+        const name = if (receiver == .constructor) record.nameOf(receiver.constructor) else declaration.name;
+        return .{ .name = name, .parameters = list, .positional = positional };
+    }
+}
+
+/// Returns the parameter that sets a field.
+pub fn parameterOfField(comptime field: reflection.Field) exception.Signature.Parameter {
+    comptime return .{
+        .name = field.name,
+        .expected = convert.expected(field.type),
+        .annotation = stub.annotation(field.type, .parameter),
+        .range = convert.range(field.type),
+        .default = if (field.defaultValue()) |value| defaultText(field.type, value) else null,
+    };
+}
+
+/// Writes a default as Python shows it.
+fn defaultText(comptime T: type, comptime value: T) [:0]const u8 {
+    comptime return switch (convert.kindOf(T)) {
+        .bool => if (value) "True" else "False",
+        .int => text.decimal(value),
+        .float => blk: {
+            @setEvalBranchQuota(reflection.quota);
+            const digits = std.fmt.comptimePrint("{d}", .{value});
+            const is_plain = std.mem.indexOfAny(u8, digits, ".nif") == null;
+            break :blk digits ++ if (is_plain) ".0" else "";
+        },
+        .enumeration => "'" ++ @tagName(value) ++ "'",
+        .optional => if (value) |some| defaultText(@typeInfo(T).optional.child, some) else "None",
+        .text => text.quoted(value) orelse "...",
+        else => "...",
+    };
+}
+
+/// Returns the name of a parameter as Python can write it. `position` counts what Python sees.
+fn parameterName(comptime declaration: Declaration, comptime index: usize, comptime position: usize) [:0]const u8 {
     comptime {
         if (index < declaration.parameters.len and text.isParameterName(declaration.parameters[index]))
             return declaration.parameters[index];
-        return "arg" ++ text.decimal(visible_index);
+        return "arg" ++ text.decimal(position);
     }
 }
 
 /// Returns the doc string in the form from which `inspect.signature` reads the parameters.
-fn documentation(comptime F: type, comptime declaration: Declaration) [:0]const u8 {
+pub fn documentation(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) [:0]const u8 {
+    const self = switch (receiver) {
+        .module, .constructor => "",
+        .instance => "$self",
+        .class => "$type",
+    };
+    return comptime signatureText(signatureOf(F, declaration, receiver), self) ++ "\n--\n\n" ++ declaration.doc;
+}
+
+/// Writes a signature: `f(a, *, b=1)`.
+pub fn signatureText(comptime signature: exception.Signature, comptime self: []const u8) [:0]const u8 {
     comptime {
-        const first = firstArgument(F);
-        const count = reflection.function(F).parameters.len - first;
-        @setEvalBranchQuota(1_000 + branches_per_parameter * count);
-        var list: [:0]const u8 = "";
-        for (0..count) |index| list = list ++ parameterName(declaration, first + index, index) ++ ", ";
-        // Arguments have no keywords yet.
-        const end = if (count == 0) "" else "/";
-        return declaration.name ++ "(" ++ list ++ end ++ ")\n--\n\n" ++ declaration.doc;
+        @setEvalBranchQuota(reflection.quota);
+        var list: [:0]const u8 = self ++ "";
+        for (signature.parameters, 0..) |parameter, index| {
+            if (list.len > 0) list = list ++ ", ";
+            if (index == signature.positional) list = list ++ "*, ";
+            list = list ++ std.mem.span(parameter.name);
+            if (parameter.default) |default| list = list ++ "=" ++ std.mem.span(default);
+        }
+        return std.mem.span(signature.name) ++ "(" ++ list ++ ")";
     }
 }
 
 test obstacle {
     const expectEqualStrings = std.testing.expectEqualStrings;
-    try std.testing.expect(comptime obstacle(fn (std.mem.Allocator, u8, []const u8) error{A}!?f64) == null);
-    try expectEqualStrings("parameter 2: type `anytype`", comptime obstacle(fn (u8, anytype) void).?);
-    try expectEqualStrings("parameter 1: type `*u8`", comptime obstacle(fn (*u8) void).?);
-    try expectEqualStrings("parameter 1: type `type`", comptime obstacle(fn (comptime type) void).?);
-    try expectEqualStrings("generic: a parameter is comptime", comptime obstacle(fn (comptime u8) void).?);
-    try expectEqualStrings("result: type `type`", comptime obstacle(fn () type).?);
-    try expectEqualStrings("variable argument list", comptime obstacle(fn (u8, ...) callconv(.c) void).?);
+    const named: Declaration = .{ .name = "f" };
+    try std.testing.expect(comptime obstacle(fn (u8, std.mem.Allocator, []const u8) error{A}!?f64, named, .module) == null);
+    try expectEqualStrings("parameter 2: type `anytype`", comptime obstacle(fn (u8, anytype) void, named, .module).?);
+    try expectEqualStrings("parameter 1: type `*u8`", comptime obstacle(fn (*u8) void, named, .module).?);
+    try expectEqualStrings("parameter 1: type `type`", comptime obstacle(fn (comptime type) void, named, .module).?);
+    try expectEqualStrings("generic: a parameter is comptime", comptime obstacle(fn (comptime u8) void, named, .module).?);
+    try expectEqualStrings("result: type `type`", comptime obstacle(fn () type, named, .module).?);
+    try expectEqualStrings("variable argument list", comptime obstacle(fn (u8, ...) callconv(.c) void, named, .module).?);
+    try std.testing.expect(comptime obstacle(fn (types.Callable) void, .{ .name = "f", .nogil = true }, .module) != null);
 }
 
 test documentation {
-    const F = fn (std.mem.Allocator, f64, f64) f64;
+    const F = fn (std.mem.Allocator, f64, f64, struct { window: u32 = 3, scale: f64 = 2, must: bool, name: ?[]const u8 = "it's" }) f64;
     const named: Declaration = .{ .name = "area", .parameters = &.{ "a", "w", "lambda" }, .doc = "Text." };
-    try std.testing.expectEqualStrings("area(w, arg1, /)\n--\n\nText.", comptime documentation(F, named));
-    try std.testing.expectEqualStrings("now()\n--\n\n", comptime documentation(fn () void, .{ .name = "now" }));
+    try std.testing.expectEqualStrings(
+        "area(w, arg1, *, window=3, scale=2.0, must, name=\"it's\")\n--\n\nText.",
+        comptime documentation(F, named, .module),
+    );
+    try std.testing.expectEqualStrings("now()\n--\n\n", comptime documentation(fn () void, .{ .name = "now" }, .module));
 }

@@ -1,4 +1,4 @@
-//! Assembles the extension module: definition, method table, attributes, init function.
+//! Assembles the extension module: definition, attributes, submodules, init function.
 //!
 //! The init is multi-phase, and what a module object owns is in its state, so a module may be loaded
 //! again and by several interpreters that share one lock. An interpreter with a lock of its own is
@@ -8,40 +8,48 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const builtins = @import("builtins.zig");
+const class = @import("class.zig");
 const convert = @import("convert.zig");
 const declarations = @import("declarations.zig");
 const exception = @import("exception.zig");
 const exports_module = @import("exports.zig");
 const function = @import("function.zig");
+const record = @import("record.zig");
+const reflection = @import("reflection.zig");
+const scope_module = @import("scope.zig");
 const state = @import("state.zig");
+const stub = @import("stub.zig");
 
+const Exports = exports_module.Exports;
 const Object = abi.Object;
-const Skipped = exports_module.Skipped;
 
-/// The attribute that tells which functions were left out: a dict from name to reason.
+/// The attribute that tells what was left out: a dict from name to reason.
 const skipped_attribute = "__zigimport_skipped__";
+/// The attribute with the text of the stub file.
+const stub_attribute = "__zigimport_stub__";
 
-/// Exports the init function of the module that `description` describes (see `declarations.zig`).
-pub fn exportModule(comptime user: type, comptime description: type) void {
-    const exports = comptime exports_module.sort(user, declarations.listOf(description));
-    if (exports.functions.len + exports.constants.len == 0) {
-        @compileError(exports_module.emptyMessage(description.source_path, exports.skipped));
+/// Exports the init function of the extension module of a user's file.
+pub fn exportModule(comptime user: type, comptime init_symbol: []const u8) void {
+    const container = declarations.of(user).?;
+    const exports = comptime exports_module.sort(user, container.list, &.{user});
+    if (comptime exports.isEmpty()) {
+        @compileError(exports_module.emptyMessage(declarations.source_path, exports.skipped));
     }
-    @export(&Module(user, description, exports).init, .{ .name = description.init_symbol });
+    @export(&Module(user, container, exports).init, .{ .name = init_symbol });
 }
 
-fn Module(comptime user: type, comptime description: type, comptime exports: exports_module.Exports) type {
+fn Module(comptime user: type, comptime container: declarations.Container, comptime exports: Exports) type {
     return struct {
-        const methods = methodTable(user, exports.functions);
-
         const slots = [_]abi.Slot{
             .{ .id = abi.Py_mod_exec, .value = &execute },
             .{},
         };
 
+        const methods = [_]abi.MethodDefinition{.{}};
+
         var definition: abi.ModuleDefinition = .{
-            .name = description.module_name,
-            .doc = if (description.doc.len == 0) null else description.doc,
+            .name = declarations.module_name,
+            .doc = if (container.doc.len == 0) null else container.doc,
             .state_size = @sizeOf(state.State),
             .methods = &methods,
             .slots = &slots,
@@ -57,31 +65,88 @@ fn Module(comptime user: type, comptime description: type, comptime exports: exp
 
         fn execute(module: *Object) callconv(.c) c_int {
             if (!addZigError(module, comptime !exports.has("ZigError"))) return -1;
-            if (!addSkipped(module, exports.skipped)) return -1;
-            @setEvalBranchQuota(1_000 + 1_000 * exports.constants.len);
-            inline for (exports.constants) |declaration| {
-                const value = @field(user, declaration.name);
-                const T = exports_module.Constant(@TypeOf(value), user, declaration.name);
-                if (!addAttribute(module, declaration.name, convert.constantToPython(T, value))) return -1;
-            }
-            return 0;
+            const text = comptime stub.moduleText(user, container, exports, &.{user});
+            if (!addAttribute(module, stub_attribute, convert.textToPython(text))) return -1;
+            return if (Namespace(user, exports, &.{user}).fill(module, module)) 0 else -1;
         }
     };
 }
 
-fn methodTable(
-    comptime user: type,
-    comptime functions: []const declarations.Declaration,
-) [functions.len + 1]abi.MethodDefinition {
-    comptime {
-        @setEvalBranchQuota(10_000 + 100_000 * functions.len);
-        var table: [functions.len + 1]abi.MethodDefinition = undefined;
-        for (functions, 0..) |declaration, index| {
-            table[index] = function.methodDefinition(@field(user, declaration.name), declaration);
+/// What a namespace of the user's puts into a module object.
+fn Namespace(comptime user: type, comptime exports: Exports, comptime path: []const type) type {
+    return struct {
+        const definitions = blk: {
+            @setEvalBranchQuota(reflection.quota);
+            var list: [exports.functions.len]abi.MethodDefinition = undefined;
+            for (&list, exports.functions) |*definition, declaration| {
+                definition.* = function.methodDefinition(@field(user, declaration.name), declaration, .module);
+            }
+            break :blk list;
+        };
+
+        /// `module` is bound to functions and owns classes. False with an exception set on failure.
+        fn fill(holder: *Object, module: *Object) bool {
+            const module_name = abi.PyModule_GetNameObject(holder) orelse return false;
+            defer abi.Py_DecRef(module_name);
+            for (&definitions) |*definition| {
+                if (!addAttribute(holder, definition.name.?, abi.PyCFunction_NewEx(definition, module, module_name))) return false;
+            }
+            if (!addSkipped(holder, exports.skipped)) return false;
+            @setEvalBranchQuota(reflection.quota);
+            var scope: scope_module.Scope = .{};
+            defer scope.close();
+            const context: scope_module.Context = .{ .module = module, .scope = &scope };
+            inline for (exports.types) |declaration| {
+                const T = @field(user, declaration.name);
+                const object = switch (comptime convert.kindOf(T)) {
+                    .class => class.classOf(T, module),
+                    else => record.classOf(T, module),
+                } orelse return false;
+                if (abi.PyObject_SetAttrString(holder, declaration.name, object) < 0) return false;
+                const has_doc = comptime convert.kindOf(T) == .record and declaration.doc.len > 0;
+                if (has_doc and !addAttribute(object, "__doc__", convert.textToPython(declaration.doc))) return false;
+            }
+            inline for (exports.enumerations) |declaration| {
+                if (!addAttribute(holder, declaration.name, record.enumConstant(@field(user, declaration.name)))) return false;
+            }
+            inline for (exports.constants) |declaration| {
+                const value = @field(user, declaration.name);
+                const T = exports_module.Constant(@TypeOf(value), user, declaration.name);
+                if (!addAttribute(holder, declaration.name, constant(T, value, &context))) return false;
+            }
+            inline for (exports.namespaces) |declaration| {
+                const T = @field(user, declaration.name);
+                const inner = comptime exports_module.sort(T, declarations.of(T).?.list, path ++ .{T});
+                const submodule = newSubmodule(module_name, declaration.name, comptime declarations.of(T).?.doc) orelse return false;
+                if (abi.PyObject_SetAttrString(holder, declaration.name, submodule) < 0) return false;
+                if (!Namespace(T, inner, path ++ .{T}).fill(submodule, module)) return false;
+            }
+            return true;
         }
-        table[functions.len] = .{};
-        return table;
+    };
+}
+
+/// Makes a Python object of a constant. Text that is no UTF-8 is data: `bytes`.
+fn constant(comptime T: type, comptime value: T, context: *const scope_module.Context) ?*Object {
+    const object = convert.toPython(T, value, context);
+    switch (comptime convert.kindOf(T)) {
+        .text, .text_mutable, .literal => {},
+        else => return object,
     }
+    if (object != null or abi.PyErr_ExceptionMatches(abi.exception("UnicodeDecodeError")) == 0) return object;
+    abi.PyErr_Clear();
+    return convert.toPython(@import("types.zig").Bytes, .{ .data = value }, context);
+}
+
+/// Returns a module of `sys.modules` (borrowed), made if need be.
+fn newSubmodule(parent: *Object, name: [*:0]const u8, doc: [:0]const u8) ?*Object {
+    const full = abi.PyUnicode_FromFormat("%U.%s", parent, name) orelse return null;
+    defer abi.Py_DecRef(full);
+    const bytes = abi.PyUnicode_AsUTF8String(full) orelse return null;
+    defer abi.Py_DecRef(bytes);
+    const module = abi.PyImport_AddModule(abi.PyBytes_AsString(bytes) orelse return null) orelse return null;
+    if (doc.len > 0 and !addAttribute(module, "__doc__", convert.textToPython(doc))) return null;
+    return module;
 }
 
 /// Sets an attribute to a new reference, which it takes over. False with an exception set on failure.
@@ -92,17 +157,17 @@ fn addAttribute(module: *Object, name: [*:0]const u8, value: ?*Object) bool {
 }
 
 fn addZigError(module: *Object, visible: bool) bool {
-    const class = exception.newZigError(module) orelse return false;
-    state.State.of(module).zig_error = class;
+    const zig_error = exception.newZigError(module) orelse return false;
+    state.State.of(module).zig_error = zig_error;
     // The user's own declaration of that name wins.
-    return !visible or abi.PyObject_SetAttrString(module, "ZigError", class) == 0;
+    return !visible or abi.PyObject_SetAttrString(module, "ZigError", zig_error) == 0;
 }
 
-fn addSkipped(module: *Object, skipped: []const Skipped) bool {
+fn addSkipped(module: *Object, skipped: []const exports_module.Skipped) bool {
     const dict = abi.PyDict_New() orelse return false;
     defer abi.Py_DecRef(dict);
     for (skipped) |entry| {
-        const reason = convert.toPython([:0]const u8, entry.reason) orelse return false;
+        const reason = convert.textToPython(entry.reason) orelse return false;
         defer abi.Py_DecRef(reason);
         if (abi.PyDict_SetItemString(dict, entry.name, reason) < 0) return false;
     }

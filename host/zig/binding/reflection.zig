@@ -3,6 +3,10 @@
 
 const std = @import("std");
 
+/// Backward branches of one evaluation: for hundreds of declarations with hundreds of parameters. A
+/// limit per place would be passed by the sum of them.
+pub const quota = 100_000_000;
+
 /// A function type.
 pub const Function = struct {
     /// `null` for `anytype` and for a type that depends on another parameter.
@@ -35,6 +39,7 @@ fn parameterTypes(comptime F: type) []const ?type {
     const info = @typeInfo(F).@"fn";
     if (@hasField(@TypeOf(info), "param_types")) return info.param_types;
     comptime {
+        @setEvalBranchQuota(quota);
         var types: [info.params.len]?type = undefined;
         for (&types, info.params) |*destination, parameter| destination.* = parameter.type;
         const final = types;
@@ -42,27 +47,65 @@ fn parameterTypes(comptime F: type) []const ?type {
     }
 }
 
-/// Returns the types of a structure's or tuple's fields.
-pub fn fieldTypes(comptime S: type) []const type {
-    const info = @typeInfo(S).@"struct";
-    if (@hasField(@TypeOf(info), "field_types")) return info.field_types;
+/// A field of a structure, tuple or union.
+pub const Field = struct {
+    name: [:0]const u8,
+    type: type,
+    default: ?*const anyopaque = null,
+    /// Its value is part of the type, so that no instance can hold another one.
+    is_comptime: bool = false,
+
+    pub fn defaultValue(comptime field: Field) ?field.type {
+        const default: *const field.type = @ptrCast(@alignCast(field.default orelse return null));
+        return default.*;
+    }
+};
+
+/// Returns the fields of a structure, tuple or union.
+pub fn fields(comptime S: type) []const Field {
     comptime {
-        var types: [info.fields.len]type = undefined;
-        for (&types, info.fields) |*destination, field| destination.* = field.type;
-        const final = types;
+        const is_union = @typeInfo(S) == .@"union";
+        const info = if (is_union) @typeInfo(S).@"union" else @typeInfo(S).@"struct";
+        const has_lists = @hasField(@TypeOf(info), "field_names");
+        const count = if (has_lists) info.field_names.len else info.fields.len;
+        @setEvalBranchQuota(quota);
+        var list: [count]Field = undefined;
+        for (&list, 0..) |*field, index| {
+            field.* = if (has_lists)
+                .{ .name = info.field_names[index], .type = info.field_types[index] }
+            else
+                .{ .name = info.fields[index].name, .type = info.fields[index].type };
+            if (is_union) continue;
+            if (has_lists) {
+                field.default = info.field_attrs[index].default_value_ptr;
+                field.is_comptime = info.field_attrs[index].@"comptime";
+            } else {
+                field.default = info.fields[index].default_value_ptr;
+                field.is_comptime = info.fields[index].is_comptime;
+            }
+        }
+        const final = list;
         return &final;
     }
 }
 
-/// True if a field's value is part of the type, so that no instance can hold another one.
-pub fn hasComptimeField(comptime S: type) bool {
-    const info = @typeInfo(S).@"struct";
-    if (@hasField(@TypeOf(info), "field_attrs")) {
-        for (info.field_attrs) |attributes| if (attributes.@"comptime") return true;
-    } else {
-        for (info.fields) |field| if (field.is_comptime) return true;
+/// Returns the names of an enumeration's values.
+pub fn enumNames(comptime E: type) []const [:0]const u8 {
+    comptime {
+        const info = @typeInfo(E).@"enum";
+        if (@hasField(@TypeOf(info), "field_names")) return info.field_names;
+        @setEvalBranchQuota(quota);
+        var names: [info.fields.len][:0]const u8 = undefined;
+        for (&names, info.fields) |*name, field| name.* = field.name;
+        const final = names;
+        return &final;
     }
-    return false;
+}
+
+/// True for pointers and slices to constant data.
+pub fn isConst(comptime P: type) bool {
+    const info = @typeInfo(P).pointer;
+    return if (@hasField(@TypeOf(info), "attrs")) info.attrs.@"const" else info.is_const;
 }
 
 /// Returns the names of a structure's public declarations.
@@ -106,15 +149,23 @@ test function {
     try std.testing.expect(!naked.is_callable);
 }
 
-test fieldTypes {
-    const types = comptime fieldTypes(struct { u8, f32 });
-    try std.testing.expectEqual(2, types.len);
-    try std.testing.expect(types[0] == u8 and types[1] == f32);
+test fields {
+    const list = comptime fields(struct { a: u8 = 3, b: f32 });
+    try std.testing.expectEqual(2, list.len);
+    try std.testing.expect(list[0].type == u8 and list[1].type == f32);
+    try std.testing.expectEqualStrings("a", list[0].name);
+    try std.testing.expectEqual(3, comptime list[0].defaultValue().?);
+    try std.testing.expect(list[1].default == null and !list[1].is_comptime);
+    try std.testing.expect(comptime fields(@TypeOf(.{1}))[0].is_comptime);
+    try std.testing.expectEqualStrings("b", comptime fields(union(enum) { a, b: u8 })[1].name);
 }
 
-test hasComptimeField {
-    try std.testing.expect(!comptime hasComptimeField(struct { u8 }));
-    try std.testing.expect(comptime hasComptimeField(@TypeOf(.{1})));
+test enumNames {
+    try std.testing.expectEqualStrings("green", comptime enumNames(enum { red, green })[1]);
+}
+
+test isConst {
+    try std.testing.expect(comptime isConst([]const u8) and !isConst(*u8));
 }
 
 test declarationNames {

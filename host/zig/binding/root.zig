@@ -2,7 +2,7 @@
 //! in the modules `user` (the user's file) and `declarations` (what is known about its text).
 
 const std = @import("std");
-const declarations = @import("declarations");
+pub const zigimport_declarations = @import("declarations");
 const user = @import("user");
 const zigimport = @import("zigimport");
 
@@ -11,8 +11,8 @@ pub const std_options: std.Options = if (@hasDecl(user, "std_options")) user.std
 
 /// Failed safety checks end the process with a Python traceback. The default handler would bring
 /// a stack unwinder and debug-information readers into every build.
-pub const panic = zigimport.Panic(declarations.module_name);
+pub const panic = zigimport.Panic(zigimport_declarations.module_name);
 
 comptime {
-    zigimport.exportModule(user, declarations);
+    zigimport.exportModule(user, zigimport_declarations.init_symbol);
 }

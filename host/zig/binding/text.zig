@@ -12,6 +12,20 @@ pub fn decimal(comptime number: comptime_int) [:0]const u8 {
     }
 }
 
+/// Writes text as a Python literal, or returns `null` where that takes more than quotes.
+pub fn quoted(comptime value: []const u8) ?[:0]const u8 {
+    comptime {
+        var has_single = false;
+        for (value) |byte| switch (byte) {
+            '\'' => has_single = true,
+            '"', '\\' => return null,
+            else => if (byte < ' ' or byte > '~') return null,
+        };
+        const mark = if (has_single) "\"" else "'";
+        return mark ++ value ++ mark;
+    }
+}
+
 /// A message of bounded size, built without allocation. What does not fit is cut off.
 pub const Message = struct {
     bytes: [bytes_max]u8 = undefined,

@@ -1,0 +1,565 @@
+//! Structs with methods: Python classes whose instances have a Zig value inside.
+//!
+//! An instance is the head of a Python object, a `Body` that is the same for every class, and the
+//! value. It never moves, so the value may point into itself. The type keeps the module alive.
+
+const std = @import("std");
+const abi = @import("abi.zig");
+const builtins = @import("builtins.zig");
+const convert = @import("convert.zig");
+const declarations = @import("declarations.zig");
+const exception = @import("exception.zig");
+const function = @import("function.zig");
+const record = @import("record.zig");
+const reflection = @import("reflection.zig");
+const scope_module = @import("scope.zig");
+const state = @import("state.zig");
+const Heap = @import("allocator.zig").Heap;
+
+const Context = scope_module.Context;
+const Object = abi.Object;
+const TypeSlot = abi.TypeSlot;
+
+/// Zeroed memory is an instance whose constructor has not run.
+const Body = struct {
+    module: ?*Object,
+    /// The instance whose method made this one, if its value may point into that.
+    owner: ?*Object,
+    heap: Heap,
+    /// How many others need the value as it is: instances that it owns, calls that only read it.
+    readers: usize,
+    is_busy: bool,
+    status: enum(u8) { new = 0, live, closed },
+};
+
+const body_offset = std.mem.alignForward(usize, @sizeOf(Object), @alignOf(Body));
+
+fn bodyOf(object: *Object) *Body {
+    return @ptrFromInt(@intFromPtr(object) + body_offset);
+}
+
+pub fn heapOf(object: *Object) *Heap {
+    return &bodyOf(object).heap;
+}
+
+fn valueOffset(comptime T: type) usize {
+    return std.mem.alignForward(usize, body_offset + @sizeOf(Body), @alignOf(T));
+}
+
+pub fn valueOf(comptime T: type, object: *Object) *T {
+    return @ptrFromInt(@intFromPtr(object) + comptime valueOffset(T));
+}
+
+/// Returns the module of a class or of one derived from it (borrowed).
+pub fn moduleOfType(comptime T: type, class: *abi.Type) ?*Object {
+    var base = class;
+    const ours: *const anyopaque = @ptrCast(&Class(T).dealloc);
+    while (abi.PyType_GetSlot(base, TypeSlot.tp_dealloc) != ours) {
+        base = @ptrCast(@alignCast(abi.PyType_GetSlot(base, TypeSlot.tp_base) orelse break));
+    }
+    return abi.PyType_GetModule(base);
+}
+
+pub fn moduleOf(comptime T: type, object: *Object) ?*Object {
+    const body = bodyOf(object);
+    if (body.module == null) body.module = moduleOfType(T, object.type);
+    return body.module;
+}
+
+/// Returns the class of a type (borrowed), or `null` with an exception set.
+pub fn classOf(comptime T: type, module: *Object) ?*Object {
+    return state.State.classOf(module, state.slotOf(T), &Class(T).create);
+}
+
+/// Creates an instance without a value.
+pub fn allocate(comptime T: type, module: *Object) ?*Object {
+    const class = classOf(T, module) orelse return null;
+    const object = abi.PyType_GenericAlloc(@ptrCast(@alignCast(class)), 0) orelse return null;
+    bodyOf(object).module = module;
+    return object;
+}
+
+/// Gives an instance its value.
+pub fn start(comptime T: type, object: *Object, value: T) void {
+    valueOf(T, object).* = value;
+    bodyOf(object).status = .live;
+}
+
+pub fn newInstance(comptime T: type, value: T, context: *const Context) ?*Object {
+    const object = allocate(T, context.module) orelse return null;
+    start(T, object, value);
+    return object;
+}
+
+/// Makes an instance keep another one alive and unchanged.
+pub fn adopt(object: *Object, owner: *Object) void {
+    abi.Py_IncRef(owner);
+    bodyOf(object).owner = owner;
+    bodyOf(owner).readers += 1;
+}
+
+/// Returns the value of an argument.
+pub fn borrow(comptime T: type, object: *Object, is_exclusive: bool, context: *const Context) convert.Refusal!*T {
+    const class = classOf(T, context.module) orelse return error.Raised;
+    if (abi.PyType_IsSubtype(object.type, @ptrCast(@alignCast(class))) == 0) return error.WrongType;
+    if (!isUsable(T, object, is_exclusive)) return error.Raised;
+    return valueOf(T, object);
+}
+
+/// True if the value of an instance may be used now, else an exception is set.
+pub fn isUsable(comptime T: type, object: *Object, is_exclusive: bool) bool {
+    const body = bodyOf(object);
+    if (body.status == .live and !body.is_busy and !(is_exclusive and body.readers > 0)) return true;
+    return refuse(body, comptime record.nameOf(T));
+}
+
+fn refuse(body: *const Body, name: [*:0]const u8) bool {
+    @branchHint(.cold);
+    switch (body.status) {
+        .new => _ = abi.PyErr_Format(abi.exception("RuntimeError"), "%s.__init__() was not called", name),
+        .closed => _ = abi.PyErr_Format(abi.exception("ValueError"), "the %s is closed", name),
+        .live => _ = abi.PyErr_Format(
+            abi.exception("RuntimeError"),
+            "the %s is in use, by a running call or by an object such as an iterator",
+            name,
+        ),
+    }
+    return false;
+}
+
+/// Marks an instance as used by a call during which other Python code may run.
+pub fn begin(object: *Object, is_exclusive: bool) void {
+    if (is_exclusive) bodyOf(object).is_busy = true else bodyOf(object).readers += 1;
+}
+
+pub fn end(object: *Object, is_exclusive: bool) void {
+    if (is_exclusive) bodyOf(object).is_busy = false else bodyOf(object).readers -= 1;
+}
+
+/// Functions that Python reaches by other means than their names.
+const special = [_][]const u8{
+    "init", "deinit", "repr",    "str",     "eql",      "hash",
+    "len",  "next",   "getItem", "setItem", "contains", "iterator",
+};
+
+fn isSpecial(comptime name: []const u8) bool {
+    for (special) |known| if (std.mem.eql(u8, known, name)) return true;
+    return false;
+}
+
+/// Returns why a declaration of a class is left out, or `null`.
+pub fn obstacle(comptime T: type, comptime declaration: declarations.Declaration) ?[:0]const u8 {
+    comptime {
+        const F = @TypeOf(@field(T, declaration.name));
+        if (std.mem.eql(u8, declaration.name, "deinit")) {
+            return if (hasDeinit(T)) null else "a deinit takes self and at most an allocator, and returns nothing";
+        }
+        return function.obstacle(F, declaration, receiverOf(T, declaration));
+    }
+}
+
+pub fn hasDeinit(comptime T: type) bool {
+    comptime {
+        if (!@hasDecl(T, "deinit") or @typeInfo(@TypeOf(T.deinit)) != .@"fn") return false;
+        const F = @TypeOf(T.deinit);
+        if (!function.isMethod(F, T)) return false;
+        const info = reflection.function(F);
+        const takes_allocator = info.parameters.len == 2 and info.parameters[1] == std.mem.Allocator;
+        return info.result == void and (info.parameters.len == 1 or takes_allocator);
+    }
+}
+
+pub fn receiverOf(comptime T: type, comptime declaration: declarations.Declaration) function.Receiver {
+    comptime {
+        if (std.mem.eql(u8, declaration.name, "init")) return .{ .constructor = T };
+        const F = @TypeOf(@field(T, declaration.name));
+        return if (function.isMethod(F, T)) .{ .instance = T } else .{ .class = T };
+    }
+}
+
+/// Returns the functions of a class that Python can call.
+pub fn methodsOf(comptime T: type) []const declarations.Declaration {
+    comptime {
+        const container = declarations.of(T).?;
+        @setEvalBranchQuota(reflection.quota);
+        var list: []const declarations.Declaration = &.{};
+        for (container.list) |declaration| {
+            if (@typeInfo(@TypeOf(@field(T, declaration.name))) != .@"fn") continue;
+            if (obstacle(T, declaration) == null) list = list ++ .{declaration};
+        }
+        return list;
+    }
+}
+
+/// Returns the parameters of the constructor, or `null` if Python cannot make an instance.
+pub fn constructorOf(comptime T: type) ?exception.Signature {
+    comptime {
+        if (@hasDecl(T, "init")) {
+            const declaration = find(T, "init") orelse return null;
+            return function.Wrapper(T.init, declaration, .{ .constructor = T }).signature;
+        }
+        var list: []const exception.Signature.Parameter = &.{};
+        for (reflection.fields(T)) |field| {
+            if (isSettable(field.type)) list = list ++ .{function.parameterOfField(field)} else if (field.default == null) return null;
+        }
+        return .{ .name = record.nameOf(T), .parameters = list, .positional = list.len };
+    }
+}
+
+/// Returns a function of a class that Python can call, by name.
+fn find(comptime T: type, comptime name: []const u8) ?declarations.Declaration {
+    comptime {
+        for (methodsOf(T)) |declaration| if (std.mem.eql(u8, declaration.name, name)) return declaration;
+        return null;
+    }
+}
+
+/// True for fields that own what they are, or can be made to.
+fn isSettable(comptime T: type) bool {
+    return comptime convert.isParameter(T) and (T == []const u8 or !convert.hasPointers(T));
+}
+
+/// True if the fields are attributes that can be written: nobody else looks after them.
+pub fn isWritable(comptime T: type, comptime field: reflection.Field) bool {
+    return comptime !@hasDecl(T, "init") and isSettable(field.type);
+}
+
+pub fn isReadable(comptime field: reflection.Field) bool {
+    return comptime convert.isResult(field.type) and (convert.kindOf(field.type) != .class or !convert.hasPointers(field.type));
+}
+
+fn Class(comptime T: type) type {
+    const name = record.nameOf(T);
+    const container = declarations.of(T).?;
+    const methods = methodsOf(T);
+    const fields = reflection.fields(T);
+
+    return struct {
+        fn create(module: *Object) ?*Object {
+            const class = abi.PyType_FromModuleAndSpec(module, &spec, null) orelse return null;
+            const module_name = abi.PyModule_GetNameObject(module) orelse return null;
+            defer abi.Py_DecRef(module_name);
+            if (abi.PyObject_SetAttrString(class, "__module__", module_name) < 0) return null;
+            return class;
+        }
+
+        const spec: abi.TypeSpec = .{
+            .name = declarations.module_name ++ "." ++ name,
+            .basic_size = valueOffset(T) + @sizeOf(T),
+            .flags = abi.type_flags_default | abi.type_flag_base,
+            .slots = slots.ptr,
+        };
+
+        const slots: []const abi.Slot = blk: {
+            @setEvalBranchQuota(reflection.quota);
+            var list: []const abi.Slot = &.{
+                .{ .id = TypeSlot.tp_dealloc, .value = &dealloc },
+                .{ .id = TypeSlot.tp_init, .value = &init },
+                .{ .id = TypeSlot.tp_doc, .value = doc.ptr },
+                .{ .id = TypeSlot.tp_methods, .value = &method_table },
+                .{ .id = TypeSlot.tp_getset, .value = &attribute_table },
+            };
+            if (find(T, "repr") != null) {
+                list = list ++ .{abi.Slot{ .id = TypeSlot.tp_repr, .value = &Unary("repr").call }};
+            } else if (constructorOf(T) != null and !@hasDecl(T, "init")) {
+                list = list ++ .{abi.Slot{ .id = TypeSlot.tp_repr, .value = &fieldsRepr }};
+            }
+            if (find(T, "str") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.tp_str, .value = &Unary("str").call }};
+            if (find(T, "eql") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.tp_richcompare, .value = &compare }};
+            if (find(T, "hash") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.tp_hash, .value = &hash }};
+            if (find(T, "len") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.mp_length, .value = &length }};
+            if (find(T, "contains") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.sq_contains, .value = &contains }};
+            if (find(T, "getItem") != null) {
+                list = list ++ .{abi.Slot{ .id = TypeSlot.mp_subscript, .value = &getItem }};
+                // Makes it iterable without an iterator of its own.
+                if (isIndexed("getItem")) list = list ++ .{abi.Slot{ .id = TypeSlot.sq_item, .value = &sequenceItem }};
+            }
+            if (find(T, "setItem") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.mp_ass_subscript, .value = &setItem }};
+            if (find(T, "iterator") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.tp_iter, .value = &Unary("iterator").call }};
+            if (find(T, "next") != null) {
+                list = list ++ .{abi.Slot{ .id = TypeSlot.tp_iternext, .value = &next }};
+                if (find(T, "iterator") == null) list = list ++ .{abi.Slot{ .id = TypeSlot.tp_iter, .value = &abi.PyObject_SelfIter }};
+            }
+            break :blk list ++ .{abi.Slot{}};
+        };
+
+        const doc: [:0]const u8 = if (constructorOf(T)) |signature|
+            function.signatureText(signature, "") ++ "\n--\n\n" ++ container.doc
+        else
+            container.doc;
+
+        const method_table = blk: {
+            @setEvalBranchQuota(reflection.quota);
+            var list: []const abi.MethodDefinition = &.{};
+            for (methods) |declaration| {
+                if (isSpecial(declaration.name)) continue;
+                list = list ++ .{function.methodDefinition(@field(T, declaration.name), declaration, receiverOf(T, declaration))};
+            }
+            if (hasDeinit(T)) list = list ++ .{
+                abi.MethodDefinition{ .name = "__enter__", .function = &enter, .flags = abi.METH_FASTCALL_KEYWORDS },
+                abi.MethodDefinition{ .name = "__exit__", .function = &exit, .flags = abi.METH_FASTCALL_KEYWORDS },
+            };
+            break :blk (list ++ .{abi.MethodDefinition{}})[0 .. list.len + 1].*;
+        };
+
+        const attribute_table = blk: {
+            var list: []const abi.GetSetDefinition = &.{};
+            for (fields) |field| {
+                if (!isReadable(field)) continue;
+                list = list ++ .{abi.GetSetDefinition{
+                    .name = field.name,
+                    .get = &Attribute(field).get,
+                    .set = if (isWritable(T, field)) &Attribute(field).set else null,
+                }};
+            }
+            break :blk (list ++ .{abi.GetSetDefinition{}})[0 .. list.len + 1].*;
+        };
+
+        fn Method(comptime method: []const u8) type {
+            const declaration = find(T, method).?;
+            return function.Wrapper(@field(T, method), declaration, receiverOf(T, declaration));
+        }
+
+        fn Unary(comptime method: []const u8) type {
+            return struct {
+                fn call(self: *Object) callconv(.c) ?*Object {
+                    return Method(method).call(self, undefined, 0, null);
+                }
+            };
+        }
+
+        fn Attribute(comptime field: reflection.Field) type {
+            return struct {
+                fn get(self: *Object, _: ?*anyopaque) callconv(.c) ?*Object {
+                    if (!isUsable(T, self, false)) return null;
+                    var scope: scope_module.Scope = .{};
+                    const context: Context = .{ .module = moduleOf(T, self) orelse return null, .scope = &scope };
+                    return convert.toPython(field.type, @field(valueOf(T, self), field.name), &context);
+                }
+
+                const signature: exception.Signature = .{ .name = name, .parameters = &.{function.parameterOfField(field)}, .positional = 1 };
+
+                fn set(self: *Object, value: ?*Object, _: ?*anyopaque) callconv(.c) c_int {
+                    if (!isUsable(T, self, true)) return -1;
+                    const object = value orelse {
+                        abi.PyErr_SetString(abi.exception("AttributeError"), "'" ++ field.name ++ "' cannot be deleted");
+                        return -1;
+                    };
+                    return if (assign(field, self, object, valueOf(T, self), &signature, 0)) 0 else -1;
+                }
+            };
+        }
+
+        /// Converts an object into a field. Text is copied: the instance has to own it.
+        fn assign(
+            comptime field: reflection.Field,
+            self: *Object,
+            object: *Object,
+            value: *T,
+            signature: *const exception.Signature,
+            index: usize,
+        ) bool {
+            var scope: scope_module.Scope = .{};
+            defer scope.close();
+            const context: Context = .{
+                .module = moduleOf(T, self) orelse return false,
+                .scope = &scope,
+                .function = name,
+                .argument = field.name,
+            };
+            const converted = convert.fromPython(field.type, object, &context) catch |refusal| {
+                _ = exception.raiseArgument(signature, index, refusal, object);
+                return false;
+            };
+            if (field.type == []const u8) {
+                const copy = heapOf(self).allocator().dupe(u8, converted) catch {
+                    abi.PyErr_SetString(abi.exception("MemoryError"), "OutOfMemory");
+                    return false;
+                };
+                const old = if (bodyOf(self).status == .live) @field(value, field.name) else "";
+                if (heapOf(self).take(@intFromPtr(old.ptr))) |block| @import("allocator.zig").release(block, heapOf(self).is_shared);
+                @field(value, field.name) = copy;
+            } else {
+                @field(value, field.name) = converted;
+            }
+            return true;
+        }
+
+        fn init(self: *Object, arguments: *Object, keywords: ?*Object) callconv(.c) c_int {
+            const signature = comptime constructorOf(T) orelse exception.Signature{ .name = name, .parameters = &.{}, .positional = 0 };
+            if (comptime constructorOf(T) == null) {
+                abi.PyErr_SetString(abi.exception("TypeError"), "cannot create '" ++ name ++ "' instances from Python");
+                return -1;
+            }
+            const body = bodyOf(self);
+            if (body.status == .live and (body.is_busy or body.readers > 0)) {
+                _ = refuse(body, name);
+                return -1;
+            }
+            var objects: [signature.parameters.len]?*Object = @splat(null);
+            if (!exception.bindTuple(&signature, arguments, keywords, &objects)) return -1;
+            close(self);
+            body.status = .new;
+            if (@hasDecl(T, "init")) return if (Method("init").invoke(self, &objects) == null) -1 else 0;
+            var value: T = undefined;
+            comptime var position = 0;
+            inline for (fields) |field| {
+                if (comptime !isSettable(field.type)) {
+                    @field(value, field.name) = comptime field.defaultValue().?;
+                    continue;
+                }
+                if (objects[position]) |object| {
+                    if (!assign(field, self, object, &value, &signature, position)) return -1;
+                } else if (comptime field.defaultValue()) |default| {
+                    @field(value, field.name) = default;
+                }
+                position += 1;
+            }
+            start(T, self, value);
+            return 0;
+        }
+
+        /// Ends the value, once.
+        fn close(self: *Object) void {
+            const body = bodyOf(self);
+            if (body.status == .live) {
+                body.status = .closed;
+                if (comptime hasDeinit(T)) callDeinit(self);
+            }
+            body.heap.deinit();
+        }
+
+        fn callDeinit(self: *Object) void {
+            const value = valueOf(T, self);
+            const parameters = comptime reflection.function(@TypeOf(T.deinit)).parameters;
+            const first = if (parameters[0].? == T) value.* else value;
+            if (parameters.len == 1) return T.deinit(first);
+            T.deinit(first, heapOf(self).allocator());
+        }
+
+        fn dealloc(self: *Object) callconv(.c) void {
+            const class = self.type;
+            close(self);
+            if (bodyOf(self).owner) |owner| {
+                bodyOf(owner).readers -= 1;
+                abi.Py_DecRef(owner);
+            }
+            const free: *const fn (*anyopaque) callconv(.c) void = @ptrCast(@alignCast(abi.PyType_GetSlot(class, TypeSlot.tp_free).?));
+            free(self);
+            abi.Py_DecRef(@ptrCast(@alignCast(class)));
+        }
+
+        fn enter(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
+            if (!isUsable(T, self, false)) return null;
+            abi.Py_IncRef(self);
+            return self;
+        }
+
+        fn exit(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
+            if (!isUsable(T, self, true)) return null;
+            close(self);
+            return builtins.newNone();
+        }
+
+        fn fieldsRepr(self: *Object) callconv(.c) ?*Object {
+            var text = convert.textToPython(name ++ "(") orelse return null;
+            comptime var is_first = true;
+            inline for (fields) |field| if (comptime isReadable(field)) {
+                const value = Attribute(field).get(self, null);
+                defer abi.Py_DecRef(value);
+                const before = text;
+                defer abi.Py_DecRef(before);
+                const format = (if (is_first) "%U" else "%U, ") ++ field.name ++ "=%R";
+                is_first = false;
+                text = abi.PyUnicode_FromFormat(format, before, value orelse return null) orelse return null;
+            };
+            defer abi.Py_DecRef(text);
+            return abi.PyUnicode_FromFormat("%U)", text);
+        }
+
+        fn compare(self: *Object, other: *Object, operation: c_int) callconv(.c) ?*Object {
+            const equal = 2;
+            const not_equal = 3;
+            const class = classOf(T, moduleOf(T, self) orelse return null) orelse return null;
+            const is_same = abi.PyType_IsSubtype(other.type, @ptrCast(@alignCast(class))) != 0;
+            if ((operation != equal and operation != not_equal) or !is_same) {
+                const answer = abi.PyDict_GetItemString(abi.PyEval_GetBuiltins(), "NotImplemented");
+                abi.Py_IncRef(answer);
+                return answer;
+            }
+            const result = Method("eql").call(self, &.{other}, 1, null) orelse return null;
+            defer abi.Py_DecRef(result);
+            return abi.PyBool_FromLong(@intFromBool((result == builtins.true_object) == (operation == equal)));
+        }
+
+        fn hash(self: *Object) callconv(.c) isize {
+            const result = Unary("hash").call(self) orelse return -1;
+            defer abi.Py_DecRef(result);
+            return abi.PyObject_Hash(result);
+        }
+
+        fn length(self: *Object) callconv(.c) isize {
+            const result = Unary("len").call(self) orelse return -1;
+            defer abi.Py_DecRef(result);
+            return abi.PyLong_AsSsize_t(result);
+        }
+
+        fn contains(self: *Object, key: *Object) callconv(.c) c_int {
+            const result = Method("contains").call(self, &.{key}, 1, null) orelse return -1;
+            defer abi.Py_DecRef(result);
+            return abi.PyObject_IsTrue(result);
+        }
+
+        /// True if the key of a method is an index of 0 to `len`.
+        fn isIndexed(comptime method: []const u8) bool {
+            const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
+            return find(T, "len") != null and parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
+        }
+
+        /// Returns a new reference to the key that the method gets.
+        fn keyOf(comptime method: []const u8, self: *Object, key: *Object) ?*Object {
+            if (comptime !isIndexed(method)) {
+                abi.Py_IncRef(key);
+                return key;
+            }
+            const index = abi.PyNumber_AsSsize_t(key, abi.exception("IndexError"));
+            if (index == -1 and abi.PyErr_Occurred() != null) return null;
+            const count = length(self);
+            if (count < 0) return null;
+            const from_start = if (index < 0) index + count else index;
+            if (from_start >= 0 and from_start < count) return abi.PyLong_FromLongLong(from_start);
+            return abi.PyErr_Format(abi.exception("IndexError"), name ++ " index out of range");
+        }
+
+        fn getItem(self: *Object, key: *Object) callconv(.c) ?*Object {
+            const own = keyOf("getItem", self, key) orelse return null;
+            defer abi.Py_DecRef(own);
+            return Method("getItem").call(self, &.{own}, 1, null);
+        }
+
+        fn sequenceItem(self: *Object, index: isize) callconv(.c) ?*Object {
+            const key = abi.PyLong_FromLongLong(index) orelse return null;
+            defer abi.Py_DecRef(key);
+            return getItem(self, key);
+        }
+
+        fn setItem(self: *Object, key: *Object, value: ?*Object) callconv(.c) c_int {
+            const object = value orelse {
+                abi.PyErr_SetString(abi.exception("TypeError"), "'" ++ name ++ "' does not support item deletion");
+                return -1;
+            };
+            const own = keyOf("setItem", self, key) orelse return -1;
+            defer abi.Py_DecRef(own);
+            const result = Method("setItem").call(self, &.{ own, object }, 2, null) orelse return -1;
+            abi.Py_DecRef(result);
+            return 0;
+        }
+
+        fn next(self: *Object) callconv(.c) ?*Object {
+            const result = Unary("next").call(self) orelse return null;
+            if (result != builtins.none) return result;
+            abi.Py_DecRef(result);
+            return null; // Without an exception: the end.
+        }
+    };
+}

@@ -1,0 +1,251 @@
+//! The text of a module's stub file (`.pyi`), made of the same types as the module itself.
+
+const abi = @import("abi.zig");
+const class = @import("class.zig");
+const convert = @import("convert.zig");
+const declarations = @import("declarations.zig");
+const exception = @import("exception.zig");
+const exports_module = @import("exports.zig");
+const function = @import("function.zig");
+const record = @import("record.zig");
+const reflection = @import("reflection.zig");
+const std = @import("std");
+
+const Declaration = declarations.Declaration;
+const Exports = exports_module.Exports;
+
+/// What finds the text in a library without loading it.
+pub const begin = "# zigimport stub\n";
+pub const end = "# end of zigimport stub\n";
+
+const Direction = enum { parameter, result };
+
+const header = begin ++
+    \\from _typeshed import ReadableBuffer, WriteableBuffer
+    \\from collections.abc import Callable, Iterator, Sequence
+    \\from typing import Any, Literal, NamedTuple
+    \\from typing_extensions import Self
+    \\
+    \\class Array(Sequence[Any]):
+    \\    def __buffer__(self, flags: int, /) -> memoryview: ...
+    \\    def __len__(self) -> int: ...
+    \\    def __getitem__(self, index: Any) -> Any: ...
+    \\
+;
+
+pub fn moduleText(
+    comptime user: type,
+    comptime container: declarations.Container,
+    comptime exports: Exports,
+    comptime path: []const type,
+) [:0]const u8 {
+    comptime {
+        @setEvalBranchQuota(reflection.quota);
+        var text: [:0]const u8 = header;
+        if (!exports.has("ZigError")) text = text ++ "\nclass ZigError(RuntimeError):\n    name: str\n";
+        text = text ++ namespaceText(user, exports, path, "");
+        if (container.doc.len > 0) text = begin ++ docText(container.doc, "") ++ text[begin.len..];
+        return text ++ end;
+    }
+}
+
+fn namespaceText(comptime user: type, comptime exports: Exports, comptime path: []const type, comptime indent: []const u8) [:0]const u8 {
+    comptime {
+        var text: [:0]const u8 = "";
+        for (exports.types) |declaration| text = text ++ typeText(@field(user, declaration.name), declaration, indent);
+        for (exports.enumerations) |declaration| {
+            const T = @field(user, declaration.name);
+            var list: [:0]const u8 = "";
+            for (reflection.enumNames(T)) |name| list = list ++ "Literal['" ++ name ++ "'], ";
+            text = text ++ indent ++ declaration.name ++ ": tuple[" ++ list[0 .. list.len - 2] ++ "]\n";
+        }
+        for (exports.constants) |declaration| {
+            const value = @field(user, declaration.name);
+            const T = exports_module.Constant(@TypeOf(value), user, declaration.name);
+            text = text ++ indent ++ declaration.name ++ ": " ++ annotation(T, .result) ++ "\n";
+        }
+        for (exports.functions) |declaration| {
+            text = text ++ functionText(@field(user, declaration.name), declaration, .module, declaration.name, indent);
+        }
+        for (exports.namespaces) |declaration| {
+            const T = @field(user, declaration.name);
+            const inner = exports_module.sort(T, declarations.of(T).?.list, path ++ .{T});
+            text = text ++ "\n" ++ indent ++ "class " ++ declaration.name ++ ":\n" ++
+                namespaceText(T, inner, path ++ .{T}, indent ++ "    ");
+        }
+        return text;
+    }
+}
+
+fn typeText(comptime T: type, comptime declaration: Declaration, comptime indent: []const u8) [:0]const u8 {
+    comptime {
+        const inner = indent ++ "    ";
+        const name = declaration.name;
+        const doc = docText(declaration.doc, inner);
+        if (convert.kindOf(T) == .record) {
+            var text: [:0]const u8 = "\n" ++ indent ++ "class " ++ name ++ "(NamedTuple):\n" ++ doc;
+            for (reflection.fields(T)) |field| {
+                text = text ++ inner ++ field.name ++ ": " ++ annotation(field.type, .result) ++
+                    (if (field.default != null) " = ...\n" else "\n");
+            }
+            return text;
+        }
+        var text: [:0]const u8 = "\n" ++ indent ++ "class " ++ name ++ ":\n" ++ doc;
+        for (reflection.fields(T)) |field| {
+            if (!class.isReadable(field)) continue;
+            if (class.isWritable(T, field)) {
+                text = text ++ inner ++ field.name ++ ": " ++ annotation(field.type, .result) ++ "\n";
+            } else {
+                text = text ++ inner ++ "@property\n" ++ inner ++ "def " ++ field.name ++ "(self) -> " ++ annotation(field.type, .result) ++ ": ...\n";
+            }
+        }
+        if (class.constructorOf(T)) |signature| {
+            text = text ++ inner ++ "def __init__(" ++ typedParameters(signature, "self") ++ ") -> None: ...\n";
+        }
+        for (class.methodsOf(T)) |method| text = text ++ methodText(T, method, inner);
+        if (class.hasDeinit(T)) text = text ++ inner ++ "def __enter__(self) -> Self: ...\n" ++
+            inner ++ "def __exit__(self, *arguments: object) -> None: ...\n";
+        return text;
+    }
+}
+
+/// The Python names of special functions.
+const special = .{
+    .{ "repr", "__repr__" },       .{ "str", "__str__" },         .{ "hash", "__hash__" }, .{ "len", "__len__" },
+    .{ "getItem", "__getitem__" }, .{ "setItem", "__setitem__" }, .{ "next", "__next__" }, .{ "contains", "__contains__" },
+    .{ "eql", "__eq__" },          .{ "iterator", "__iter__" },   .{ "init", "" },         .{ "deinit", "" },
+};
+
+fn methodText(comptime T: type, comptime declaration: Declaration, comptime indent: []const u8) [:0]const u8 {
+    comptime {
+        const receiver = class.receiverOf(T, declaration);
+        for (special) |entry| if (std.mem.eql(u8, entry[0], declaration.name)) {
+            const name: [:0]const u8 = entry[1];
+            if (name.len == 0) return "";
+            if (std.mem.eql(u8, name, "__eq__")) return indent ++ "def __eq__(self, other: object, /) -> bool: ...\n";
+            if (std.mem.eql(u8, name, "__contains__")) return indent ++ "def __contains__(self, key: object, /) -> bool: ...\n";
+            if (!std.mem.eql(u8, name, "__next__")) return functionText(@field(T, declaration.name), declaration, receiver, name, indent);
+            const Result = function.Payload(reflection.function(@TypeOf(T.next)).result.?);
+            const Value = if (@typeInfo(Result) == .optional) @typeInfo(Result).optional.child else Result;
+            const own_iterator = if (@hasDecl(T, "iterator")) "" else indent ++ "def __iter__(self) -> Self: ...\n";
+            return own_iterator ++ indent ++ "def __next__(self) -> " ++ annotation(Value, .result) ++ ": ...\n";
+        };
+        return functionText(@field(T, declaration.name), declaration, receiver, declaration.name, indent);
+    }
+}
+
+fn functionText(
+    comptime f: anytype,
+    comptime declaration: Declaration,
+    comptime receiver: function.Receiver,
+    comptime name: [:0]const u8,
+    comptime indent: []const u8,
+) [:0]const u8 {
+    comptime {
+        const signature = function.Wrapper(f, declaration, receiver).signature;
+        const Result = function.Payload(reflection.function(@TypeOf(f)).result.?);
+        const is_static = receiver == .module and indent.len > 0;
+        const decorator = if (is_static) indent ++ "@staticmethod\n" else if (receiver == .class) indent ++ "@classmethod\n" else "";
+        const self = switch (receiver) {
+            .module, .constructor => "",
+            .instance => "self",
+            .class => "cls",
+        };
+        const doc = docText(declaration.doc, indent ++ "    ");
+        const body = if (doc.len == 0) " ...\n" else "\n" ++ doc;
+        const separator = if (receiver == .instance and name[0] == '_' and signature.parameters.len > 0) ", /" else "";
+        return decorator ++ indent ++ "def " ++ name ++ "(" ++ typedParameters(signature, self) ++ separator ++ ") -> " ++
+            annotation(Result, .result) ++ ":" ++ body;
+    }
+}
+
+fn typedParameters(comptime signature: exception.Signature, comptime self: []const u8) [:0]const u8 {
+    comptime {
+        var list: [:0]const u8 = self ++ "";
+        for (signature.parameters, 0..) |parameter, index| {
+            if (list.len > 0) list = list ++ ", ";
+            if (index == signature.positional) list = list ++ "*, ";
+            list = list ++ std.mem.span(parameter.name) ++ ": " ++ parameter.annotation;
+            if (parameter.default) |default| list = list ++ " = " ++ std.mem.span(default);
+        }
+        return list;
+    }
+}
+
+fn docText(comptime doc: []const u8, comptime indent: []const u8) [:0]const u8 {
+    comptime {
+        if (doc.len == 0) return "";
+        var text: [:0]const u8 = indent ++ "\"\"\"";
+        for (doc) |byte| {
+            text = text ++ switch (byte) {
+                '\\' => "\\\\",
+                '"' => "\\\"",
+                '\n' => "\n" ++ indent,
+                else => &[_]u8{byte},
+            };
+        }
+        return text ++ "\"\"\"\n";
+    }
+}
+
+/// Writes a type as Python does.
+pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 {
+    comptime return switch (convert.kindOf(T)) {
+        .void => "None",
+        .bool => "bool",
+        .int => "int",
+        .float => "float",
+        .text => if (direction == .result) "str" else "str | ReadableBuffer",
+        .text_mutable => if (direction == .result) "str" else "WriteableBuffer",
+        .literal => "str",
+        .bytes, .byte_array => if (direction == .result) "bytes" else "ReadableBuffer",
+        .numbers => blk: {
+            if (direction == .result) break :blk "Array";
+            if (!reflection.isConst(T)) break :blk "WriteableBuffer";
+            break :blk "ReadableBuffer | Sequence[" ++ annotation(@typeInfo(T).pointer.child, direction) ++ "]";
+        },
+        .view => if (direction == .result) "Array" else if (T.is_mutable) "WriteableBuffer" else "ReadableBuffer",
+        .list => (if (direction == .result) "list[" else "Sequence[") ++ annotation(@typeInfo(T).pointer.child, direction) ++ "]",
+        .array => if (direction == .result)
+            "tuple[" ++ annotation(@typeInfo(T).array.child, direction) ++ ", ...]"
+        else
+            "Sequence[" ++ annotation(@typeInfo(T).array.child, direction) ++ "]",
+        .tuple => tupleText(T, direction),
+        .record => if (direction == .parameter)
+            tupleText(T, direction) ++ " | dict[str, Any]"
+        else if (record.hasName(T))
+            record.nameOf(T)
+        else
+            tupleText(T, direction),
+        .class => record.nameOf(T),
+        .class_pointer => record.nameOf(@typeInfo(T).pointer.child),
+        .enumeration => "Literal[" ++ record.namesOf(T) ++ "]",
+        .variant => blk: {
+            var list: [:0]const u8 = "";
+            for (reflection.fields(T)) |field| {
+                if (list.len > 0) list = list ++ " | ";
+                list = list ++ "tuple[Literal['" ++ field.name ++ "'], " ++ annotation(field.type, direction) ++ "]";
+            }
+            break :blk list;
+        },
+        .optional => annotation(@typeInfo(T).optional.child, direction) ++ " | None",
+        .callable => "Callable[..., Any]",
+        .none => "Any",
+    };
+}
+
+fn tupleText(comptime T: type, comptime direction: Direction) [:0]const u8 {
+    comptime {
+        var list: [:0]const u8 = "tuple[";
+        for (reflection.fields(T), 0..) |field, index| {
+            list = list ++ (if (index == 0) "" else ", ") ++ annotation(field.type, direction);
+        }
+        return list ++ "]";
+    }
+}
+
+test annotation {
+    try std.testing.expectEqualStrings("int | None", comptime annotation(?u8, .parameter));
+    try std.testing.expectEqualStrings("tuple[float, str]", comptime annotation(struct { f64, []const u8 }, .result));
+    try std.testing.expectEqualStrings("Literal['a', 'b']", comptime annotation(enum { a, b }, .result));
+}
