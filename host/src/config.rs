@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::stub::Stubs;
 
 /// Zig's optimize modes, by the names that all supported lines accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -156,6 +157,8 @@ pub struct Layer {
     pub salt: String,
     /// `ZIGIMPORT_LOCK_TIMEOUT`: seconds to wait for another process's build.
     pub lock_timeout_seconds: u64,
+    /// Where stubs are wanted, also for what is cached; only as an argument.
+    pub stubs: Option<Stubs>,
     /// `PATH`, the last place where Zig is looked for.
     pub path: Option<OsString>,
 }
@@ -175,6 +178,7 @@ impl Default for Layer {
             native: Native::Auto,
             salt: String::new(),
             lock_timeout_seconds: 600,
+            stubs: None,
             path: None,
         }
     }
@@ -338,6 +342,8 @@ fn invalid(name: &str, value: &str, expected: &str) -> Error {
 pub struct ProjectSettings {
     /// Optimize mode of imports and builds.
     pub optimize: Option<String>,
+    /// Where builds write stubs.
+    pub stubs: Option<Stubs>,
 }
 
 #[derive(Deserialize)]
@@ -360,7 +366,7 @@ impl ProjectSettings {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             Error::Module {
                 message: format!("invalid settings in `{}`, line {line}: {}", path.display(), error.message()),
-                hint: Some("the keys of [tool.zigimport] are: optimize".to_owned()),
+                hint: Some("the keys of [tool.zigimport] are: optimize, stubs".to_owned()),
             }
         })?;
         Ok(project.tool.and_then(|tool| tool.zigimport).unwrap_or_default())

@@ -105,6 +105,16 @@ pub enum Error {
         /// What the system said, or what is wrong.
         reason: String,
     },
+    /// A file of the user's, to be read or written, cannot be.
+    #[error("failed to {action} `{path}`: {reason}")]
+    File {
+        /// A verb phrase.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// A component broke its contract or its limits: a bug, or a hostile plugin.
     #[error("failed to run the component `{component}`: {reason}")]
     Component {
@@ -147,7 +157,7 @@ impl Error {
             Self::NotFound { .. } | Self::Compiler { .. } => ErrorKind::NotFound,
             Self::Compile { .. } => ErrorKind::Compile,
             Self::LockTimeout { .. } => ErrorKind::LockTimeout,
-            Self::Cache { .. } => ErrorKind::Cache,
+            Self::Cache { .. } | Self::File { .. } => ErrorKind::Cache,
             Self::Interrupted => ErrorKind::Interrupted,
         }
     }
@@ -163,6 +173,7 @@ impl Error {
             | Self::Compiler { .. }
             | Self::LockTimeout { .. }
             | Self::Cache { .. }
+            | Self::File { .. }
             | Self::Component { .. } => 3,
             Self::Interrupted => 130,
         }
@@ -187,6 +198,11 @@ impl Error {
             Some(hint) => format!("{self}\nhint: {hint}"),
             None => self.to_string(),
         }
+    }
+
+    /// Makes an error about a user's file of an I/O error.
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Self::File { action, path: path.into(), reason: error.to_string() }
     }
 
     /// Makes a cache error of an I/O error.

@@ -20,6 +20,7 @@
 //! | [`binding`] | our Zig sources, and the description of the user's file |
 //! | [`compiler`] | the only native step: command lines, the process, its answer |
 //! | [`store`] | objects, libraries, entries, locks |
+//! | [`stub`] | stub files for type checkers |
 //!
 //! Beside them: [`discover`] (paths on the command line to modules),
 //! [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
@@ -66,5 +67,6 @@ pub mod render;
 pub mod report;
 pub mod stamp;
 pub mod store;
+pub mod stub;
 pub mod target;
 pub mod toolchain;

@@ -21,6 +21,7 @@ use crate::refusal;
 use crate::render;
 use crate::report::Level;
 use crate::store::{self, Entry, EntryInput, History, Store};
+use crate::stub;
 use crate::target::Target;
 use crate::toolchain::{self, Located, Toolchain};
 
@@ -122,11 +123,32 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
     for _ in 0..PLANS_MAX {
         let plan = plan::plan(context, std::slice::from_ref(module), targets)?;
         match execute(context, &plan, targets)? {
-            Some(outcomes) => return Ok(outcomes),
+            Some(outcomes) => {
+                write_stub(context, &plan, &outcomes)?;
+                return Ok(outcomes);
+            }
             None => continue,
         }
     }
     Err(Error::Unstable { module: module.name.clone(), path: module.source_path.clone() })
+}
+
+/// Writes the module's stub where that is asked for: an argument asks for it
+/// always, a project's setting with each build, which it does not make fail.
+fn write_stub(context: Context<'_>, plan: &Plan, outcomes: &[Loadable]) -> Result<()> {
+    let (Some(prepared), Some(first)) = (plan.modules.first(), outcomes.first()) else { return Ok(()) };
+    let module = &prepared.module;
+    if let Some(stubs) = &context.layer.stubs {
+        let path = stubs.path(module, Path::new(""));
+        return path.map_or(Ok(()), |path| stub::write(&first.path, &path));
+    }
+    let wanted = prepared.closure.project_settings.stubs.as_ref().filter(|_| first.built);
+    let path = wanted.and_then(|stubs| stubs.path(module, &prepared.closure.project_root));
+    let written = path.map_or(Ok(()), |path| stub::write(&first.path, &path));
+    if let Err(error) = written {
+        context.frontend.report(Level::Warning, error.report());
+    }
+    Ok(())
 }
 
 fn no_action(module: &Module) -> Error {

@@ -9,6 +9,7 @@ use zigimport_host::error::Result as HostResult;
 use zigimport_host::interpreter::Interpreter;
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::store::{self, Store};
+use zigimport_host::stub::Stubs;
 
 use crate::finder::Finder;
 use crate::frontend::exception;
@@ -26,7 +27,7 @@ pub struct Request {
 impl Request {
     /// Reads the environment; arguments that are given win over it.
     #[new]
-    #[pyo3(signature = (finder, search_path, optimize = None, force = false, workers = None))]
+    #[pyo3(signature = (finder, search_path, optimize = None, force = false, workers = None, stubs = None))]
     pub fn new(
         py: Python<'_>,
         finder: &Finder,
@@ -34,6 +35,7 @@ impl Request {
         optimize: Option<&str>,
         force: bool,
         workers: Option<usize>,
+        stubs: Option<PathBuf>,
     ) -> PyResult<Self> {
         let mut folders: Vec<PathBuf> = Vec::new();
         for entry in search_path.try_iter()? {
@@ -48,6 +50,11 @@ impl Request {
             }
             layer.force_rebuild |= force;
             layer.max_workers = workers.unwrap_or(layer.max_workers);
+            // An empty path stands for the place beside each source.
+            layer.stubs = stubs.map(|folder| match folder.as_os_str().is_empty() {
+                true => Stubs::Beside(true),
+                false => Stubs::Folder(folder),
+            });
             let interpreter = Interpreter {
                 extension_suffix: finder.extension_suffix.clone(),
                 virtual_env: finder.virtual_env.clone(),

@@ -34,6 +34,7 @@ def build(
     optimize: str | None = None,
     force: bool = False,
     workers: int | None = None,
+    stubs: str | PathLike[str] | None = None,
 ) -> BuildResult | list[BuildResult]: ...
 def plan(
     *paths: str | PathLike[str], targets: Sequence[str] = (), optimize: str | None = None

@@ -46,7 +46,7 @@ def modules_at(paths):
     return list(modules.values())
 
 
-def build(path, *, targets=(), optimize=None, force=False, workers=None):
+def build(path, *, targets=(), optimize=None, force=False, workers=None, stubs=None):
     """Builds the module at ``path`` and returns its artifacts.
 
     Args:
@@ -56,6 +56,7 @@ def build(path, *, targets=(), optimize=None, force=False, workers=None):
             ``ReleaseSmall``; else as an import would choose it.
         force: build although the artifact is there.
         workers: jobs of the build system, the cores by default.
+        stubs: folder for the module's stub file, ``""`` for beside the source.
 
     Returns:
         A ``BuildResult``, or a list of them in the order of ``targets`` if
@@ -69,15 +70,15 @@ def build(path, *, targets=(), optimize=None, force=False, workers=None):
     if len(found) != 1:
         names = ", ".join(module.name for module in found)
         raise ValueError(f"{os.fspath(path)!r} has several modules ({names}): name one")
-    results = build_found(found[0], targets, optimize, force, workers)
+    results = build_found(found[0], targets, optimize, force, workers, stubs)
     return results if len(targets) > 1 else results[0]
 
 
-def build_found(found, targets, optimize, force, workers):
+def build_found(found, targets, optimize, force, workers, stubs=None):
     """Builds a found module; returns one ``BuildResult`` for each target."""
     the_finder = finder()
     _build.warn_once(the_finder)
-    request = _native.Request(the_finder, sys.path, optimize, force, workers)
+    request = _native.Request(the_finder, sys.path, optimize, force, workers, stubs)
     artifacts = _native.build(request, found, list(targets), _build.Listener())
     return [_result(the_finder, found, artifact) for artifact in artifacts]
 

@@ -13,10 +13,15 @@ from zigimport._errors import ZigImportError
 from zigimport._settings import OPTIMIZE_MODES
 
 
+STUBS = "--stubs"
+
+
 def main(arguments=None):
     """Runs one command and returns its exit code."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    # Alone it takes no value: the next argument is a path of its own.
+    options = parser.parse_args([f"{STUBS}=" if argument == STUBS else argument for argument in given])
     try:
         _build.warn_once(_api.finder())
         exit_code = options.run(options)
@@ -55,6 +60,9 @@ def _parser():
     _add_build_options(build)
     build.add_argument("-j", "--jobs", type=_jobs, metavar="N", help="modules to build at once (default: the cores)")
     build.add_argument("--force", action="store_true", help="build although the artifact is there")
+    build.add_argument(
+        STUBS, metavar="=DIR", help="write a .pyi file beside each source, or below DIR (give it with the equals sign)"
+    )
     build.add_argument(
         "--output-dir", metavar="DIR", help="copy the artifacts to DIR, or to DIR/TARGET for several targets"
     )
@@ -128,7 +136,7 @@ def _build_command(options):
 
     def one(found):
         try:
-            return _api.build_found(found, options.target, options.optimize, options.force, options.jobs)
+            return _api.build_found(found, options.target, options.optimize, options.force, options.jobs, options.stubs)
         except ZigImportError as error:
             return error
 

@@ -20,7 +20,7 @@ pub const end = "# end of zigimport stub\n";
 
 const Direction = enum { parameter, result };
 
-const header = begin ++
+const header =
     \\from _typeshed import ReadableBuffer, WriteableBuffer
     \\from collections.abc import Callable, Iterator, Sequence
     \\from typing import Any, Literal, NamedTuple
@@ -41,39 +41,54 @@ pub fn moduleText(
 ) [:0]const u8 {
     comptime {
         @setEvalBranchQuota(reflection.quota);
-        var text: [:0]const u8 = header;
-        if (!exports.has("ZigError")) text = text ++ "\nclass ZigError(RuntimeError):\n    name: str\n";
-        text = text ++ namespaceText(user, exports, path, "");
-        if (container.doc.len > 0) text = begin ++ docText(container.doc, "") ++ text[begin.len..];
-        return text ++ end;
+        const zig_error = if (exports.has("ZigError")) "" else "\nclass ZigError(RuntimeError):\n    name: str\n";
+        const doc = docText(container.doc, "");
+        return joined(&.{ begin, doc, header, zig_error, namespaceText(user, exports, path, ""), end });
+    }
+}
+
+/// Joins parts at once: appending one after the other would keep each intermediate text.
+fn joined(comptime parts: []const []const u8) [:0]const u8 {
+    comptime {
+        var length: usize = 0;
+        for (parts) |part| length += part.len;
+        var text: [length:0]u8 = undefined;
+        var position: usize = 0;
+        for (parts) |part| {
+            @memcpy(text[position..][0..part.len], part);
+            position += part.len;
+        }
+        text[length] = 0;
+        const final = text;
+        return &final;
     }
 }
 
 fn namespaceText(comptime user: type, comptime exports: Exports, comptime path: []const type, comptime indent: []const u8) [:0]const u8 {
     comptime {
-        var text: [:0]const u8 = "";
-        for (exports.types) |declaration| text = text ++ typeText(@field(user, declaration.name), declaration, indent);
+        var parts: []const []const u8 = &.{};
+        for (exports.types) |declaration| parts = parts ++ .{typeText(@field(user, declaration.name), declaration, indent)};
         for (exports.enumerations) |declaration| {
             const T = @field(user, declaration.name);
             var list: [:0]const u8 = "";
             for (reflection.enumNames(T)) |name| list = list ++ "Literal['" ++ name ++ "'], ";
-            text = text ++ indent ++ declaration.name ++ ": tuple[" ++ list[0 .. list.len - 2] ++ "]\n";
+            parts = parts ++ .{ indent, declaration.name, ": tuple[", list[0 .. list.len - 2], "]\n" };
         }
         for (exports.constants) |declaration| {
             const value = @field(user, declaration.name);
             const T = exports_module.Constant(@TypeOf(value), user, declaration.name);
-            text = text ++ indent ++ declaration.name ++ ": " ++ annotation(T, .result) ++ "\n";
+            parts = parts ++ .{ indent, declaration.name, ": ", annotation(T, .result), "\n" };
         }
         for (exports.functions) |declaration| {
-            text = text ++ functionText(@field(user, declaration.name), declaration, .module, declaration.name, indent);
+            parts = parts ++ .{functionText(@field(user, declaration.name), declaration, .module, declaration.name, indent)};
         }
         for (exports.namespaces) |declaration| {
             const T = @field(user, declaration.name);
             const inner = exports_module.sort(T, declarations.of(T).?.list, path ++ .{T});
-            text = text ++ "\n" ++ indent ++ "class " ++ declaration.name ++ ":\n" ++
-                namespaceText(T, inner, path ++ .{T}, indent ++ "    ");
+            const body = namespaceText(T, inner, path ++ .{T}, indent ++ "    ");
+            parts = parts ++ .{ "\n", indent, "class ", declaration.name, ":\n", body };
         }
-        return text;
+        return joined(parts);
     }
 }
 
@@ -144,6 +159,9 @@ fn functionText(
     comptime {
         const signature = function.Wrapper(f, declaration, receiver).signature;
         const Result = function.Payload(reflection.function(@TypeOf(f)).result.?);
+        // The named tuple of a result without a name of its own.
+        const is_anonymous = convert.kindOf(Result) == .record and !record.hasName(Result);
+        const named = if (is_anonymous) typeText(Result, .{ .name = record.nameOf(Result) }, indent) else "";
         const is_static = receiver == .module and indent.len > 0;
         const decorator = if (is_static) indent ++ "@staticmethod\n" else if (receiver == .class) indent ++ "@classmethod\n" else "";
         const self = switch (receiver) {
@@ -154,7 +172,7 @@ fn functionText(
         const doc = docText(declaration.doc, indent ++ "    ");
         const body = if (doc.len == 0) " ...\n" else "\n" ++ doc;
         const separator = if (receiver == .instance and name[0] == '_' and signature.parameters.len > 0) ", /" else "";
-        return decorator ++ indent ++ "def " ++ name ++ "(" ++ typedParameters(signature, self) ++ separator ++ ") -> " ++
+        return named ++ decorator ++ indent ++ "def " ++ name ++ "(" ++ typedParameters(signature, self) ++ separator ++ ") -> " ++
             annotation(Result, .result) ++ ":" ++ body;
     }
 }
@@ -172,21 +190,38 @@ fn typedParameters(comptime signature: exception.Signature, comptime self: []con
     }
 }
 
-fn docText(comptime doc: []const u8, comptime indent: []const u8) [:0]const u8 {
+fn docText(comptime doc: []const u8, comptime indent: []const u8) []const u8 {
     comptime {
         if (doc.len == 0) return "";
-        var text: [:0]const u8 = indent ++ "\"\"\"";
-        for (doc) |byte| {
-            text = text ++ switch (byte) {
+        var parts: []const []const u8 = &.{ indent, "\"\"\"" };
+        var start: usize = 0;
+        for (doc, 0..) |byte, index| {
+            const replacement = switch (byte) {
                 '\\' => "\\\\",
                 '"' => "\\\"",
                 '\n' => "\n" ++ indent,
-                else => &[_]u8{byte},
+                else => continue,
             };
+            parts = parts ++ .{ doc[start..index], replacement };
+            start = index + 1;
         }
-        return text ++ "\"\"\"\n";
+        return joined(parts ++ .{ doc[start..], "\"\"\"\n" });
     }
 }
+
+fn arrayText(comptime T: type) [:0]const u8 {
+    comptime {
+        const info = @typeInfo(T).array;
+        const element = annotation(info.child, .result);
+        if (info.len > listed_max) return "tuple[" ++ element ++ ", ...]";
+        var list: [:0]const u8 = "tuple[()]";
+        for (0..info.len) |index| list = if (index == 0) "tuple[" ++ element else list ++ ", " ++ element;
+        return if (info.len == 0) list else list ++ "]";
+    }
+}
+
+/// Longer arrays are tuples of any length to type checkers.
+const listed_max = 16;
 
 /// Writes a type as Python does.
 pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 {
@@ -206,17 +241,12 @@ pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 
         },
         .view => if (direction == .result) "Array" else if (T.is_mutable) "WriteableBuffer" else "ReadableBuffer",
         .list => (if (direction == .result) "list[" else "Sequence[") ++ annotation(@typeInfo(T).pointer.child, direction) ++ "]",
-        .array => if (direction == .result)
-            "tuple[" ++ annotation(@typeInfo(T).array.child, direction) ++ ", ...]"
-        else
-            "Sequence[" ++ annotation(@typeInfo(T).array.child, direction) ++ "]",
+        .array => if (direction == .result) arrayText(T) else "Sequence[" ++ annotation(@typeInfo(T).array.child, direction) ++ "]",
         .tuple => tupleText(T, direction),
         .record => if (direction == .parameter)
             tupleText(T, direction) ++ " | dict[str, Any]"
-        else if (record.hasName(T))
-            record.nameOf(T)
         else
-            tupleText(T, direction),
+            record.nameOf(T),
         .class => record.nameOf(T),
         .class_pointer => record.nameOf(@typeInfo(T).pointer.child),
         .enumeration => "Literal[" ++ record.namesOf(T) ++ "]",
