@@ -149,6 +149,16 @@ def test_a_plan_names_both_optimize_modes(project):
     assert the_reason(project, "m.zig", env={"ZIGIMPORT_OPTIMIZE": "ReleaseFast"}) == changed
 
 
+def test_a_reason_compares_with_what_was_loaded_last(project):
+    project.write("m.zig", 'const a = @import("a.zig");\nconst b = @import("b.zig");\npub const sum = a.x + b.x;\n')
+    for name, number in [("a", 1), ("b", 1), ("a", 2), ("a", 1)]:
+        project.write(f"{name}.zig", f"pub const x = {number};\n")
+        if (project.root / "b.zig").exists():
+            project.imports("m")
+    project.write("b.zig", "pub const x = 5;\n")
+    assert project.imports("m").reasons == ["b.zig changed"]
+
+
 def test_going_back_to_earlier_content_builds_nothing(project):
     write_module(project)
     (first,) = build(project, "m.zig")
@@ -507,6 +517,21 @@ def test_the_output_folder_takes_a_new_file_and_leaves_the_loaded_one_alone(proj
     assert sorted(path.name for path in (project.root / "dist").iterdir()) == ["m.abi3.so"]
 
 
+def test_two_modules_of_one_name_are_not_written_over_each_other(project):
+    project.write("one/m.zig", ADD)
+    project.write("two/m.zig", ADD)
+    ran = project.cli("build", ".", "--output-dir", "dist")
+    assert ran.returncode == 2 and "one/m.zig" in ran.stderr and "two/m.zig" in ran.stderr, ran
+    assert not (project.root / "dist").exists()
+
+
+@pytest.mark.parametrize("folder", ["/proc/nothing", "m.zig"])
+def test_an_output_folder_that_cannot_be_made_is_one_error(project, folder):
+    project.write("m.zig", ADD)
+    ran = project.cli("build", "m.zig", "--output-dir", folder)
+    assert ran.returncode == 3 and folder in ran.stderr and "Traceback" not in ran.stderr, ran
+
+
 def test_force_builds_again(project):
     project.write("m.zig", ADD)
     build(project, "m.zig")
@@ -630,6 +655,13 @@ def test_scan_names_the_place_of_an_invalid_token(project):
 
 
 # info, version, cache.
+
+
+def test_info_shows_the_settings_of_the_project(project):
+    project.write("pyproject.toml", '[tool.zigimport]\noptimize = "ReleaseSmall"\n')
+    assert project.cli("info", "--format", "json").json["optimize"].startswith("ReleaseSmall (")
+    answer = project.cli("info", "--format", "json", env={"ZIGIMPORT_OPTIMIZE": "ReleaseFast"}).json
+    assert answer["optimize"].startswith("ReleaseFast (")
 
 
 def test_info_has_what_a_bug_report_needs(project):

@@ -259,6 +259,14 @@ def test_a_compiler_that_is_not_there_is_named(project):
     assert failed.error == "ZigNotFoundError" and "/nowhere/zig" in failed.message and failed.exit_code == 3
 
 
+def test_an_import_above_the_modules_folder_is_explained(project):
+    project.write("shared.zig", "pub const x = 1;\n")
+    project.write("pkg/__init__.py", "")
+    project.write("pkg/m.zig", 'const shared = @import("../shared.zig");\npub const y = shared.x;\n')
+    failed = project.fails("pkg.m")
+    assert failed.error == "ZigCompileError" and "its own folder and below" in failed.hint, failed
+
+
 @pytest.mark.parametrize("version", ["0.14.1", "0.18.0", "0.16.0-dev.123+abc", "1.0.0"])
 def test_a_compiler_of_another_version_is_refused_with_the_supported_ones(project, tmp_path, version):
     project.write("m.zig", ADD)

@@ -357,6 +357,20 @@ struct Tool {
 }
 
 impl ProjectSettings {
+    /// Reads the nearest `pyproject.toml` of a folder or one around it.
+    ///
+    /// # Errors
+    /// What [`ProjectSettings::parse`] says, or the file cannot be read.
+    pub fn nearest(folder: &Path) -> Result<Option<(PathBuf, Self)>> {
+        let Some(path) = folder.ancestors().map(|folder| folder.join("pyproject.toml")).find(|path| path.is_file())
+        else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| Error::file("read", &path, &error))?;
+        let settings = Self::parse(&text, &path)?;
+        Ok(Some((path, settings)))
+    }
+
     /// Reads the text of a `pyproject.toml`.
     ///
     /// # Errors

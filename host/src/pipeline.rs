@@ -219,6 +219,7 @@ fn load(context: Context<'_>, plan: &Plan, prepared: &Prepared, target: &Prepare
     let (Some((path, library)), Some(entry)) = (&target.library, &target.entry) else {
         return Err(no_action(&prepared.module));
     };
+    note_history(context, prepared, target, entry);
     let discovered = discovered_now(prepared, entry);
     Ok(finish(context, plan, prepared, target, entry, discovered, path.clone(), library.clone(), false))
 }
@@ -236,6 +237,7 @@ fn restore(
     };
     match context.store.restore(digest, entry.artifact_bytes, &entry.suffix) {
         Ok((path, library)) => {
+            note_history(context, prepared, target, entry);
             let discovered = discovered_now(prepared, entry);
             Ok(Some(finish(context, plan, prepared, target, entry, discovered, path, library, false)))
         }
@@ -245,6 +247,16 @@ fn restore(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Remembers what is loaded now, so that the next reason tells what changed since.
+fn note_history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget, entry: &Entry) {
+    if context.layer.native == Native::Never {
+        return;
+    }
+    let source = &prepared.module.source_path;
+    // A store that cannot be written costs a less precise reason.
+    let _ = context.store.put_history(source, target.target.label, &history(prepared, entry));
 }
 
 fn discovered_now(prepared: &Prepared, entry: &Entry) -> Vec<Recorded> {

@@ -18,10 +18,16 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
     let lines = toolchain::SUPPORTED_LINES;
     let install = format!("pip install \"ziglang=={}.*\"", lines[lines.len() - 1]);
     let supported = format!("Zig {}, {} and {}", lines[0], lines[1], lines[2]);
-    let targets: Vec<&str> = prepared.targets.iter().map(|target| target.target.label).collect();
-    let targets = targets.join(", ");
+    let foreign: Vec<&str> =
+        prepared.targets.iter().filter(|target| target.headers_missing).map(|target| target.target.label).collect();
+    let foreign = foreign.join(", ");
     let module_error = |message: String, hint: &str| Error::Module { message, hint: Some(hint.to_owned()) };
     match refusal {
+        Refusal::NativeForbidden if context.store.unreadable().is_some() => Error::Cache {
+            action: "read",
+            path: context.store.unreadable().unwrap_or_default(),
+            reason: "permission denied".to_owned(),
+        },
         Refusal::NativeForbidden => Error::NotFound {
             message: format!(
                 "`{name}` ({source}) is not in the cache `{}` for target {}, {}, ABI {}, and ZIGIMPORT_NATIVE=never forbids building it",
@@ -53,9 +59,13 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
             ),
             "make it a project module (a folder with build.zig that has the library as a package), or use plain `pub fn`",
         ),
+        Refusal::HeadersMissing if prepared.headers.is_none() => module_error(
+            format!("`{source}` needs the C headers of this Python, and they are not installed"),
+            "install them (Debian: python3-dev), or use plain `pub fn`",
+        ),
         Refusal::HeadersMissing => module_error(
-            format!("`{source}` needs the C headers of this Python for {targets}, and they are not installed"),
-            "install them (Debian: python3-dev); for another platform build it there, or use plain `pub fn`",
+            format!("`{source}` needs the C headers of a Python for {foreign}, and there are only this machine's"),
+            "build it there, or use plain `pub fn`, which needs no headers",
         ),
         Refusal::SandboxUnavailable => Error::NotFound {
             message: format!(

@@ -423,6 +423,17 @@ impl Store {
         entries
     }
 
+    /// Returns a folder of the registry that this user may not read.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<PathBuf> {
+        let entries = self.root.join(ENTRIES);
+        let denied = |path: &PathBuf| {
+            std::fs::read_dir(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        let buckets = std::fs::read_dir(&entries).into_iter().flatten().flatten().map(|entry| entry.path());
+        [self.root.clone(), entries].into_iter().chain(buckets).find(denied)
+    }
+
     // History.
 
     fn history_name(source_path: &Path, target: &str) -> String {

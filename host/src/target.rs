@@ -116,6 +116,33 @@ impl Target {
         }
     }
 
+    /// Returns the suffix of an extension module for one version of CPython, made
+    /// from that of the CPython of this machine.
+    #[must_use]
+    pub fn specific_suffix(&self, native_suffix: &str) -> String {
+        if *self == *Self::native() {
+            return native_suffix.to_owned();
+        }
+        let version: String =
+            native_suffix.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+        let arch = self.label.split('-').next().unwrap_or_default();
+        match self.system {
+            System::Windows if arch == "aarch64" => format!(".cp{version}-win_arm64.pyd"),
+            System::Windows => format!(".cp{version}-win_amd64.pyd"),
+            System::MacOs => format!(".cpython-{version}-darwin.so"),
+            System::Emscripten => format!(".cpython-{version}-wasm32-emscripten.so"),
+            System::Linux => {
+                let platform = match self.label {
+                    "armv7-linux-gnueabihf" => "arm-linux-gnueabihf",
+                    "i686-linux-gnu" => "i386-linux-gnu",
+                    "ppc64le-linux-gnu" => "powerpc64le-linux-gnu",
+                    label => label,
+                };
+                format!(".cpython-{version}-{platform}.so")
+            }
+        }
+    }
+
     /// Returns the triple as a line of Zig knows it.
     #[must_use]
     pub fn triple_for(&self, line: &str) -> &'static str {
@@ -145,5 +172,15 @@ mod tests {
             assert_eq!(Target::find(target.triple), Some(target));
         }
         assert_eq!(Target::find("pdp11-unix"), None);
+    }
+
+    #[test]
+    fn a_suffix_names_the_machine_that_the_library_is_for() {
+        let suffix = |label: &str| Target::find(label).unwrap().specific_suffix(".cpython-311-x86_64-linux-gnu.so");
+        assert_eq!(suffix("aarch64-linux-musl"), ".cpython-311-aarch64-linux-musl.so");
+        assert_eq!(suffix("ppc64le-linux-gnu"), ".cpython-311-powerpc64le-linux-gnu.so");
+        assert_eq!(suffix("x86_64-windows"), ".cp311-win_amd64.pyd");
+        assert_eq!(suffix("aarch64-macos"), ".cpython-311-darwin.so");
+        assert_eq!(suffix("native"), ".cpython-311-x86_64-linux-gnu.so");
     }
 }

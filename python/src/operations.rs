@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use zigimport_host::closure::{self, Module};
-use zigimport_host::config::{self, Native};
+use zigimport_host::config::{self, Native, ProjectSettings};
 use zigimport_host::discover;
 use zigimport_host::error::Result as HostResult;
 use zigimport_host::guest::{self, Execution, Sandbox};
+use zigimport_host::interpreter::STABLE_ABI;
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::plan::{self, Context};
 use zigimport_host::render;
@@ -32,6 +33,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(cache_info, module)?)?;
     module.add_function(wrap_pyfunction!(cache_clear, module)?)?;
     module.add_function(wrap_pyfunction!(targets, module)?)?;
+    module.add_function(wrap_pyfunction!(file_suffix, module)?)?;
     module.add_function(wrap_pyfunction!(warnings, module)?)?;
     module.add_function(wrap_pyfunction!(is_enabled, module)?)?;
     module.add_function(wrap_pyfunction!(is_verbose, module)?)?;
@@ -162,14 +164,28 @@ fn scan(py: Python<'_>, path: PathBuf) -> PyResult<String> {
 
 /// Returns what a bug report needs, as pairs of name and value.
 #[pyfunction]
-fn info(py: Python<'_>, request: &Request, frontend: Py<PyAny>) -> PyResult<Vec<(&'static str, String)>> {
+fn info(
+    py: Python<'_>,
+    request: &Request,
+    folder: PathBuf,
+    frontend: Py<PyAny>,
+) -> PyResult<Vec<(&'static str, String)>> {
     let place = request.place;
     work(py, request, frontend, move |context| {
         let layer = context.layer;
         let mut lines = vec![("zigimport", env!("CARGO_PKG_VERSION").to_owned())];
         lines.push(("enabled", layer.enabled.to_string()));
         lines.push(("native", layer.native.name().to_owned()));
-        lines.push(("optimize", layer.optimize.map_or("Debug (default)", |optimize| optimize.name()).to_owned()));
+        let project = ProjectSettings::nearest(&folder)?;
+        let from_project = project.as_ref().and_then(|(path, settings)| Some((path, settings.optimize.as_ref()?)));
+        lines.push((
+            "optimize",
+            match (layer.optimize, from_project) {
+                (Some(optimize), _) => format!("{} (environment)", optimize.name()),
+                (None, Some((path, optimize))) => format!("{optimize} ({})", path.display()),
+                (None, None) => "Debug (default)".to_owned(),
+            },
+        ));
         lines.push(("target", Target::native().triple.to_owned()));
         lines.push(("cache", format!("{} ({})", context.store.root().display(), place.describe())));
         let located = if layer.native == Native::Never { None } else { plan::toolchain(context)? };
@@ -216,10 +232,17 @@ fn cache_clear(py: Python<'_>, request: &Request) -> PyResult<u64> {
     py.detach(|| request.store.clear()).map_err(|error| exception(py, &error))
 }
 
-/// Returns label, triple and extension suffix of every target.
+/// Returns the label of every target.
 #[pyfunction]
-fn targets() -> Vec<(&'static str, &'static str, &'static str)> {
-    TARGETS.iter().map(|target| (target.label, target.triple, target.stable_abi_suffix())).collect()
+fn targets() -> Vec<&'static str> {
+    TARGETS.iter().map(|target| target.label).collect()
+}
+
+/// Returns the suffix under which Python finds a library for a target.
+#[pyfunction]
+fn file_suffix(label: &str, abi: &str, native_suffix: &str) -> PyResult<String> {
+    let target = Target::find(label).ok_or_else(|| PyValueError::new_err(format!("unknown target `{label}`")))?;
+    Ok(if abi == STABLE_ABI { target.stable_abi_suffix().to_owned() } else { target.specific_suffix(native_suffix) })
 }
 
 /// Returns warnings about `ZIGIMPORT_` variables without effect.

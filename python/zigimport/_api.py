@@ -86,8 +86,6 @@ def build_found(found, targets, optimize, force, workers, stubs=None):
 def _result(the_finder, found, artifact):
     library, key, zig_version, optimize, target, abi, built, digest = artifact
     leaf = found.name.rpartition(".")[2]
-    stable = {label: suffix for label, _, suffix in _native.targets()}[target]
-    suffix = stable if abi == "abi3" else the_finder.extension_suffix
     return BuildResult(
         module=found.name,
         source=found.source_path,
@@ -99,7 +97,7 @@ def _result(the_finder, found, artifact):
         optimize=optimize,
         abi=abi,
         built=built,
-        file_name=leaf + suffix,
+        file_name=leaf + _native.file_suffix(target, abi, the_finder.extension_suffix),
     )
 
 
@@ -126,4 +124,4 @@ def clear_cache():
 
 def configuration():
     """Returns the effective configuration as a dict of text, for inspection."""
-    return dict(_native.info(_native.Request(finder(), sys.path), _build.Listener()))
+    return dict(_native.info(_native.Request(finder(), sys.path), os.getcwd(), _build.Listener()))

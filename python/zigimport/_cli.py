@@ -37,6 +37,9 @@ def main(arguments=None):
         # Whoever read our answer has seen enough; what is left goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -94,7 +97,7 @@ def _add_paths(command):
 
 
 def _add_build_options(command):
-    labels = ", ".join(label for label, _, _ in _native.targets())
+    labels = ", ".join(_native.targets())
     command.add_argument(
         "--target", action="append", default=[], metavar="T", help=f"target, repeatable: native, {labels}"
     )
@@ -155,7 +158,7 @@ def _build_command(options):
     results = [result for outcome in outcomes if isinstance(outcome, list) for result in outcome]
     errors = [outcome for outcome in outcomes if not isinstance(outcome, list)]
     if options.output_dir:
-        results = [_copied(result, options) for result in results]
+        results = _copied(results, options)
     if options.format == "json":
         _print_json({"artifacts": [result._asdict() for result in results], "errors": [str(error) for error in errors]})
     else:
@@ -167,18 +170,23 @@ def _build_command(options):
     return max((error.exit_code for error in errors), default=0)
 
 
-def _copied(result, options):
-    """Copies an artifact to the output folder under the name that Python
-    expects, below the folders of its package."""
-    folder = os.path.join(options.output_dir, result.target) if len(options.target) > 1 else options.output_dir
-    folder = os.path.join(folder, *result.module.split(".")[:-1])
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, result.file_name)
-    # A library that is loaded must not be written to: a new file takes its name.
-    unfinished = f"{path}.{os.getpid()}"
-    shutil.copyfile(result.library, unfinished)
-    os.replace(unfinished, path)
-    return result._replace(library=path)
+def _copied(results, options):
+    """Copies artifacts to the output folder under the names that Python
+    expects, below the folders of their packages."""
+    copies = {}
+    for result in results:
+        folder = os.path.join(options.output_dir, result.target) if len(options.target) > 1 else options.output_dir
+        path = os.path.join(folder, *result.module.split(".")[:-1], result.file_name)
+        other = copies.setdefault(path, result)
+        if other is not result:
+            raise ValueError(f"{other.source!r} and {result.source!r} would both be {path!r}: build one at a time")
+    for path, result in copies.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        # A library that is loaded must not be written to: a new file takes its name.
+        unfinished = f"{path}.{os.getpid()}"
+        shutil.copyfile(result.library, unfinished)
+        os.replace(unfinished, path)
+    return [result._replace(library=path) for path, result in copies.items()]
 
 
 def _scan(options):

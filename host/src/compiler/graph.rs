@@ -58,7 +58,7 @@ fn template(job: &Job<'_>, support: &Path, work: &Path, declarations: &Path) -> 
     if template.is_dir() {
         return Ok(template);
     }
-    if job.line() == "0.17" && !job.cache("global").join("o").is_dir() {
+    if job.line() == "0.17" && !has_template(job) {
         let message = "preparing the build system of Zig 0.17: up to two minutes, once for this cache";
         job.context.frontend.report(Level::Info, message.to_owned());
     }
@@ -75,6 +75,12 @@ fn template(job: &Job<'_>, support: &Path, work: &Path, declarations: &Path) -> 
         }
         Ok(()) => Ok(template),
     }
+}
+
+/// Returns whether a graph was built with this cache before, of whatever binding.
+fn has_template(job: &Job<'_>) -> bool {
+    let siblings = std::fs::read_dir(job.cache("")).into_iter().flatten().flatten();
+    siblings.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("graph-"))
 }
 
 pub(super) fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {

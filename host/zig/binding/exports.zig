@@ -60,6 +60,9 @@ pub fn sort(comptime user: type, comptime list: []const Declaration, comptime pa
                 sortType(&exports, @field(user, name), declaration, path);
             } else if (Constant(T, user, name) != void) {
                 exports.constants = exports.constants ++ .{declaration};
+            } else {
+                const reason = "constant: type `" ++ @typeName(T) ++ "`";
+                exports.skipped = exports.skipped ++ .{Skipped{ .name = name, .reason = reason }};
             }
         }
         return exports;
@@ -159,7 +162,7 @@ test sort {
     try std.testing.expectEqual(2, exports.constants.len);
     try std.testing.expectEqualStrings("Point", exports.types[0].name);
     try std.testing.expectEqualStrings("Color", exports.enumerations[0].name);
-    try std.testing.expectEqual(1, exports.skipped.len);
+    try std.testing.expectEqual(2, exports.skipped.len);
     try std.testing.expectEqualStrings("parameter 1: type `anytype`", exports.skipped[0].reason);
     try std.testing.expect(comptime exports.has("add") and !exports.has("huge"));
 }

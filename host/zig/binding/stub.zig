@@ -20,16 +20,20 @@ pub const end = "# end of zigimport stub\n";
 
 const Direction = enum { parameter, result };
 
-const header =
-    \\from _typeshed import ReadableBuffer, WriteableBuffer
-    \\from collections.abc import Callable, Iterator, Sequence
-    \\from typing import Any, Literal, NamedTuple
-    \\from typing_extensions import Self
+const array_class =
     \\
     \\class Array(Sequence[Any]):
     \\    def __buffer__(self, flags: int, /) -> memoryview: ...
     \\    def __len__(self) -> int: ...
     \\    def __getitem__(self, index: Any) -> Any: ...
+    \\
+;
+
+const header =
+    \\from _typeshed import ReadableBuffer, WriteableBuffer
+    \\from collections.abc import Callable, Iterator, Sequence
+    \\from typing import Any, Literal, NamedTuple
+    \\from typing_extensions import Self
     \\
 ;
 
@@ -43,7 +47,9 @@ pub fn moduleText(
         @setEvalBranchQuota(reflection.quota);
         const zig_error = if (exports.has("ZigError")) "" else "\nclass ZigError(RuntimeError):\n    name: str\n";
         const doc = docText(container.doc, "");
-        return joined(&.{ begin, doc, header, zig_error, namespaceText(user, exports, path, ""), end });
+        const body = namespaceText(user, exports, path, "");
+        const array = if (std.mem.indexOf(u8, body, "Array") == null) "" else array_class;
+        return joined(&.{ begin, doc, header, array, zig_error, body, end });
     }
 }
 
