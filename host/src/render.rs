@@ -80,7 +80,10 @@ fn refusal_name(refusal: Refusal) -> &'static str {
         Refusal::ZigMissing => "zig-missing",
         Refusal::ZigUnsupported => "zig-unsupported",
         Refusal::CImportRemoved => "c-import-removed",
-        Refusal::BindingUnsupported => "binding-unsupported",
+        Refusal::BindingNeedsProject => "binding-needs-project",
+        Refusal::BindingMissing => "binding-missing",
+        Refusal::BindingZig => "binding-zig",
+        Refusal::BindingPython => "binding-python",
         Refusal::HeadersMissing => "headers-missing",
         Refusal::SandboxUnavailable => "sandbox-unavailable",
     }
@@ -134,7 +137,7 @@ pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
             reason(action),
         ));
         if let Decision::Refuse(refusal) = action.decision {
-            let report = refusal::error(context, plan, prepared, refusal).report();
+            let report = refusal::error(context, plan, prepared, refusal, &action.reason).report();
             lines.extend(report.lines().map(|line| format!("         {line}")));
         }
         if explain {
@@ -265,7 +268,7 @@ fn action_json(context: Context<'_>, plan: &Plan, action: &Action) -> Value {
         }
         Decision::Refuse(refusal) => {
             value["refusal"] = refusal_name(*refusal).into();
-            value["message"] = refusal::error(context, plan, prepared, *refusal).report().into();
+            value["message"] = refusal::error(context, plan, prepared, *refusal, &action.reason).report().into();
         }
         Decision::Load | Decision::Restore | Decision::Fetch => {}
     }

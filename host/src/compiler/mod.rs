@@ -35,6 +35,7 @@ use crate::closure::Module;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guest::planning::{Action, Build, Decision, Route};
+use crate::package;
 use crate::plan::{Context, Prepared};
 use crate::target::Target;
 use crate::toolchain::{self, Toolchain};
@@ -133,9 +134,12 @@ impl Job<'_> {
         process::run(invocation, &|| self.context.frontend.interrupted())
     }
 
-    /// The file that describes the module to the binding: its path and text.
+    /// The file that describes the module to the binding: its digest and text.
     fn declarations(&self) -> (Digest, String) {
-        let text = binding::declarations(self.module(), &self.prepared.closure);
+        let text = match self.prepared.package {
+            Some(_) => package::configuration(self.module()),
+            None => binding::declarations(self.module(), &self.prepared.closure),
+        };
         (Digest::of(text.as_bytes()), text)
     }
 
