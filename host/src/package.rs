@@ -85,6 +85,32 @@ impl Package {
     }
 }
 
+/// The binding libraries by the names that sources give them, each with the
+/// versions that were seen to go together.
+const KNOWN_VERSIONS: [(&str, &str); 3] = [
+    ("PyOZ", "PyOZ 0.11 and 0.12 work with Zig 0.15, PyOZ 0.13 with Zig 0.16"),
+    ("pydust", "pydust 0.26 works with Zig 0.15"),
+    (PYZ3, "pyz3 0.11 works with Zig 0.15"),
+];
+
+/// The line of Zig that a release of each of them works with.
+pub const KNOWN_LINE: &str = "0.15";
+
+/// Returns which versions of a binding library and of Zig go together.
+#[must_use]
+pub fn known_versions(library: &str) -> Option<&'static str> {
+    KNOWN_VERSIONS.into_iter().find(|(name, _)| *name == library).map(|(_, versions)| versions)
+}
+
+/// Returns which versions of the binding library go together that a project's
+/// build files name, if they name one.
+#[must_use]
+pub fn known_versions_of_project(build_file: &Path) -> Option<&'static str> {
+    let texts = ["zig", "zig.zon"].map(|ending| std::fs::read_to_string(build_file.with_extension(ending)));
+    let is_named = |name: &str| texts.iter().flatten().any(|text| text.contains(name));
+    KNOWN_VERSIONS.into_iter().find(|(name, _)| is_named(name)).map(|(_, versions)| versions)
+}
+
 fn is_source(path: &Path) -> bool {
     let is_file = || std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     path.extension().is_some_and(|ending| SOURCE_ENDINGS.iter().any(|known| ending == *known)) && is_file()

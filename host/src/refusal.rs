@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::guest::planning::{Decision, Reason, Refusal};
-use crate::package::{PYZ3, Package};
+use crate::package::{self, PYZ3, Package};
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::toolchain;
 
@@ -51,9 +51,10 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
         ),
         Refusal::BindingNeedsProject => {
             let binding = plan::binding_name(prepared.closure.binding);
-            let zig = if found.is_empty() { String::new() } else { format!("; the Zig at hand is {found}") };
+            let versions = package::known_versions(binding).unwrap_or_default();
+            let at_hand = if version.is_empty() { String::new() } else { format!("; the Zig at hand is {version}") };
             module_error(
-                format!("`{source}` imports {binding}, which only a project module can use, with Zig {wanted}{zig}"),
+                format!("`{source}` imports {binding}, which only a project module can use; {versions}{at_hand}"),
                 &format!(
                     "make it a project module: a folder `{}` with a build.zig, and a build.zig.zon that has {binding} \
                      as a package; or use plain `pub fn`",

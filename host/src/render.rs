@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::closure::Module;
+use crate::closure::{Module, Role};
 use crate::compiler;
 use crate::digest::Digest;
 use crate::guest::planning::{Action, Decision, Reason, ReasonCode, Refusal, Route, Step};
@@ -164,7 +164,13 @@ fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: 
     {
         line("key", format!("{} ({})", target.action_key, target.target.label));
     }
-    for input in &closure.inputs {
+    if let Some(package) = &prepared.package {
+        line(
+            "library",
+            format!("{}, {} files in {}", package.describe(), package.inputs.len(), package.sources.display()),
+        );
+    }
+    for input in closure.inputs.iter().filter(|input| input.role != Role::Library) {
         line("input", format!("{} {} {}", &input.digest.hex()[..16], input.role.name(), input.relative));
     }
     if let Some(entry) = prepared.targets.iter().find_map(|target| target.entry.as_ref()) {

@@ -117,13 +117,12 @@ const Planner = struct {
         // The version says something where another one would have done.
         const new = switch (refused) {
             .zig_unsupported, .c_import_removed, .binding_zig => planner.zigVersion().?,
-            .binding_needs_project => planner.zigVersion() orelse "",
             .binding_python => try std.mem.concat(planner.arena, u8, &.{ "3.", libraries.pythonMinor(module.abi).? }),
             else => "",
         };
         const old = switch (refused) {
-            .binding_needs_project, .binding_missing, .binding_zig => libraries.find(module).?.zig_lines,
-            .binding_python => libraries.python_min,
+            .binding_missing, .binding_zig => libraries.find(module).?.zig_line,
+            .binding_python => libraries.find(module).?.python_min,
             else => "",
         };
         for (missing) |presence| try planner.refusals.append(planner.arena, .{

@@ -31,7 +31,7 @@ mod reads;
 use std::path::{Path, PathBuf};
 
 use crate::binding;
-use crate::closure::Module;
+use crate::closure::{Module, ModuleKind};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guest::planning::{Action, Build, Decision, Route};
@@ -170,7 +170,20 @@ impl Job<'_> {
             source_path: self.module().source_path.clone(),
             text: without_own_references(text, self.context.store.root()),
             diagnostics,
+            hint: self.library_hint(),
         }
+    }
+
+    /// Which versions of the binding library go together, where the compiler is
+    /// none of the line that all of them were seen to work with.
+    fn library_hint(&self) -> Option<String> {
+        let versions = match (self.module().kind, &self.prepared.package) {
+            _ if self.line() == package::KNOWN_LINE => None,
+            (ModuleKind::Project, _) => package::known_versions_of_project(&self.module().source_path),
+            (_, Some(_)) => package::known_versions(package::PYZ3),
+            (_, None) => None,
+        };
+        versions.map(|versions| format!("{versions}; the Zig at hand is {}", self.version()))
     }
 }
 
