@@ -2,10 +2,11 @@
 
 One virtual environment for each CPython from 3.9 to 3.13 that this machine
 has, with the wheel in it; the newest release of each supported Zig line from
-its ``ziglang`` package; NumPy in each environment, pytest and two type checkers
-in the main one. What is there already stays, so that a second run costs next to
-nothing. The result is described by ``target/test-environments/environments.json``,
-with all that cannot be had on this machine.
+its ``ziglang`` package; the binding libraries whose packages carry their Zig
+sources; NumPy in each environment, pytest and two type checkers in the main one.
+What is there already stays, so that a second run costs next to nothing. The
+result is described by ``target/test-environments/environments.json``, with all
+that cannot be had on this machine.
 
 Standard library only: nothing is installed when this runs.
 """
@@ -23,6 +24,9 @@ from pathlib import Path
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 MAIN_PYTHON = "3.11"
 ZIGS = {"0.15": "0.15.2", "0.16": "0.16.0", "0.17": "0.17.0"}
+#: By the name of the module that each gives to Zig. They are not installed into
+#: the environments: a test that wants one says so with ``PYTHONPATH``.
+LIBRARIES = {"pyz3": ("pyz3", "0.11.0"), "pydust": ("ziggy-pydust", "0.26.0")}
 TOOLS = ("pytest",)
 #: Taken where the registry has wheels of them and of all that they need.
 EVERYWHERE = ("numpy",)
@@ -106,18 +110,19 @@ def prepare_python(version, base, wheel, wheel_digest, tools, optional):
     return python, missing
 
 
-def prepare_zig(line, release, python):
-    """Installs one release of Zig into a folder of its own; returns the program."""
-    folder = FOLDER / ("zig-" + line)
-    program = folder / "ziglang" / "zig"
-    if not (folder / ("ziglang-" + release + ".dist-info")).is_dir() or not program.is_file():
-        print("installing Zig " + release, flush=True)
-        unfinished = FOLDER / ("zig-" + line + ".unfinished")
+def prepare_package(name, package, release, python):
+    """Installs one release of a package into the folder ``name``, which it returns."""
+    folder = FOLDER / name
+    if not (folder / f"{package.replace('-', '_')}-{release}.dist-info").is_dir():
+        print(f"installing {package} {release}", flush=True)
+        unfinished = FOLDER / (name + ".unfinished")
         for old in (folder, unfinished):
             shutil.rmtree(old, ignore_errors=True)
-        run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", unfinished, "ziglang==" + release)
+        # Only files are wanted, whatever Python they are for.
+        options = ("--quiet", "--no-deps", "--ignore-requires-python", "--target", unfinished)
+        run(python, "-m", "pip", "install", *options, f"{package}=={release}")
         unfinished.rename(folder)
-    return program
+    return folder
 
 
 def main():
@@ -141,10 +146,19 @@ def main():
         python, lacking = prepare_python(version, bases[version], wheel, wheel_digest, tools, optional)
         pythons[version] = str(python)
         missing += lacking
-    zigs = {line: str(prepare_zig(line, release, pythons[main_version])) for line, release in ZIGS.items()}
+    main_python = pythons[main_version]
+    zigs = {
+        line: str(prepare_package("zig-" + line, "ziglang", release, main_python) / "ziglang" / "zig")
+        for line, release in ZIGS.items()
+    }
+    libraries = {
+        name: str(prepare_package("library-" + name, package, release, main_python))
+        for name, (package, release) in LIBRARIES.items()
+    }
     description = {
         "pythons": pythons,
         "zigs": zigs,
+        "libraries": libraries,
         "main": main_version,
         "missing": missing,
     }

@@ -200,7 +200,7 @@ def test_a_refusal_says_what_is_wrong_and_what_to_do(project):
     result = project.cli("plan", "library.zig")
     assert result.returncode == 0
     first, *report, summary = result.stdout.splitlines()
-    assert first == "refuse   library  x86_64-linux-gnu  (binding unsupported)"
+    assert first == "refuse   library  x86_64-linux-gnu  (binding missing)"
     assert "library.zig" in report[0] and report[1].strip().startswith("hint: ")
     assert summary == "1 to refuse"
 

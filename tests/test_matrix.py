@@ -155,8 +155,13 @@ def test_an_init_function_without_headers_imports(matrix, environments, zig, pyt
 
 def test_a_module_against_the_c_api_imports_through_the_header_module(matrix, environments, zig, python):
     project = matrix(zig)
-    ran = project.run(HANDMADE, python=environments["pythons"][python], cwd=project.root / "module")
+    where = {"python": environments["pythons"][python], "cwd": project.root / "module"}
+    ran = project.run(HANDMADE, **where)
     assert ran.stdout.startswith(f"{zig}."), ran
+    # Only on the newer lines is the translation worth a word, and only the first.
+    assert ran.stderr.count("translating Python.h") == (zig != "0.15"), ran
+    again = project.run(HANDMADE, env={"ZIGIMPORT_OPTIMIZE": "ReleaseSmall"}, **where)
+    assert again.builds == ["handmade"] and "translating" not in again.stderr, again
 
 
 @pytest.mark.parametrize("line", ["0.15", "0.16"])

@@ -185,6 +185,8 @@ pub enum Role {
     Header,
     /// In the folder of a project module.
     Project,
+    /// Of the package of a binding library.
+    Library,
 }
 
 impl Role {
@@ -197,6 +199,7 @@ impl Role {
             Self::Embedded => "embedded",
             Self::Header => "header",
             Self::Project => "project",
+            Self::Library => "library",
         }
     }
 }
@@ -352,9 +355,21 @@ pub fn scan(module: &Module) -> Result<Closure> {
         ModuleKind::File | ModuleKind::Package => follow(module, &mut closure, &mut absent)?,
         ModuleKind::Project => walk(module, &mut closure)?,
     }
-    closure.inputs.sort_by(|left, right| left.relative.cmp(&right.relative).then(left.role.cmp(&right.role)));
+    closure.sort_inputs();
     closure.absent = absent;
     Ok(closure)
+}
+
+impl Closure {
+    /// Adds inputs that no source names, such as a library's.
+    pub fn add_inputs(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        self.inputs.extend(inputs);
+        self.sort_inputs();
+    }
+
+    fn sort_inputs(&mut self) {
+        self.inputs.sort_by(|left, right| left.relative.cmp(&right.relative).then(left.role.cmp(&right.role)));
+    }
 }
 
 /// Follows imports from the root file, level by level.
@@ -447,7 +462,11 @@ pub fn scan_bytes(scanner: &mut Option<Scanner>, path: &Path, bytes: &[u8]) -> R
     }
 }
 
-fn read_input(path: &Path, role: Role, root: &Path, bytes_max: u64) -> Result<(Input, Vec<u8>)> {
+/// Reads a file as an input that is named relative to `root`.
+///
+/// # Errors
+/// It cannot be read, is no file, or is larger than `bytes_max`.
+pub(crate) fn read_input(path: &Path, role: Role, root: &Path, bytes_max: u64) -> Result<(Input, Vec<u8>)> {
     let content = stamp::read(path, bytes_max)
         .map_err(|error| Error::Scan { path: path.to_owned(), reason: error.to_string() })?;
     let input = Input {

@@ -68,6 +68,8 @@ pub enum Error {
         text: String,
         /// The same as data.
         diagnostics: Vec<Diagnostic>,
+        /// What may be the cause beyond the text.
+        hint: Option<String>,
     },
     /// The compiler ended in a way that is no compile error.
     #[error("failed to run the Zig compiler `{zig}`: {reason}")]
@@ -183,7 +185,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Module { hint, .. } => hint.clone(),
+            Self::Module { hint, .. } | Self::Compile { hint, .. } => hint.clone(),
             Self::NotFound { hint, .. } => Some(hint.clone()),
             Self::Cache { .. } => Some("set ZIGIMPORT_BUILD_DIR to a directory that only you can write".to_owned()),
             Self::Compile { text, .. } if text.contains("import of file outside module path") => Some(

@@ -1,6 +1,6 @@
 //! What the host must know of the Python that will load the artifacts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, FieldHasher};
 
@@ -14,7 +14,7 @@ pub struct Interpreter {
     pub extension_suffix: String,
     /// The virtual environment, if it runs in one.
     pub virtual_env: Option<PathBuf>,
-    /// `sys.path`, where the `ziglang` package may lie.
+    /// `sys.path`, where the packages of compilers and libraries may lie.
     pub search_path: Vec<PathBuf>,
 }
 
@@ -25,6 +25,17 @@ impl Interpreter {
         let tag = self.extension_suffix.trim_start_matches('.');
         tag.rsplit_once('.').map_or(tag, |(tag, _)| tag)
     }
+}
+
+/// Returns the version of a package that is installed in a folder of the search
+/// path, and the folder of its metadata.
+#[must_use]
+pub fn installed(site: &Path, package: &str) -> Option<(String, PathBuf)> {
+    std::fs::read_dir(site).ok()?.flatten().find_map(|entry| {
+        let name = entry.file_name();
+        let version = name.to_str()?.strip_prefix(package)?.strip_prefix('-')?.strip_suffix(".dist-info")?;
+        Some((version.to_owned(), entry.path()))
+    })
 }
 
 /// The interpreter's C headers, looked up only for modules that use them.

@@ -9,7 +9,7 @@
 //! | target triple, processor | likewise |
 //! | optimize mode, flags | likewise |
 //! | ABI tag, headers' identity | what the library may be loaded into |
-//! | binding name and digest | our own Zig sources are compiled in |
+//! | binding name and digest | our own Zig sources are compiled in, or a library's of this version |
 //! | environment that the build sees | a `build.zig` can read it |
 //! | component digests | they decided what the inputs are |
 //! | salt | the user's own |
@@ -41,7 +41,7 @@ pub struct KeyInput {
 /// Everything that the source key covers.
 #[derive(Debug, Clone)]
 pub struct KeyInputs {
-    /// Last component of the dotted name.
+    /// Last component of the dotted name, or all of it where the library has it.
     pub module: String,
     /// Name of the exported init function.
     pub init_symbol: String,

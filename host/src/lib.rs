@@ -13,6 +13,7 @@
 //! | [`manifest`] | the fast path: decides a hit |
 //! | [`closure`] | the files that a module is known to be made of |
 //! | [`guest`] | the sandbox with the scanner and the planner component |
+//! | [`package`] | binding libraries that are Python packages |
 //! | [`toolchain`] | where Zig is, and its version without running it |
 //! | [`target`] | what a module can be built for |
 //! | [`key`] | SHA-256 over everything that can change the artifact |
@@ -59,6 +60,7 @@ pub mod interpreter;
 pub mod key;
 pub mod manifest;
 pub mod memory;
+pub mod package;
 pub mod pipeline;
 pub mod plan;
 pub mod publish;

@@ -110,6 +110,8 @@ pub struct Manifest {
     pub absent: Vec<StoredPath>,
     /// The compiler's program and its stamp.
     pub zig: Option<(StoredPath, Stamp)>,
+    /// The sources of the binding library, where there is one.
+    pub package: Option<StoredPath>,
     /// What to load.
     pub library: Library,
     /// What it is.
@@ -248,6 +250,7 @@ mod tests {
             inputs,
             absent: absent.into_iter().map(StoredPath).collect(),
             zig: None,
+            package: None,
             library: Library {
                 digest: Digest::of(b"library"),
                 suffix: ".so".into(),

@@ -16,6 +16,7 @@ use crate::guest::planning::{Action, Decision, Step};
 use crate::interpreter::{Headers, Interpreter};
 use crate::key;
 use crate::manifest::{BuildRecord, Freshness, Library, Manifest, Recorded, StoredPath};
+use crate::package;
 use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
 use crate::refusal;
 use crate::render;
@@ -78,6 +79,12 @@ pub fn cached(
     let manifest = if layer.release_mode {
         manifest
     } else {
+        // On another search path another release of the library may come first.
+        if let Some(package) = &manifest.package
+            && package::locate(&interpreter.search_path).as_ref() != Some(&package.0)
+        {
+            return None;
+        }
         match manifest.check(zig) {
             Freshness::Stale => return None,
             Freshness::Fresh { updated: None } => manifest,
@@ -200,7 +207,7 @@ fn execute(context: Context<'_>, plan: &Plan, targets: &[&'static Target]) -> Re
                 done.extend(built);
             }
             Decision::Refuse(refusal) => {
-                return Err(refusal::error(context, plan, prepared, *refusal));
+                return Err(refusal::error(context, plan, prepared, *refusal, &action.reason));
             }
         }
     }
@@ -480,6 +487,7 @@ fn finish(
                 .toolchain
                 .as_ref()
                 .map(|toolchain| (StoredPath(toolchain.located.path.clone()), toolchain.located.stamp)),
+            package: prepared.package.as_ref().map(|package| StoredPath(package.sources.clone())),
             library: library.clone(),
             record: record.clone(),
         };

@@ -13,6 +13,7 @@ use crate::guest::{self, Planner, planning, source};
 use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
 use crate::key::{self, KeyInput, KeyInputs};
 use crate::manifest::{Library, Recorded};
+use crate::package::Package;
 use crate::report::Frontend;
 use crate::store::{Discovered, Entry, History, Store};
 use crate::target::Target;
@@ -62,6 +63,10 @@ pub struct Prepared {
     pub optimize: Optimize,
     /// ABI tag of its artifact.
     pub abi: String,
+    /// The binding library's package, for a module that is written for it.
+    pub package: Option<Package>,
+    /// Whether debug information is left out.
+    pub strip: bool,
     /// The interpreter's headers, for modules that use them.
     pub headers: Option<Headers>,
     /// What the source key covers, the target's part for the first target.
@@ -134,9 +139,14 @@ pub fn prepare(
     toolchain: Option<&Toolchain>,
 ) -> Result<Prepared> {
     module.check_name()?;
-    let closure = closure::scan(module)?;
+    let mut closure = closure::scan(module)?;
+    let is_pyz3 = module.kind != ModuleKind::Project && closure.binding == source::Binding::Pyz3;
+    let package = if is_pyz3 { Package::find(&context.interpreter.search_path)? } else { None };
+    closure.add_inputs(package.iter().flat_map(|package| package.inputs.iter().cloned()));
     let optimize = optimize(context.layer, &closure)?;
-    let needs_headers = module.kind != ModuleKind::Project && closure.binding == source::Binding::PythonH;
+    // In Debug, pyz3 looks up the lines of an error; where it finds none it loses the error.
+    let strip = !(is_pyz3 && optimize == Optimize::Debug);
+    let needs_headers = is_pyz3 || module.kind != ModuleKind::Project && closure.binding == source::Binding::PythonH;
     let uses_headers = needs_headers || module.kind == ModuleKind::Project;
     let headers = if uses_headers { Headers::find(context.frontend.header_folders()) } else { None };
     let is_plain = module.kind != ModuleKind::Project && closure.binding == source::Binding::Plain;
@@ -146,16 +156,17 @@ pub fn prepare(
         .iter()
         .map(|input| KeyInput { role: input.role.name(), path: input.relative.clone(), digest: input.digest })
         .collect();
+    let binding = package.as_ref().map_or_else(|| binding_name(closure.binding).to_owned(), Package::describe);
     let mut key_inputs = KeyInputs {
-        module: module.leaf().to_owned(),
+        module: if is_pyz3 { &module.name } else { module.leaf() }.to_owned(),
         init_symbol: module.init_symbol(),
         inputs,
         triple: String::new(),
         cpu: String::new(),
         optimize: optimize.name().to_owned(),
-        flags: vec!["strip".to_owned()],
+        flags: strip.then(|| "strip".to_owned()).into_iter().collect(),
         abi: abi.clone(),
-        binding: (binding_name(closure.binding).to_owned(), binding::digest()),
+        binding: (binding, binding::digest()),
         environment: Vec::new(),
         components: guest::components().to_vec(),
         salt: context.layer.salt.clone(),
@@ -175,7 +186,7 @@ pub fn prepare(
             )
         })
         .collect();
-    Ok(Prepared { module: module.clone(), closure, optimize, abi, headers, key_inputs, targets })
+    Ok(Prepared { module: module.clone(), closure, optimize, abi, package, strip, headers, key_inputs, targets })
 }
 
 /// What the store has for a target.
@@ -314,6 +325,7 @@ fn planner_module(context: Context<'_>, prepared: &Prepared) -> planning::Module
         },
         path: closure::relative_to(&prepared.module.source_path, &closure.project_root),
         binding: closure.binding,
+        package: prepared.package.as_ref().map(|package| planning::Package { version: package.version.clone() }),
         c_import: closure.c_import,
         translate_c: closure.translate_c,
         optimize: prepared.optimize.name().to_owned(),

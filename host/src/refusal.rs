@@ -1,13 +1,14 @@
 //! Words what cannot be built: what is missing, and the remedy.
 
 use crate::error::Error;
-use crate::guest::planning::{Decision, Refusal};
+use crate::guest::planning::{Decision, Reason, Refusal};
+use crate::package::{self, PYZ3, Package};
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::toolchain;
 
 /// Returns the one error that the user sees for a refusal of the planner.
 #[must_use]
-pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Refusal) -> Error {
+pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Refusal, reason: &Reason) -> Error {
     let module = &prepared.module;
     let name = &module.name;
     let source = module.source_path.display();
@@ -21,6 +22,8 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
     let foreign: Vec<&str> =
         prepared.targets.iter().filter(|target| target.headers_missing).map(|target| target.target.label).collect();
     let foreign = foreign.join(", ");
+    let library = prepared.package.as_ref().map_or_else(|| PYZ3.to_owned(), Package::describe);
+    let Reason { old: wanted, new: found, .. } = reason;
     let module_error = |message: String, hint: &str| Error::Module { message, hint: Some(hint.to_owned()) };
     match refusal {
         Refusal::NativeForbidden if context.store.unreadable().is_some() => Error::Cache {
@@ -52,12 +55,30 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
             format!("`{source}` calls @cImport, which Zig {version} at {zig} no longer has"),
             "for Python.h, write `const c = @import(\"Python.h\");` instead (it works on every supported Zig); for other headers use Zig 0.15 or 0.16",
         ),
-        Refusal::BindingUnsupported => module_error(
-            format!(
-                "`{source}` imports {}, which this version of zigimport does not provide to a file module",
-                plan::binding_name(prepared.closure.binding),
-            ),
-            "make it a project module (a folder with build.zig that has the library as a package), or use plain `pub fn`",
+        Refusal::BindingNeedsProject => {
+            let binding = plan::binding_name(prepared.closure.binding);
+            let versions = package::known_versions(binding).unwrap_or_default();
+            let at_hand = if version.is_empty() { String::new() } else { format!("; the Zig at hand is {version}") };
+            module_error(
+                format!("`{source}` imports {binding}, which only a project module can use; {versions}{at_hand}"),
+                &format!(
+                    "make it a project module: a folder `{}` with a build.zig, and a build.zig.zon that has {binding} \
+                     as a package; or use plain `pub fn`",
+                    module.leaf(),
+                ),
+            )
+        }
+        Refusal::BindingMissing => module_error(
+            format!("`{source}` imports {library}, and no package {PYZ3} is on the import path"),
+            &format!("pip install {PYZ3} \"ziglang=={wanted}.*\": it works with Zig {wanted}"),
+        ),
+        Refusal::BindingZig => module_error(
+            format!("`{source}` uses {library}, which works with Zig {wanted}; the Zig at hand is {found}, {zig}"),
+            &format!("pip install \"ziglang=={wanted}.*\", or set ZIGIMPORT_ZIG to a zig {wanted} program"),
+        ),
+        Refusal::BindingPython => module_error(
+            format!("`{source}` uses {library}, which works with Python {wanted} and newer; this is Python {found}"),
+            &format!("use Python {wanted} or newer, or plain `pub fn`"),
         ),
         Refusal::HeadersMissing if prepared.headers.is_none() => module_error(
             format!("`{source}` needs the C headers of this Python, and they are not installed"),
@@ -84,7 +105,7 @@ pub fn errors(context: Context<'_>, plan: &Plan) -> Vec<Error> {
         .filter_map(|action| match action.decision {
             Decision::Refuse(refusal) => {
                 let prepared = plan.modules.get(usize::try_from(action.module).ok()?)?;
-                Some(error(context, plan, prepared, refusal))
+                Some(error(context, plan, prepared, refusal, &action.reason))
             }
             _ => None,
         })

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::closure::Module;
+use crate::closure::{Module, Role};
 use crate::compiler;
 use crate::digest::Digest;
 use crate::guest::planning::{Action, Decision, Reason, ReasonCode, Refusal, Route, Step};
@@ -80,7 +80,10 @@ fn refusal_name(refusal: Refusal) -> &'static str {
         Refusal::ZigMissing => "zig-missing",
         Refusal::ZigUnsupported => "zig-unsupported",
         Refusal::CImportRemoved => "c-import-removed",
-        Refusal::BindingUnsupported => "binding-unsupported",
+        Refusal::BindingNeedsProject => "binding-needs-project",
+        Refusal::BindingMissing => "binding-missing",
+        Refusal::BindingZig => "binding-zig",
+        Refusal::BindingPython => "binding-python",
         Refusal::HeadersMissing => "headers-missing",
         Refusal::SandboxUnavailable => "sandbox-unavailable",
     }
@@ -134,7 +137,7 @@ pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
             reason(action),
         ));
         if let Decision::Refuse(refusal) = action.decision {
-            let report = refusal::error(context, plan, prepared, refusal).report();
+            let report = refusal::error(context, plan, prepared, refusal, &action.reason).report();
             lines.extend(report.lines().map(|line| format!("         {line}")));
         }
         if explain {
@@ -161,7 +164,13 @@ fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: 
     {
         line("key", format!("{} ({})", target.action_key, target.target.label));
     }
-    for input in &closure.inputs {
+    if let Some(package) = &prepared.package {
+        line(
+            "library",
+            format!("{}, {} files in {}", package.describe(), package.inputs.len(), package.sources.display()),
+        );
+    }
+    for input in closure.inputs.iter().filter(|input| input.role != Role::Library) {
         line("input", format!("{} {} {}", &input.digest.hex()[..16], input.role.name(), input.relative));
     }
     if let Some(entry) = prepared.targets.iter().find_map(|target| target.entry.as_ref()) {
@@ -265,7 +274,7 @@ fn action_json(context: Context<'_>, plan: &Plan, action: &Action) -> Value {
         }
         Decision::Refuse(refusal) => {
             value["refusal"] = refusal_name(*refusal).into();
-            value["message"] = refusal::error(context, plan, prepared, *refusal).report().into();
+            value["message"] = refusal::error(context, plan, prepared, *refusal, &action.reason).report().into();
         }
         Decision::Load | Decision::Restore | Decision::Fetch => {}
     }

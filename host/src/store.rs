@@ -38,7 +38,7 @@ use crate::stamp::{self, Stamp};
 const OBJECTS: &str = "objects-v1";
 const LIBRARIES: &str = "libraries-v1";
 const ENTRIES: &str = "entries-v1";
-const MANIFESTS: &str = "manifests-v1";
+const MANIFESTS: &str = "manifests-v2";
 const HISTORY: &str = "history-v1";
 const TOOLCHAINS: &str = "toolchains-v1";
 const LOCKS: &str = "locks-v1";

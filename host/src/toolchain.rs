@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Layer;
 use crate::digest::{Digest, FieldHasher};
 use crate::error::{Error, Result};
+use crate::interpreter;
 use crate::stamp::Stamp;
 
 /// The lines of Zig that zigimport works with, oldest first.
@@ -133,12 +134,7 @@ pub fn supported_line(version: &str) -> Option<&'static str> {
 /// Reads version and recorded digest from the package that `zig` is part of.
 fn package_identity(zig: &Path) -> Option<(String, Digest)> {
     let package = zig.parent().filter(|folder| folder.file_name().is_some_and(|name| name == "ziglang"))?;
-    let metadata = std::fs::read_dir(package.parent()?).ok()?.flatten().find_map(|entry| {
-        let name = entry.file_name();
-        let version = name.to_str()?.strip_prefix("ziglang-")?.strip_suffix(".dist-info")?;
-        Some((version.to_owned(), entry.path()))
-    });
-    let (package_version, folder) = metadata?;
+    let (package_version, folder) = interpreter::installed(package.parent()?, "ziglang")?;
     let record = std::fs::read_to_string(folder.join("RECORD")).ok()?;
     // The release and the recorded digest of its program say which files the
     // package has; lines about scripts and bytecode differ between installers.

@@ -11,7 +11,10 @@ pub const Refusal = enum(u8) {
     zig_missing,
     zig_unsupported,
     c_import_removed,
-    binding_unsupported,
+    binding_needs_project,
+    binding_missing,
+    binding_zig,
+    binding_python,
     headers_missing,
     sandbox_unavailable,
 };

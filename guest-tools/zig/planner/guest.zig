@@ -59,11 +59,20 @@ const Presence = extern struct {
     }
 };
 
+const Package = extern struct {
+    version: Option(String),
+
+    fn lift(package: Package) planning.Package {
+        return .{ .version = if (package.version.is_some) package.version.value.slice() else null };
+    }
+};
+
 const Module = extern struct {
     name: String,
     kind: planning.ModuleKind,
     path: String,
     binding: planning.Binding,
+    package: Option(Package),
     c_import: bool,
     translate_c: bool,
     optimize: String,
@@ -77,6 +86,7 @@ const Module = extern struct {
             .kind = module.kind,
             .path = module.path.slice(),
             .binding = module.binding,
+            .package = if (module.package.is_some) module.package.value.lift() else null,
             .c_import = module.c_import,
             .translate_c = module.translate_c,
             .optimize = module.optimize.slice(),
@@ -195,7 +205,8 @@ comptime {
     canonical.assertLayout(Input, 16, "digest", 8);
     canonical.assertLayout(Previous, 32, "inputs", 24);
     canonical.assertLayout(Presence, 56, "previous", 20);
-    canonical.assertLayout(Module, 56, "targets", 48);
+    canonical.assertLayout(Package, 12, "version", 0);
+    canonical.assertLayout(Module, 76, "targets", 68);
     canonical.assertLayout(Build, 12, "steps", 4);
     canonical.assertLayout(Decision, 16, "payload", 4);
     canonical.assertLayout(Reason, 32, "more", 28);

@@ -5,9 +5,11 @@
 const std = @import("std");
 const requests = @import("request.zig");
 const actions = @import("action.zig");
+const libraries = @import("libraries.zig");
 const reasons = @import("reasons.zig");
 const Allocator = std.mem.Allocator;
 const assert = std.debug.assert;
+const number = @import("number.zig").parse;
 
 pub const Action = actions.Action;
 pub const Binding = requests.Binding;
@@ -17,6 +19,7 @@ pub const Input = requests.Input;
 pub const Module = requests.Module;
 pub const ModuleKind = requests.ModuleKind;
 pub const NativePolicy = requests.NativePolicy;
+pub const Package = requests.Package;
 pub const Presence = requests.Presence;
 pub const Previous = requests.Previous;
 pub const Reason = actions.Reason;
@@ -113,14 +116,20 @@ const Planner = struct {
     ) Allocator.Error!void {
         // The version says something where another one would have done.
         const new = switch (refused) {
-            .zig_unsupported, .c_import_removed => planner.zigVersion().?,
+            .zig_unsupported, .c_import_removed, .binding_zig => planner.zigVersion().?,
+            .binding_python => try std.mem.concat(planner.arena, u8, &.{ "3.", libraries.pythonMinor(module.abi).? }),
+            else => "",
+        };
+        const old = switch (refused) {
+            .binding_missing, .binding_zig => libraries.find(module).?.zig_line,
+            .binding_python => libraries.find(module).?.python_min,
             else => "",
         };
         for (missing) |presence| try planner.refusals.append(planner.arena, .{
             .module = index,
             .targets = try planner.targets(&.{presence}),
             .decision = .{ .refuse = refused },
-            .reason = .{ .code = .refused, .subject = module.path, .new = new },
+            .reason = .{ .code = .refused, .subject = module.path, .old = old, .new = new },
         });
     }
 
@@ -131,7 +140,7 @@ const Planner = struct {
         const version = planner.zigVersion();
         var steps: std.ArrayList(Step) = .empty;
         if (version == null) try steps.append(planner.arena, .probe_version);
-        if (module.translate_c) try steps.append(planner.arena, .translate_c);
+        if (module.translate_c or libraries.isTranslated(module)) try steps.append(planner.arena, .translate_c);
         try steps.appendSlice(planner.arena, &.{ .compile, .compress, .publish });
         const route: Route = if (module.kind == .project) .project else if (missing.len == 1) .compiler else .graph;
         const force_rebuild = planner.request.force_rebuild;
@@ -167,18 +176,15 @@ fn shortcut(presence: Presence, force_rebuild: bool) enum { load, restore, fetch
 /// Returns why `module` cannot be built, if so. The first of several reasons
 /// that apply is the one that the user has to solve first.
 fn refusal(module: Module, toolchain: ?Toolchain, native: NativePolicy) ?Refusal {
+    // Without the library's sources not even a look into the cache is possible.
+    if (libraries.missing(module)) |refused| return refused;
     if (native == .never) return .native_forbidden;
     const zig = toolchain orelse return .zig_missing;
     const minor: ?u32 = if (zig.version) |version| supportedMinor(version) orelse return .zig_unsupported else null;
-    // A project's own build file may do all of these.
-    if (module.kind != .project) {
-        const removed = minor != null and minor.? >= zig_minor_without_c_import;
-        if (module.c_import and removed) return .c_import_removed;
-        switch (module.binding) {
-            .pyoz, .pyz3, .pydust => return .binding_unsupported,
-            .plain, .python_h, .init_function => {},
-        }
-    }
+    if (libraries.refusal(module, minor)) |refused| return refused;
+    // A project's own build file may do this.
+    const removed = minor != null and minor.? >= zig_minor_without_c_import;
+    if (module.kind != .project and module.c_import and removed) return .c_import_removed;
     // Whether confinement works is not in the request: the host sends this policy
     // only where it does not, and a request that says so fails closed.
     if (native == .sandbox_required) return .sandbox_unavailable;
@@ -195,15 +201,4 @@ fn supportedMinor(version: []const u8) ?u32 {
     if (parts.next() != null) return null;
     if (major != 0 or minor < zig_minor_min or minor > zig_minor_max) return null;
     return minor;
-}
-
-/// Accepts digits only: neither signs nor separators, and no build metadata.
-fn number(digits: []const u8) ?u32 {
-    if (digits.len == 0 or digits.len > 9) return null;
-    var value: u32 = 0;
-    for (digits) |digit| {
-        if (digit < '0' or digit > '9') return null;
-        value = value * 10 + (digit - '0');
-    }
-    return value;
 }

@@ -93,7 +93,12 @@ fn expectSingle(request: planning.Request, decision: planning.Decision, reason: 
 }
 
 fn expectRefusal(request: planning.Request, refusal: planning.Refusal, new: []const u8) !void {
-    try expectSingle(request, .{ .refuse = refusal }, .{ .code = .refused, .subject = "m.zig", .new = new });
+    try expectBindingRefusal(request, refusal, "", new);
+}
+
+/// A refusal that says what goes together beside what is at hand.
+fn expectBindingRefusal(request: planning.Request, refusal: planning.Refusal, old: []const u8, new: []const u8) !void {
+    try expectSingle(request, .{ .refuse = refusal }, .{ .code = .refused, .subject = "m.zig", .old = old, .new = new });
 }
 
 const build_default: planning.Decision = .{ .build = .{
@@ -144,10 +149,10 @@ test "refusals, each before those that it would hide" {
     try expectRefusal(single.request(module, nothing, base), .zig_unsupported, "0.14.1");
     base.toolchain = .{ .path = "zig", .version = "0.17.0" };
     module.binding = .pyoz;
+    try expectRefusal(single.request(module, nothing, base), .binding_needs_project, "");
+    module.binding = .python_h;
     try expectRefusal(single.request(module, nothing, base), .c_import_removed, "0.17.0");
     module.c_import = false;
-    try expectRefusal(single.request(module, nothing, base), .binding_unsupported, "");
-    module.binding = .python_h;
     try expectRefusal(single.request(module, nothing, base), .sandbox_unavailable, "");
     base.native = .unconfined;
     try expectSingle(single.request(module, nothing, base), build_default, .{ .code = .first_build });
@@ -165,6 +170,79 @@ test "versions of Zig" {
     }) |version| {
         const base = with(request_default, .{ .toolchain = planning.Toolchain{ .path = "zig", .version = version } });
         try expectRefusal(single.request(module_default, nothing, base), .zig_unsupported, version);
+    }
+}
+
+fn withZig(version: ?[]const u8) planning.Request {
+    return with(request_default, .{ .toolchain = @as(?planning.Toolchain, .{ .path = "zig", .version = version }) });
+}
+
+const build_translated: planning.Decision = .{ .build = .{
+    .route = .compiler,
+    .steps = &.{ .translate_c, .compile, .compress, .publish },
+} };
+
+test "pyz3 in a file module goes with one line of Zig" {
+    var single: Single = undefined;
+    const module = with(module_default, .{
+        .binding = planning.Binding.pyz3,
+        .package = @as(?planning.Package, .{ .version = "0.11.0" }),
+        .abi = "cpython-311-x86_64-linux-gnu",
+    });
+    try expectSingle(single.request(module, nothing, withZig("0.15.2")), build_translated, .{ .code = .first_build });
+    inline for (.{ "0.16.0", "0.17.0" }) |version| {
+        try expectBindingRefusal(single.request(module, nothing, withZig(version)), .binding_zig, "0.15", version);
+    }
+    // What is built already needs no compiler that goes with it.
+    const library = with(nothing, .{ .library = true });
+    try expectSingle(single.request(module, library, withZig("0.17.0")), .load, .{ .code = .unchanged });
+    // With the version known it is decided anew.
+    try expectSingle(single.request(module, nothing, withZig(null)), .{ .build = .{
+        .route = .compiler,
+        .steps = &.{ .probe_version, .translate_c, .compile, .compress, .publish },
+    } }, .{ .code = .first_build });
+    // The compiler says whether what nobody tried works.
+    inline for (.{ null, "0.12.0", "1.0.0", "dev", "" }) |version| {
+        const other = with(module, .{ .package = @as(?planning.Package, .{ .version = version }) });
+        try expectSingle(single.request(other, nothing, withZig("0.17.0")), build_translated, .{ .code = .first_build });
+    }
+}
+
+test "pyz3 goes with Python 3.11 and newer" {
+    var single: Single = undefined;
+    const module = with(module_default, .{
+        .binding = planning.Binding.pyz3,
+        .package = @as(?planning.Package, .{ .version = "0.3.0" }),
+    });
+    inline for (.{
+        .{ "cpython-39-x86_64-linux-gnu", "3.9" },
+        .{ "cpython-310-darwin", "3.10" },
+        .{ "cp310-win_amd64", "3.10" },
+    }) |case| {
+        const old = with(module, .{ .abi = case[0] });
+        const request = single.request(old, nothing, withZig("0.16.0"));
+        try expectBindingRefusal(request, .binding_python, "3.11", case[1]);
+        const missing = with(old, .{ .package = @as(?planning.Package, null) });
+        try expectBindingRefusal(single.request(missing, nothing, withZig("0.15.2")), .binding_python, "3.11", case[1]);
+    }
+    inline for (.{ "cpython-311-darwin", "cpython-313t-darwin", "cp314-win_amd64", "cpython-3x", "pypy311-pp73" }) |abi| {
+        const new = with(module, .{ .abi = abi });
+        try expectSingle(single.request(new, nothing, withZig("0.15.2")), build_translated, .{ .code = .first_build });
+    }
+}
+
+test "a binding library that is missing comes first" {
+    var single: Single = undefined;
+    const module = with(module_default, .{ .binding = planning.Binding.pyz3, .c_import = true });
+    const base = with(request_default, .{ .toolchain = null, .native = planning.NativePolicy.never });
+    try expectBindingRefusal(single.request(module, nothing, base), .binding_missing, "0.15", "");
+}
+
+test "PyOZ and pydust need a project module" {
+    var single: Single = undefined;
+    for ([_]planning.Binding{ .pyoz, .pydust }) |binding| {
+        const module = with(module_default, .{ .binding = binding });
+        try expectRefusal(single.request(module, nothing, withZig(null)), .binding_needs_project, "");
     }
 }
 
@@ -384,6 +462,7 @@ fn randomRequest(arena: std.mem.Allocator, random: std.Random) !planning.Request
             .kind = random.enumValue(planning.ModuleKind),
             .path = "p",
             .binding = random.enumValue(planning.Binding),
+            .package = if (random.boolean()) null else .{ .version = if (random.boolean()) null else "0.11.0" },
             .c_import = random.boolean(),
             .translate_c = random.boolean(),
             .optimize = previous_default.optimize,

@@ -27,11 +27,14 @@ pub const Presence = struct {
     previous: ?Previous,
 };
 
+pub const Package = struct { version: ?[]const u8 };
+
 pub const Module = struct {
     name: []const u8,
     kind: ModuleKind,
     path: []const u8,
     binding: Binding,
+    package: ?Package = null,
     c_import: bool,
     translate_c: bool,
     optimize: []const u8,

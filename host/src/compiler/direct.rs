@@ -5,26 +5,31 @@ use std::path::{Path, PathBuf};
 
 use super::process::Invocation;
 use super::{Compiled, Job, graph, protocol};
+use crate::digest::FieldHasher;
 use crate::error::{Error, Result};
 use crate::guest::source::Binding;
+use crate::package;
 use crate::report::Level;
 use crate::target::{System, Target};
 
 /// Makes the compiler answer in messages.
 const LISTEN: &str = "--listen=-";
 
-/// Header that is translated for the module `Python.h`.
+/// The module that has Python's C API on every Zig.
+const PYTHON_MODULE: &str = "Python.h";
+
+/// Header that is translated for it.
 const PYTHON_HEADER: &str = "#define PY_SSIZE_T_CLEAN\n#include <Python.h>\n";
 
 pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option<Compiled>> {
     let target = target_of(job);
     let (digest, text) = job.declarations();
-    if is_plain(job) {
+    if is_plain(job) || job.prepared.package.is_some() {
         job.context.store.put_declarations(digest, &text)?;
     }
     job.create_cache("global")?;
-    if job.prepared.closure.translate_c {
-        translate(job, work)?;
+    for translation in translations(job) {
+        translate(job, &translation, work)?;
     }
     if target.system == System::Windows {
         import_library(job, support, target)?;
@@ -62,9 +67,7 @@ fn another_version(job: &Job<'_>, version: &str) -> Result<()> {
 /// The commands of this route, for people to read.
 pub(super) fn invocations(job: &Job<'_>, support: &Path, work: &Path) -> Vec<Invocation> {
     let mut invocations = Vec::new();
-    if job.prepared.closure.translate_c {
-        invocations.push(translation(job, &translated_folder(job).join("python.h"), work));
-    }
+    invocations.extend(translations(job).iter().map(|translation| translation.invocation(job, work)));
     if target_of(job).system == System::Windows {
         invocations.push(import_library_invocation(job, support, target_of(job)));
     }
@@ -91,7 +94,10 @@ fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
         arguments.push("-fno-emit-implib".into());
     }
     // No C is compiled, so nothing calls this runtime; it doubles the time of an edit.
-    arguments.extend(["-fno-ubsan-rt".into(), "-fstrip".into()]);
+    arguments.push("-fno-ubsan-rt".into());
+    if job.prepared.strip {
+        arguments.push("-fstrip".into());
+    }
     if target.system == System::Emscripten {
         arguments.extend(["-fPIC".into(), "--import-symbols".into()]);
     }
@@ -117,10 +123,9 @@ fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
 }
 
 /// The module graph: the user's file under our root, or as the root itself
-/// where it has its own init function.
+/// where it, or a library that it uses, makes the init function.
 fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
     let binding = support.join("binding");
-    let dependency = |name: &str| ["--dep".into(), name.into()];
     let user = &job.module().source_path;
     if is_plain(job) {
         let declarations = job.context.store.declarations_path(job.declarations().0);
@@ -133,14 +138,30 @@ fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
         arguments.push(module("declarations", &declarations));
         return;
     }
+    let translations = translations(job);
+    let package = job.prepared.package.as_ref();
     if job.prepared.closure.translate_c {
-        arguments.extend(dependency("Python.h"));
+        arguments.extend(dependency(PYTHON_MODULE));
+    }
+    if package.is_some() {
+        arguments.extend([package::PYZ3, "pyconf"].into_iter().flat_map(dependency));
     }
     arguments.extend(include_folders(job));
     arguments.push(module("root", user));
-    if job.prepared.closure.translate_c {
-        arguments.push(module("Python.h", &translated_folder(job).join("python.zig")));
+    if let Some(package) = package {
+        let headers = package.headers().into_iter().map(|(name, _)| name);
+        arguments.extend(headers.chain(["pyconf"]).flat_map(dependency));
+        arguments.push(module(package::PYZ3, &package.sources.join("pyz3.zig")));
+        arguments.extend(dependency("ffi"));
+        arguments.push(module("pyconf", &job.context.store.declarations_path(job.declarations().0)));
     }
+    for translation in &translations {
+        arguments.push(module(translation.name, &translation.output));
+    }
+}
+
+fn dependency(name: &str) -> [OsString; 2] {
+    ["--dep".into(), name.into()]
 }
 
 /// Where `@cInclude` of the user's files looks: the module's own folder, and
@@ -244,34 +265,80 @@ fn import_library(job: &Job<'_>, support: &Path, target: &Target) -> Result<()> 
     Err(Error::Compiler { zig: invocation.program, reason: finished.text })
 }
 
-// The module `Python.h`.
+// Translated C headers.
 
-/// Where the translation for these headers, target and compiler lies.
+/// A C header that becomes a Zig module, once for its content, Python's headers,
+/// the target and the compiler.
+struct Translation {
+    /// Name of the module.
+    name: &'static str,
+    header: PathBuf,
+    /// What is written to the header before, where it is ours.
+    text: Option<&'static str>,
+    /// Arguments that define macros.
+    defines: &'static [&'static str],
+    output: PathBuf,
+}
+
+/// Returns what has to be translated for a module.
+fn translations(job: &Job<'_>) -> Vec<Translation> {
+    let folder = translated_folder(job);
+    let mut translations = Vec::new();
+    if job.prepared.closure.translate_c {
+        translations.push(Translation {
+            name: PYTHON_MODULE,
+            header: folder.join("python.h"),
+            text: Some(PYTHON_HEADER),
+            defines: &[],
+            output: folder.join("python.zig"),
+        });
+    }
+    for (name, header) in job.prepared.package.iter().flat_map(package::Package::headers) {
+        let output = folder.join(format!("{name}-{}.zig", library_digest(job)));
+        // What the library's own build file defines by default: the stable ABI of this Python.
+        let defines: &[&str] = if name == "ffi" { &["-DPy_LIMITED_API=PY_VERSION_HEX"] } else { &[] };
+        translations.push(Translation { name, header, text: None, defines, output });
+    }
+    translations
+}
+
+/// Where translations for these headers, target and compiler lie.
 fn translated_folder(job: &Job<'_>) -> PathBuf {
     let headers = job.prepared.headers.as_ref().map_or_else(String::new, |headers| headers.identity.hex());
     let triple = target_of(job).triple_for(job.line());
     job.cache("translated").join(format!("{}-{triple}", headers.get(..16).unwrap_or_default()))
 }
 
-fn translation(job: &Job<'_>, header: &Path, work: &Path) -> Invocation {
-    let target = target_of(job);
-    let mut arguments: Vec<OsString> = vec!["translate-c".into(), header.into()];
-    arguments.extend(["-target".into(), target.triple_for(job.line()).into(), "-lc".into()]);
-    for folder in job.prepared.headers.iter().flat_map(|headers| &headers.folders) {
-        arguments.extend(["-I".into(), folder.into()]);
+/// Names the content of the binding library: a header may include others of it.
+fn library_digest(job: &Job<'_>) -> String {
+    let mut hasher = FieldHasher::new("library");
+    for input in job.prepared.package.iter().flat_map(|package| &package.inputs) {
+        hasher.field(&input.relative, &input.digest.0);
     }
-    arguments.extend(caches(job, work));
-    invocation(job, arguments)
+    hasher.finish().hex()[..16].to_owned()
 }
 
-/// Translates `Python.h` once for these headers, target and compiler.
-fn translate(job: &Job<'_>, work: &Path) -> Result<()> {
-    let folder = translated_folder(job);
-    let output = folder.join("python.zig");
+impl Translation {
+    fn invocation(&self, job: &Job<'_>, work: &Path) -> Invocation {
+        let target = target_of(job);
+        let mut arguments: Vec<OsString> = vec!["translate-c".into(), self.header.clone().into()];
+        arguments.extend(["-target".into(), target.triple_for(job.line()).into(), "-lc".into()]);
+        arguments.extend(self.defines.iter().map(OsString::from));
+        for folder in job.prepared.headers.iter().flat_map(|headers| &headers.folders) {
+            arguments.extend(["-I".into(), folder.into()]);
+        }
+        arguments.extend(caches(job, work));
+        invocation(job, arguments)
+    }
+}
+
+/// Makes a translation, unless it is there.
+fn translate(job: &Job<'_>, translation: &Translation, work: &Path) -> Result<()> {
+    let Translation { header, output, .. } = translation;
     if output.is_file() {
         return Ok(());
     }
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = translated_folder(job).file_name().unwrap_or_default().to_string_lossy().into_owned();
     job.create_cache(&format!("translated/{name}"))?;
     if job.line() != "0.15" {
         job.context.frontend.report(
@@ -279,15 +346,16 @@ fn translate(job: &Job<'_>, work: &Path) -> Result<()> {
             format!("translating Python.h with Zig {}: about a minute of CPU time, once for this cache", job.version()),
         );
     }
-    let header = folder.join("python.h");
     let failed = |path: &Path, error: std::io::Error| Error::cache("write", path, &error);
-    std::fs::write(&header, PYTHON_HEADER).map_err(|error| failed(&header, error))?;
-    let invocation = translation(job, &header, work);
+    if let Some(text) = translation.text {
+        std::fs::write(header, text).map_err(|error| failed(header, error))?;
+    }
+    let invocation = translation.invocation(job, work);
     let finished = job.run(&invocation)?;
     if !finished.status.success() || finished.answer.is_empty() {
         return Err(job.compile_error(&finished, &finished.text, &invocation.directory));
     }
-    let unfinished = folder.join(format!("python.zig.{}", std::process::id()));
+    let unfinished = output.with_extension(format!("zig.{}", std::process::id()));
     std::fs::write(&unfinished, &finished.answer).map_err(|error| failed(&unfinished, error))?;
-    std::fs::rename(&unfinished, &output).map_err(|error| failed(&output, error))
+    std::fs::rename(&unfinished, output).map_err(|error| failed(output, error))
 }

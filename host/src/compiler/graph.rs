@@ -190,7 +190,7 @@ fn request(job: &Job<'_>, support: &Path, declarations: &Path, targets: &[&Targe
     json!({
         "name": job.module().leaf(),
         "optimize": job.prepared.optimize.name(),
-        "strip": true,
+        "strip": job.prepared.strip,
         "root": binding.join("root.zig").to_string_lossy(),
         "binding": binding.join("zigimport.zig").to_string_lossy(),
         "user": job.module().source_path.to_string_lossy(),

@@ -31,10 +31,11 @@ mod reads;
 use std::path::{Path, PathBuf};
 
 use crate::binding;
-use crate::closure::Module;
+use crate::closure::{Module, ModuleKind};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guest::planning::{Action, Build, Decision, Route};
+use crate::package;
 use crate::plan::{Context, Prepared};
 use crate::target::Target;
 use crate::toolchain::{self, Toolchain};
@@ -133,9 +134,12 @@ impl Job<'_> {
         process::run(invocation, &|| self.context.frontend.interrupted())
     }
 
-    /// The file that describes the module to the binding: its path and text.
+    /// The file that describes the module to the binding: its digest and text.
     fn declarations(&self) -> (Digest, String) {
-        let text = binding::declarations(self.module(), &self.prepared.closure);
+        let text = match self.prepared.package {
+            Some(_) => package::configuration(self.module()),
+            None => binding::declarations(self.module(), &self.prepared.closure),
+        };
         (Digest::of(text.as_bytes()), text)
     }
 
@@ -166,7 +170,20 @@ impl Job<'_> {
             source_path: self.module().source_path.clone(),
             text: without_own_references(text, self.context.store.root()),
             diagnostics,
+            hint: self.library_hint(),
         }
+    }
+
+    /// Which versions of the binding library go together, where the compiler is
+    /// none of the line that all of them were seen to work with.
+    fn library_hint(&self) -> Option<String> {
+        let versions = match (self.module().kind, &self.prepared.package) {
+            _ if self.line() == package::KNOWN_LINE => None,
+            (ModuleKind::Project, _) => package::known_versions_of_project(&self.module().source_path),
+            (_, Some(_)) => package::known_versions(package::PYZ3),
+            (_, None) => None,
+        };
+        versions.map(|versions| format!("{versions}; the Zig at hand is {}", self.version()))
     }
 }
 
