@@ -188,11 +188,6 @@ impl Error {
             Self::Module { hint, .. } | Self::Compile { hint, .. } => hint.clone(),
             Self::NotFound { hint, .. } => Some(hint.clone()),
             Self::Cache { .. } => Some("set ZIGIMPORT_BUILD_DIR to a directory that only you can write".to_owned()),
-            Self::Compile { text, .. } if text.contains("import of file outside module path") => Some(
-                "Zig lets a module import files in its own folder and below only: move the shared file there, or \
-                 give the folder a build.zig that makes it a package"
-                    .to_owned(),
-            ),
             Self::LockTimeout { .. } => Some("wait for that process, or end it; the lock goes with it".to_owned()),
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! Stub files: what type checkers and editors know of a module. The binding puts
 //! the text into the library; it is read from there without loading anything.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -11,9 +12,24 @@ use crate::closure::{Module, ModuleKind};
 use crate::error::{Error, Result};
 use crate::publish::{self, Existing};
 
-/// What surrounds the text; `stub.zig` of the binding writes the same.
-const BEGIN: &str = "# zigimport stub\n";
-const END: &str = "# end of zigimport stub\n";
+/// Begins each piece of a stub in a library; `stub.zig` of the binding writes it.
+/// A number, a line feed, the text and a zero byte follow.
+const MARK: &str = "# zigimport stub ";
+
+/// What the pieces use, with the text that they need for it.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("_typeshed", &["ReadableBuffer", "WriteableBuffer"]),
+    ("collections.abc", &["Callable", "Sequence"]),
+    ("typing", &["Any", "Literal", "NamedTuple"]),
+    ("typing_extensions", &["Self"]),
+];
+
+const ARRAY: &str = "
+class Array(Sequence[Any]):
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any) -> Any: ...
+";
 
 /// Where stubs are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -46,12 +62,46 @@ impl Stubs {
 /// ours has none.
 #[must_use]
 pub fn text(library: &[u8]) -> Option<String> {
-    // The marks are constants of their own too.
-    memchr::memmem::find_iter(library, BEGIN).find_map(|position| {
-        let rest = &library[position + BEGIN.len()..];
-        let text = &rest[..memchr::memmem::find(rest, END.as_bytes())?];
-        let text = std::str::from_utf8(text).ok().filter(|text| !text.contains('\0'))?;
-        Some(format!("# Written by zigimport; the next build replaces it.\n{text}"))
+    let mut pieces: BTreeMap<u32, &str> = BTreeMap::new();
+    for position in memchr::memmem::find_iter(library, MARK) {
+        let rest = &library[position + MARK.len()..];
+        let Some((number, text)) = memchr::memchr(0, rest).and_then(|end| piece(&rest[..end])) else { continue };
+        // A compiler may leave the beginning of a piece behind as well.
+        let known = pieces.entry(number).or_default();
+        if text.len() > known.len() {
+            *known = text;
+        }
+    }
+    if pieces.is_empty() {
+        return None;
+    }
+    let mut pieces = pieces.into_values();
+    let doc = pieces.next().unwrap_or_default();
+    let mut body = String::new();
+    pieces.for_each(|piece| body.push_str(piece));
+    if is_used("Array", &body) {
+        body.insert_str(0, ARRAY);
+    }
+    let mut text = format!("# Written by zigimport; the next build replaces it.\n{doc}");
+    for (module, names) in IMPORTS {
+        let used: Vec<&str> = names.iter().copied().filter(|name| is_used(name, &body)).collect();
+        if !used.is_empty() {
+            text.push_str(&format!("from {module} import {}\n", used.join(", ")));
+        }
+    }
+    Some(text + &body)
+}
+
+fn piece(bytes: &[u8]) -> Option<(u32, &str)> {
+    let (number, text) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
+    Some((number.parse().ok()?, text))
+}
+
+/// Returns whether a name stands in a text as a word of its own.
+fn is_used(name: &str, text: &str) -> bool {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    text.match_indices(name).any(|(position, _)| {
+        !text[..position].ends_with(is_word) && !text[position + name.len()..].starts_with(is_word)
     })
 }
 
@@ -81,11 +131,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_is_between_the_marks() {
-        let library = format!("\u{7f}ELF\0{BEGIN}\0{END}\0{BEGIN}x: int\n{END}\0rest");
-        assert!(text(library.as_bytes()).unwrap().ends_with("\nx: int\n"));
-        assert_eq!(text(b"\x7fELF"), None);
-        assert_eq!(text(BEGIN.as_bytes()), None);
+    fn a_stub_is_made_of_the_pieces_in_their_order() {
+        let library =
+            format!("\u{7f}ELF\0{MARK}\0{MARK}1\nx: in\0{MARK}1\nx: int\n\0{MARK}0\n\"doc\"\n\0{MARK}2\ny: Any\n\0");
+        let text = text(library.as_bytes()).unwrap();
+        assert!(text.ends_with("\n\"doc\"\nfrom typing import Any\nx: int\ny: Any\n"), "{text}");
+        assert_eq!(super::text(b"\x7fELF"), None);
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Job<'_> {
             source_path: self.module().source_path.clone(),
             text: without_own_references(text, self.context.store.root()),
             diagnostics,
-            hint: self.library_hint(),
+            hint: self.library_hint().or_else(|| hint_of(text)),
         }
     }
 
@@ -185,6 +185,15 @@ impl Job<'_> {
         };
         versions.map(|versions| format!("{versions}; the Zig at hand is {}", self.version()))
     }
+}
+
+/// What to do about an error whose text alone does not say it.
+fn hint_of(text: &str) -> Option<String> {
+    text.contains("import of file outside module path").then(|| {
+        "Zig lets a module import files in its own folder and below only: move the file there, or make the module a \
+         project with a build.zig"
+            .to_owned()
+    })
 }
 
 /// Cuts the places in our own files that the compiler lists as referring to the

@@ -90,6 +90,7 @@ fn pointerKind(comptime T: type) Kind {
 }
 
 fn structKind(comptime T: type) Kind {
+    @setEvalBranchQuota(reflection.quota);
     if (@hasDecl(T, "zigimport_kind")) return T.zigimport_kind;
     if (T == std.mem.Allocator) return .none;
     const fields = reflection.fields(T);
@@ -139,6 +140,7 @@ fn isElement(comptime T: type, comptime direction: Direction, comptime depth: co
 }
 
 fn areSupported(comptime T: type, comptime direction: Direction, comptime depth: comptime_int, comptime allow_void: bool) bool {
+    @setEvalBranchQuota(reflection.quota);
     for (reflection.fields(T)) |field| {
         if (field.type == void and !allow_void) return false;
         if (!isSupported(field.type, direction, depth)) return false;
@@ -148,6 +150,7 @@ fn areSupported(comptime T: type, comptime direction: Direction, comptime depth:
 
 /// True if a value may point to memory that is not part of it.
 pub fn hasPointers(comptime T: type) bool {
+    @setEvalBranchQuota(reflection.quota);
     comptime return switch (@typeInfo(T)) {
         .pointer, .@"fn", .@"opaque" => true,
         .optional => |optional| hasPointers(optional.child),
@@ -162,6 +165,7 @@ pub fn hasPointers(comptime T: type) bool {
 
 /// True if converting an argument may need the call's scope.
 pub fn needsScope(comptime T: type) bool {
+    @setEvalBranchQuota(reflection.quota);
     return comptime switch (kindOf(T)) {
         .bool, .int, .float, .enumeration, .class, .class_pointer, .callable, .byte_array => false,
         .optional => needsScope(@typeInfo(T).optional.child),

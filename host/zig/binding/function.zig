@@ -35,6 +35,7 @@ const Role = enum { receiver, allocator, argument, options };
 
 fn roleOf(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver, comptime index: usize) Role {
     comptime {
+        @setEvalBranchQuota(reflection.quota);
         const parameters = reflection.function(F).parameters;
         const T = parameters[index].?;
         if (index == 0 and receiver == .instance) return .receiver;
@@ -46,12 +47,14 @@ fn roleOf(comptime F: type, comptime declaration: Declaration, comptime receiver
 }
 
 fn hasDefault(comptime T: type) bool {
+    @setEvalBranchQuota(reflection.quota);
     for (reflection.fields(T)) |field| if (field.default != null) return true;
     return false;
 }
 
 fn hasRole(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver, comptime role: Role) bool {
     comptime {
+        @setEvalBranchQuota(reflection.quota);
         for (0..reflection.function(F).parameters.len) |index| if (roleOf(F, declaration, receiver, index) == role) return true;
         return false;
     }
@@ -60,6 +63,7 @@ fn hasRole(comptime F: type, comptime declaration: Declaration, comptime receive
 /// True if the first parameter is a T or a pointer to one.
 pub fn isMethod(comptime F: type, comptime T: type) bool {
     comptime {
+        @setEvalBranchQuota(reflection.quota);
         const parameters = reflection.function(F).parameters;
         if (parameters.len == 0) return false;
         const First = parameters[0] orelse return false;
@@ -70,6 +74,7 @@ pub fn isMethod(comptime F: type, comptime T: type) bool {
 /// Returns why a function cannot be called from Python, or `null` if it can. Looks at the type only.
 pub fn obstacle(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) ?[:0]const u8 {
     comptime {
+        @setEvalBranchQuota(reflection.quota);
         const function = reflection.function(F);
         if (function.is_variadic) return "variable argument list";
         if (!function.is_callable) return "calling convention";
@@ -132,6 +137,7 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
 
         /// Calls with one object for each parameter of the signature; null stands for a default.
         pub fn invoke(self: *Object, objects: [*]const ?*Object) ?*Object {
+            @setEvalBranchQuota(reflection.quota);
             const module = switch (receiver) {
                 .module => self,
                 .class => |T| class.moduleOfType(T, @ptrCast(@alignCast(self))) orelse return null,
@@ -258,6 +264,7 @@ fn classOf(comptime T: type) type {
 
 fn takesCallable(comptime F: type) bool {
     comptime {
+        @setEvalBranchQuota(reflection.quota);
         for (reflection.function(F).parameters) |T| if (convert.kindOf(T.?) == .callable) return true;
         return false;
     }
@@ -265,6 +272,7 @@ fn takesCallable(comptime F: type) bool {
 
 fn usesScope(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) bool {
     comptime {
+        @setEvalBranchQuota(reflection.quota);
         for (reflection.function(F).parameters, 0..) |T, index| switch (roleOf(F, declaration, receiver, index)) {
             .receiver => {},
             .allocator => return true,

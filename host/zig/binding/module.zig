@@ -25,8 +25,6 @@ const Object = abi.Object;
 
 /// The attribute that tells what was left out: a dict from name to reason.
 const skipped_attribute = "__zigimport_skipped__";
-/// The attribute with the text of the stub file.
-const stub_attribute = "__zigimport_stub__";
 
 /// Exports the init function of the extension module of a user's file.
 pub fn exportModule(comptime user: type, comptime init_symbol: []const u8) void {
@@ -47,6 +45,8 @@ fn Module(comptime user: type, comptime container: declarations.Container, compt
 
         const methods = [_]abi.MethodDefinition{.{}};
 
+        const stub_pieces = stub.pieces(user, container, exports, &.{user})[0..].*;
+
         var definition: abi.ModuleDefinition = .{
             .name = declarations.module_name,
             .doc = if (container.doc.len == 0) null else container.doc,
@@ -65,8 +65,8 @@ fn Module(comptime user: type, comptime container: declarations.Container, compt
 
         fn execute(module: *Object) callconv(.c) c_int {
             if (!addZigError(module, comptime !exports.has("ZigError"))) return -1;
-            const text = comptime stub.moduleText(user, container, exports, &.{user});
-            if (!addAttribute(module, stub_attribute, convert.textToPython(text))) return -1;
+            // Nobody looks at them here; this keeps them in the library.
+            std.mem.doNotOptimizeAway(&stub_pieces);
             return if (Namespace(user, exports, &.{user}).fill(module, module)) 0 else -1;
         }
     };

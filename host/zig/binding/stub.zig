@@ -10,91 +10,75 @@ const function = @import("function.zig");
 const record = @import("record.zig");
 const reflection = @import("reflection.zig");
 const std = @import("std");
+const decimal = @import("text.zig").decimal;
 
 const Declaration = declarations.Declaration;
 const Exports = exports_module.Exports;
 
-/// What finds the text in a library without loading it.
-pub const begin = "# zigimport stub\n";
-pub const end = "# end of zigimport stub\n";
+/// Begins each piece; its number and a line feed follow, and a zero byte ends it. Whoever wants the
+/// stub finds the pieces in the library without loading it, and adds what they need of `typing`.
+const mark = "# zigimport stub ";
 
 const Direction = enum { parameter, result };
 
-const array_class =
-    \\
-    \\class Array(Sequence[Any]):
-    \\    def __buffer__(self, flags: int, /) -> memoryview: ...
-    \\    def __len__(self) -> int: ...
-    \\    def __getitem__(self, index: Any) -> Any: ...
-    \\
-;
-
-const header =
-    \\from _typeshed import ReadableBuffer, WriteableBuffer
-    \\from collections.abc import Callable, Iterator, Sequence
-    \\from typing import Any, Literal, NamedTuple
-    \\from typing_extensions import Self
-    \\
-;
-
-pub fn moduleText(
+/// Returns the pieces of a module's stub: joining them here would cost more than the rest of a build.
+pub fn pieces(
     comptime user: type,
     comptime container: declarations.Container,
     comptime exports: Exports,
     comptime path: []const type,
-) [:0]const u8 {
+) []const [*:0]const u8 {
     comptime {
         @setEvalBranchQuota(reflection.quota);
         const zig_error = if (exports.has("ZigError")) "" else "\nclass ZigError(RuntimeError):\n    name: str\n";
-        const doc = docText(container.doc, "");
-        const body = namespaceText(user, exports, path, "");
-        const array = if (std.mem.indexOf(u8, body, "Array") == null) "" else array_class;
-        return joined(&.{ begin, doc, header, array, zig_error, body, end });
-    }
-}
-
-/// Joins parts at once: appending one after the other would keep each intermediate text.
-fn joined(comptime parts: []const []const u8) [:0]const u8 {
-    comptime {
-        var length: usize = 0;
-        for (parts) |part| length += part.len;
-        var text: [length:0]u8 = undefined;
-        var position: usize = 0;
-        for (parts) |part| {
-            @memcpy(text[position..][0..part.len], part);
-            position += part.len;
-        }
-        text[length] = 0;
-        const final = text;
+        const list = [_][]const u8{ docText(container.doc, ""), zig_error } ++ namespacePieces(user, exports, path, "");
+        var marked: [list.len][*:0]const u8 = undefined;
+        for (&marked, list, 0..) |*piece, text, index| piece.* = mark ++ decimal(index) ++ "\n" ++ text;
+        const final = marked;
         return &final;
     }
 }
 
-fn namespaceText(comptime user: type, comptime exports: Exports, comptime path: []const type, comptime indent: []const u8) [:0]const u8 {
+fn namespacePieces(
+    comptime user: type,
+    comptime exports: Exports,
+    comptime path: []const type,
+    comptime indent: []const u8,
+) []const []const u8 {
     comptime {
-        var parts: []const []const u8 = &.{};
-        for (exports.types) |declaration| parts = parts ++ .{typeText(@field(user, declaration.name), declaration, indent)};
+        @setEvalBranchQuota(reflection.quota);
+        const count = exports.types.len + exports.enumerations.len + exports.constants.len + exports.functions.len;
+        var list: [count][]const u8 = undefined;
+        var index: usize = 0;
+        for (exports.types) |declaration| {
+            list[index] = typeText(@field(user, declaration.name), declaration, indent);
+            index += 1;
+        }
         for (exports.enumerations) |declaration| {
-            const T = @field(user, declaration.name);
-            var list: [:0]const u8 = "";
-            for (reflection.enumNames(T)) |name| list = list ++ "Literal['" ++ name ++ "'], ";
-            parts = parts ++ .{ indent, declaration.name, ": tuple[", list[0 .. list.len - 2], "]\n" };
+            var names: [:0]const u8 = "";
+            for (reflection.enumNames(@field(user, declaration.name))) |name| names = names ++ "Literal['" ++ name ++ "'], ";
+            list[index] = indent ++ declaration.name ++ ": tuple[" ++ names[0 .. names.len - 2] ++ "]\n";
+            index += 1;
         }
         for (exports.constants) |declaration| {
             const value = @field(user, declaration.name);
             const T = exports_module.Constant(@TypeOf(value), user, declaration.name);
-            parts = parts ++ .{ indent, declaration.name, ": ", annotation(T, .result), "\n" };
+            list[index] = indent ++ declaration.name ++ ": " ++ annotation(T, .result) ++ "\n";
+            index += 1;
         }
         for (exports.functions) |declaration| {
-            parts = parts ++ .{functionText(@field(user, declaration.name), declaration, .module, declaration.name, indent)};
+            list[index] = functionText(@field(user, declaration.name), declaration, .module, declaration.name, indent);
+            index += 1;
         }
+        const own = list;
+        var all: []const []const u8 = &own;
         for (exports.namespaces) |declaration| {
             const T = @field(user, declaration.name);
             const inner = exports_module.sort(T, declarations.of(T).?.list, path ++ .{T});
-            const body = namespaceText(T, inner, path ++ .{T}, indent ++ "    ");
-            parts = parts ++ .{ "\n", indent, "class ", declaration.name, ":\n", body };
+            const head = "\n" ++ indent ++ "class " ++ declaration.name ++ ":\n";
+            all = all ++ .{head} ++ namespacePieces(T, inner, path ++ .{T}, indent ++ "    ");
         }
-        return joined(parts);
+        return all;
     }
 }
 
@@ -199,7 +183,7 @@ fn typedParameters(comptime signature: exception.Signature, comptime self: []con
 fn docText(comptime doc: []const u8, comptime indent: []const u8) []const u8 {
     comptime {
         if (doc.len == 0) return "";
-        var parts: []const []const u8 = &.{ indent, "\"\"\"" };
+        var text: []const u8 = indent ++ "\"\"\"";
         var start: usize = 0;
         for (doc, 0..) |byte, index| {
             const replacement = switch (byte) {
@@ -208,10 +192,10 @@ fn docText(comptime doc: []const u8, comptime indent: []const u8) []const u8 {
                 '\n' => "\n" ++ indent,
                 else => continue,
             };
-            parts = parts ++ .{ doc[start..index], replacement };
+            text = text ++ doc[start..index] ++ replacement;
             start = index + 1;
         }
-        return joined(parts ++ .{ doc[start..], "\"\"\"\n" });
+        return text ++ doc[start..] ++ "\"\"\"\n";
     }
 }
 
