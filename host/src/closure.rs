@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::config::ProjectSettings;
+use crate::config::{ModuleSettings, ProjectSettings};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guest::{Scanner, source};
@@ -185,6 +185,8 @@ pub enum Role {
     Header,
     /// In the folder of a project module.
     Project,
+    /// Named in the settings of the file, compiled along.
+    CSource,
     /// Of the package of a binding library.
     Library,
 }
@@ -199,6 +201,7 @@ impl Role {
             Self::Embedded => "embedded",
             Self::Header => "header",
             Self::Project => "project",
+            Self::CSource => "c-source",
             Self::Library => "library",
         }
     }
@@ -261,6 +264,8 @@ pub struct Closure {
     pub absent: Vec<PathBuf>,
     /// `[tool.zigimport]`.
     pub project_settings: ProjectSettings,
+    /// What the module's own file sets.
+    pub module_settings: ModuleSettings,
     /// The scan of the module's own file.
     pub root_scan: source::Scan,
     /// The scans of the Zig files that it imports, at whatever depth.
@@ -344,6 +349,7 @@ pub fn scan(module: &Module) -> Result<Closure> {
         settings_file: settings_file.map(|(input, _)| input),
         absent: Vec::new(),
         project_settings,
+        module_settings: ModuleSettings::default(),
         root_scan: empty_scan(),
         imported_scans: Vec::new(),
         c_import: false,
@@ -355,12 +361,24 @@ pub fn scan(module: &Module) -> Result<Closure> {
         ModuleKind::File | ModuleKind::Package => follow(module, &mut closure, &mut absent)?,
         ModuleKind::Project => walk(module, &mut closure)?,
     }
+    let lines = closure.root_scan.settings.iter().map(|line| (line.name.as_str(), line.value.as_str(), line.line));
+    closure.module_settings = ModuleSettings::parse(lines, &module.source_path)?;
+    for path in closure.c_sources(module) {
+        closure.inputs.push(read_input(&path, Role::CSource, &closure.project_root, INPUT_BYTES_MAX)?.0);
+    }
     closure.sort_inputs();
     closure.absent = absent;
     Ok(closure)
 }
 
 impl Closure {
+    /// Returns the C sources that the module's settings name.
+    #[must_use]
+    pub fn c_sources(&self, module: &Module) -> Vec<PathBuf> {
+        let folder = module.source_path.parent().unwrap_or(Path::new("/"));
+        self.module_settings.c_sources.iter().map(|name| normalize(&folder.join(name))).collect()
+    }
+
     /// Adds inputs that no source names, such as a library's.
     pub fn add_inputs(&mut self, inputs: impl IntoIterator<Item = Input>) {
         self.inputs.extend(inputs);

@@ -346,6 +346,52 @@ pub struct ProjectSettings {
     pub stubs: Option<Stubs>,
 }
 
+/// What the `//! zigimport: name = value` lines of a module's own file say. Lists
+/// are separated by spaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModuleSettings {
+    /// Optimize mode.
+    pub optimize: Option<Optimize>,
+    /// C sources to compile along, relative to the file.
+    pub c_sources: Vec<String>,
+    /// Flags for them.
+    pub c_flags: Vec<String>,
+    /// System libraries to link, without `lib`.
+    pub libraries: Vec<String>,
+}
+
+impl ModuleSettings {
+    /// Reads lines given as name, value and line number. Later lines add to lists.
+    ///
+    /// # Errors
+    /// Names the line and what is wrong with it.
+    pub fn parse<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str, u32)>, path: &Path) -> Result<Self> {
+        let mut settings = Self::default();
+        for (name, value, line) in lines {
+            let place = format!(" ({}:{line})", path.display());
+            let words = || value.split_ascii_whitespace().map(str::to_owned);
+            match name {
+                "optimize" => {
+                    settings.optimize = Some(Optimize::parse(value, "//! zigimport: optimize", &place)?);
+                }
+                "c-sources" => settings.c_sources.extend(words()),
+                "c-flags" => settings.c_flags.extend(words()),
+                "libraries" => settings.libraries.extend(words()),
+                _ => {
+                    return Err(Error::Setting {
+                        name: "//! zigimport:".to_owned(),
+                        value: name.to_owned(),
+                        place,
+                        expected: "`optimize`, `c-sources`, `c-flags` or `libraries`, then ` = ` and a value"
+                            .to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(settings)
+    }
+}
+
 #[derive(Deserialize)]
 struct PyProject {
     tool: Option<Tool>,

@@ -8,7 +8,7 @@ use crate::binding;
 use crate::closure::{self, Closure, Module, ModuleKind};
 use crate::config::{Layer, Native, Optimize};
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::guest::{self, Planner, planning, source};
 use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
 use crate::key::{self, KeyInput, KeyInputs};
@@ -164,7 +164,7 @@ pub fn prepare(
         triple: String::new(),
         cpu: String::new(),
         optimize: optimize.name().to_owned(),
-        flags: strip.then(|| "strip".to_owned()).into_iter().collect(),
+        flags: flags(strip, &closure),
         abi: abi.clone(),
         binding: (binding, binding::digest()),
         environment: Vec::new(),
@@ -259,31 +259,24 @@ fn has_digest(input: &Discovered, root: &Path) -> bool {
     Recorded::file(&root.join(&input.path)).is_some_and(|now| now.digest.hex() == input.digest)
 }
 
+/// The settings that change the artifact and are no field of the key of their own.
+fn flags(strip: bool, closure: &Closure) -> Vec<String> {
+    let settings = &closure.module_settings;
+    let flags = settings.c_flags.iter().map(|flag| format!("c-flag {flag}"));
+    let libraries = settings.libraries.iter().map(|library| format!("library {library}"));
+    strip.then(|| "strip".to_owned()).into_iter().chain(flags).chain(libraries).collect()
+}
+
 /// Resolves the optimize mode: argument or environment, the module's own
 /// setting, the project's, the default.
 fn optimize(layer: &Layer, closure: &Closure) -> Result<Optimize> {
-    let root = closure.inputs.iter().find(|input| input.role == closure::Role::Root);
-    let mut own = None;
-    for setting in &closure.root_scan.settings {
-        let file = root.map(|input| input.path.display().to_string()).unwrap_or_default();
-        let place = format!(" ({file}:{})", setting.line);
-        if setting.name != "optimize" {
-            return Err(Error::Setting {
-                name: "//! zigimport:".to_owned(),
-                value: setting.name.clone(),
-                place,
-                expected: "`optimize = MODE`".to_owned(),
-            });
-        }
-        own = Some(Optimize::parse(&setting.value, "//! zigimport: optimize", &place)?);
-    }
     let project = match (&closure.project_settings.optimize, &closure.settings_file) {
         (Some(value), Some(file)) => {
             Some(Optimize::parse(value, "tool.zigimport.optimize", &format!(" ({})", file.path.display()))?)
         }
         _ => None,
     };
-    Ok(layer.optimize.or(own).or(project).unwrap_or(Optimize::Debug))
+    Ok(layer.optimize.or(closure.module_settings.optimize).or(project).unwrap_or(Optimize::Debug))
 }
 
 /// Returns the word for how a module speaks to Python.

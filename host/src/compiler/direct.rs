@@ -93,8 +93,10 @@ fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
         arguments.push(import_library_path(job, target).into());
         arguments.push("-fno-emit-implib".into());
     }
-    // No C is compiled, so nothing calls this runtime; it doubles the time of an edit.
-    arguments.push("-fno-ubsan-rt".into());
+    if !job.has_c_sources() {
+        // Nothing calls this runtime; it doubles the time of an edit.
+        arguments.push("-fno-ubsan-rt".into());
+    }
     if job.prepared.strip {
         arguments.push("-fstrip".into());
     }
@@ -105,7 +107,7 @@ fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
     arguments.extend(["-target".into(), target.triple_for(job.line()).into()]);
     arguments.extend(["-mcpu".into(), target.cpu.into()]);
     modules(job, support, &mut arguments);
-    if target.links_libc() {
+    if target.links_libc() || job.has_c_sources() {
         arguments.push("-lc".into());
     }
     // On Windows the linker would only warn, and the library would be broken.
@@ -133,6 +135,7 @@ fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
         arguments.push(module("root", &binding.join("root.zig")));
         arguments.push(module("zigimport", &binding.join("zigimport.zig")));
         arguments.extend(dependency("zigimport"));
+        arguments.extend(c_arguments(job));
         arguments.extend(include_folders(job));
         arguments.push(module("user", user));
         arguments.push(module("declarations", &declarations));
@@ -146,6 +149,7 @@ fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
     if package.is_some() {
         arguments.extend([package::PYZ3, "pyconf"].into_iter().flat_map(dependency));
     }
+    arguments.extend(c_arguments(job));
     arguments.extend(include_folders(job));
     arguments.push(module("root", user));
     if let Some(package) = package {
@@ -162,6 +166,20 @@ fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
 
 fn dependency(name: &str) -> [OsString; 2] {
     ["--dep".into(), name.into()]
+}
+
+/// What is compiled and linked along with the user's file, for the next module.
+fn c_arguments(job: &Job<'_>) -> Vec<OsString> {
+    let settings = &job.prepared.closure.module_settings;
+    let mut arguments: Vec<OsString> = Vec::new();
+    if job.has_c_sources() {
+        arguments.extend(["-lc".into(), "-cflags".into()]);
+        arguments.extend(settings.c_flags.iter().map(OsString::from));
+        arguments.push("--".into());
+        arguments.extend(job.prepared.closure.c_sources(job.module()).into_iter().map(PathBuf::into_os_string));
+    }
+    arguments.extend(settings.libraries.iter().map(|library| format!("-l{library}").into()));
+    arguments
 }
 
 /// Where `@cInclude` of the user's files looks: the module's own folder, and

@@ -181,12 +181,15 @@ fn request(job: &Job<'_>, support: &Path, declarations: &Path, targets: &[&Targe
                 "label": target.label,
                 "triple": target.triple_for(job.line()),
                 "cpu": target.cpu,
-                "libc": target.links_libc(),
+                "libc": target.links_libc() || job.has_c_sources(),
                 "output": output(job, target),
                 "python_def": if target.system == System::Windows { definition.to_string_lossy() } else { "".into() },
             })
         })
         .collect();
+    let settings = &job.prepared.closure.module_settings;
+    let c_sources: Vec<String> =
+        job.prepared.closure.c_sources(job.module()).iter().map(|path| path.to_string_lossy().into_owned()).collect();
     json!({
         "name": job.module().leaf(),
         "optimize": job.prepared.optimize.name(),
@@ -195,6 +198,9 @@ fn request(job: &Job<'_>, support: &Path, declarations: &Path, targets: &[&Targe
         "binding": binding.join("zigimport.zig").to_string_lossy(),
         "user": job.module().source_path.to_string_lossy(),
         "declarations": declarations.to_string_lossy(),
+        "c_sources": c_sources,
+        "c_flags": settings.c_flags,
+        "libraries": settings.libraries,
         "targets": targets,
     })
     .to_string()

@@ -113,6 +113,10 @@ impl Job<'_> {
         toolchain::supported_line(version).unwrap_or(toolchain::SUPPORTED_LINES[2])
     }
 
+    fn has_c_sources(&self) -> bool {
+        !self.prepared.closure.module_settings.c_sources.is_empty()
+    }
+
     fn version(&self) -> &str {
         self.toolchain.version.as_deref().unwrap_or("unknown")
     }

@@ -36,6 +36,11 @@ const Request = struct {
     user: []const u8,
     /// Root source file of `@import("declarations")`.
     declarations: []const u8,
+    /// C files to compile along with `user`, and flags for them.
+    c_sources: []const []const u8,
+    c_flags: []const []const u8,
+    /// System libraries, without `lib`.
+    libraries: []const []const u8,
     targets: []const Target,
 };
 
@@ -108,6 +113,10 @@ const Modules = struct {
             .declarations = b.createModule(.{ .root_source_file = absolute(request.declarations) }),
         };
         modules.user.addImport("zigimport", modules.zigimport);
+        for (request.c_sources) |path| {
+            modules.user.addCSourceFile(.{ .file = absolute(path), .flags = request.c_flags });
+        }
+        for (request.libraries) |name| modules.user.linkSystemLibrary(name, .{});
         return modules;
     }
 };
@@ -147,8 +156,8 @@ fn addExtension(
     });
     // Messages name the step: the label says which target failed.
     library.step.name = b.fmt("compile {s} for {s}", .{ request.name, target.label });
-    // No C is compiled, so nothing calls this runtime.
-    library.bundle_ubsan_rt = false;
+    // Without C, nothing calls this runtime.
+    if (request.c_sources.len == 0) library.bundle_ubsan_rt = false;
     if (wasm) library.import_symbols = true;
     if (resolved.result.os.tag == .windows) {
         // Windows binds each symbol to a library when linking, so that a symbol
@@ -209,6 +218,7 @@ fn check(request: Request) void {
     checkFileName(request.name);
     for ([_][]const u8{ request.root, request.binding, request.user, request.declarations }) |path|
         checkAbsolute(path);
+    for (request.c_sources) |path| checkAbsolute(path);
     for (request.targets, 0..) |target, index| {
         checkFileName(target.label);
         checkFileName(target.output);

@@ -1,0 +1,2 @@
+/* The largest prime below 65536. */
+#define ADLER_MODULUS 65521u
