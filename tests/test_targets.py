@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import foreign
-from conftest import ROOT, ZIGS, Project, base_environment, make_writable
+from conftest import BINDING, ROOT, ZIGS, Project, base_environment, make_writable
 
 #: Every target, by what its artifact is.
 ELF = {
@@ -407,6 +407,15 @@ def test_one_broken_target_does_not_spoil_the_error(graph_of):
     built = project.cli("build", "partly.zig", *select(["aarch64-linux-gnu", "x86_64-windows"]))
     assert built.returncode == 1
     assert built.stderr.count("partly.zig:3:37: error: not here") == 1, built
+
+
+def test_everything_that_the_binding_can_do_is_built_for_every_target(graph_of, zig):
+    project = graph_of(zig).project
+    shutil.copytree(BINDING, project.root / "binding", dirs_exist_ok=True)
+    paths = [f"binding/{name}.zig" for name in ("values", "buffers", "classes")]
+    targets = [argument for label in TARGETS[zig] for argument in ("--target", label)]
+    ran = project.cli("build", *paths, *targets, "--format", "json")
+    assert ran.returncode == 0 and len(ran.json["artifacts"]) == len(paths) * len(TARGETS[zig]), ran
 
 
 def test_an_unknown_target_is_a_usage_error_that_lists_the_known(project):

@@ -285,7 +285,7 @@ pub fn wait(flags: []u8, turns: u32) bool {
     @atomicStore(u8, &flags[1], 1, .seq_cst);
     for (0..turns) |_| {
         if (@atomicLoad(u8, &flags[0], .seq_cst) != 0) return true;
-        std.Thread.yield() catch {};
+        std.atomic.spinLoopHint();
     }
     return false;
 }

@@ -18,7 +18,7 @@ import values
 from support import Index, growth_kib, raises
 
 #: A wait of this many turns takes seconds: it ends also where nobody sets the flag.
-TURNS = 20_000_000
+TURNS = 2_000_000_000
 
 
 def check_arguments_by_position_and_by_name(v):

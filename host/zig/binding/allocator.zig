@@ -158,9 +158,9 @@ const system = if (builtin.os.tag == .windows) struct {
         _ = HeapFree(GetProcessHeap(), 0, memory);
     }
 } else struct {
-    extern "c" fn malloc(size: usize) ?*anyopaque;
-    extern "c" fn realloc(memory: *anyopaque, size: usize) ?*anyopaque;
-    extern "c" fn free(memory: *anyopaque) void;
+    extern fn malloc(size: usize) ?*anyopaque;
+    extern fn realloc(memory: *anyopaque, size: usize) ?*anyopaque;
+    extern fn free(memory: *anyopaque) void;
 };
 
 test Heap {
