@@ -17,6 +17,7 @@ that says so. Needs a C compiler (else that of ``ziglang``) and Python's headers
 """
 
 import argparse
+import functools
 import glob
 import json
 import os
@@ -24,8 +25,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import timeit
 import time
+import timeit
 from array import array
 
 import measure
@@ -435,11 +436,8 @@ class Bench:
 
     def command(self, arguments, **environment):
         """Runs a command in the folder, and returns its output. ``CalledProcessError`` if it fails."""
-        answer = subprocess.run(
-            arguments, cwd=self.work, env={**self.environment, **environment}, check=True, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        return answer.stdout
+        options = {"cwd": self.work, "env": {**self.environment, **environment}}
+        return subprocess.run(arguments, check=True, text=True, capture_output=True, **options).stdout
 
     def python(self, code, *arguments, **environment):
         """Runs code in the measured interpreter."""
@@ -476,6 +474,8 @@ class Bench:
         for _ in range(self.options.processes):
             ended = measure.checked(arguments, environment=self.environment, folder=self.work)
             runs.append(json.loads(ended.output))
+        if not runs[0]["cases"]:
+            raise SystemExit("no case has such a name")
         figures = self.merged(runs)
         self.report(figures)
         return figures
@@ -504,9 +504,10 @@ class Bench:
             except subprocess.CalledProcessError:
                 if self.options.offline:
                     continue
-                pip = [self.options.python, "-m", "pip", "install", "--quiet", "--target", self.packages]
                 # import-zig asks for a compiler of its own, which is given anyway.
-                self.attempt(name, lambda: self.command([*pip, *(["--no-deps"] if name == "import-zig" else []), name]))
+                flags = ["--quiet", *(["--no-deps"] if name == "import-zig" else []), "--target", self.packages]
+                pip = [self.options.python, "-m", "pip", "install", *flags, name]
+                self.attempt(name, functools.partial(self.command, pip))
 
     def attempt(self, name, build):
         """Leaves a contender out if it cannot be built."""
@@ -714,10 +715,13 @@ class Child:
             if kind == "numpy array":
                 self.case(lanes, "numpy.sum", "f(values)", COUNT, f=self.numpy.sum, values=self.vector)
         if self.numpy:
-            code = "f = lambda count, value: (lambda made: (made.fill(value), made)[1])(empty(count))"
-            names = {"empty": self.numpy.empty}
-            exec(code, names)
-            self.case(FILLED, "numpy.empty and fill", "f(count, 2.0)[-1]", 2.0, f=names["f"], count=COUNT)
+            self.case(FILLED, "numpy.empty and fill", "f(count, 2.0)[-1]", 2.0, f=self.numpy_filled, count=COUNT)
+
+    def numpy_filled(self, count, value):
+        """Returns what ``filled`` does, made by numpy."""
+        made = self.numpy.empty(count)
+        made.fill(value)
+        return made
 
     def ctypes(self, contender):
         """The C functions by ctypes, with the types declared."""

@@ -325,7 +325,14 @@ fn arrayOf(
         }
     }
     const object = newArray(type_object, format, item_size, shape) orelse return null;
-    if (expected.length > 0) copy(Array.of(object).data, data, Array.of(object).strides[0..shape.len], shape, strides, @intCast(item_size));
+    if (expected.length == 0) return object;
+    const size: usize = @intCast(expected.length);
+    const array = Array.of(object);
+    if (is_contiguous) {
+        @memcpy(array.data[0..size], data);
+    } else {
+        copy(array.data, data, array.strides[0..shape.len], shape, strides, @intCast(item_size));
+    }
     return object;
 }
 

@@ -11,6 +11,8 @@ pub var true_object: *abi.Object = undefined;
 pub var false_object: *abi.Object = undefined;
 /// `int` itself: a comparison with it spares the usual integer argument a call.
 pub var int_type: *abi.Type = undefined;
+/// `str` itself.
+pub var str_type: *abi.Type = undefined;
 
 /// Finds the objects. False with an exception set on failure.
 pub fn find() bool {
@@ -21,6 +23,9 @@ pub fn find() bool {
     const zero = abi.PyLong_FromLongLong(0) orelse return false;
     defer abi.Py_DecRef(zero);
     int_type = zero.type;
+    const empty = abi.PyUnicode_FromStringAndSize(null, 0) orelse return false;
+    defer abi.Py_DecRef(empty);
+    str_type = empty.type;
     return true;
 }
 

@@ -229,6 +229,28 @@ fn listed(comptime T: type, comptime describe: fn (comptime type) [:0]const u8) 
     }
 }
 
+/// The same as `fromPython`, with the usual objects converted on the spot: a call and an error union in
+/// memory cost as much as the conversion itself.
+pub inline fn fromArgument(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+    switch (comptime kindOf(T)) {
+        .int => if (comptime std.math.minInt(T) >= std.math.minInt(i64) and std.math.maxInt(T) <= std.math.maxInt(i64)) {
+            if (object.type == builtins.int_type) {
+                const value = abi.PyLong_AsLongLong(object);
+                if (value == -1 and abi.PyErr_Occurred() != null) return outOfRange();
+                return if (T == i64) value else std.math.cast(T, value) orelse error.OutOfRange;
+            }
+        },
+        .float => if (T == f64) return float64(object),
+        .text => if (T == []const u8 and object.type == builtins.str_type) {
+            var size: isize = 0;
+            const data = abi.PyUnicode_AsUTF8AndSize(object, &size) orelse return error.Raised;
+            return data[0..@intCast(size)];
+        },
+        else => {},
+    }
+    return fromPython(T, object, context);
+}
+
 /// Converts an argument. `isParameter(T)` must hold.
 pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Refusal!T {
     switch (comptime kindOf(T)) {
@@ -376,6 +398,7 @@ fn unsigned64OfInt(int: *Object) Refusal!u64 {
 
 /// Replaces the interpreter's overflow error, the only one that converting an `int` can raise.
 fn outOfRange() Refusal {
+    @branchHint(.cold);
     abi.PyErr_Clear();
     return error.OutOfRange;
 }
@@ -407,17 +430,21 @@ fn shiftedRight(int: *Object) Refusal!*Object {
     return abi.PyNumber_Rshift(int, shift) orelse error.Raised;
 }
 
-fn float64(object: *Object) Refusal!f64 {
+inline fn float64(object: *Object) Refusal!f64 {
     const value = abi.PyFloat_AsDouble(object);
-    if (value == -1.0 and abi.PyErr_Occurred() != null) {
-        if (abi.PyErr_ExceptionMatches(abi.exception("TypeError")) != 0) {
-            abi.PyErr_Clear();
-            return error.WrongType;
-        }
-        if (abi.PyErr_ExceptionMatches(abi.exception("OverflowError")) != 0) return outOfRange();
-        return error.Raised;
-    }
+    if (value == -1.0 and abi.PyErr_Occurred() != null) return floatRefusal();
     return value;
+}
+
+/// Says why there is no float, when an exception is set.
+fn floatRefusal() Refusal {
+    @branchHint(.cold);
+    if (abi.PyErr_ExceptionMatches(abi.exception("TypeError")) != 0) {
+        abi.PyErr_Clear();
+        return error.WrongType;
+    }
+    if (abi.PyErr_ExceptionMatches(abi.exception("OverflowError")) != 0) return outOfRange();
+    return error.Raised;
 }
 
 /// The text of a `str`, or the bytes of anything bytes-like.

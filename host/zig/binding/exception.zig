@@ -98,7 +98,14 @@ pub fn bind(
     for (slots[0..count], objects) |*slot, object| slot.* = object;
     if (names) |tuple| for (0..@intCast(abi.PyTuple_Size(tuple))) |index| {
         const name = abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return false;
-        if (!bindKeyword(signature, name, objects[count + index], slots)) return false;
+        const value = objects[count + index];
+        // Mostly they are the parameters that are left, in order.
+        const guess = count + index;
+        if (guess < slots.len and slots[guess] == null and
+            abi.PyUnicode_CompareWithASCIIString(name, signature.parameters[guess].name) == 0)
+        {
+            slots[guess] = value;
+        } else if (!bindKeyword(signature, name, value, slots)) return false;
     };
     return isBound(signature, slots);
 }

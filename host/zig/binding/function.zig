@@ -149,7 +149,7 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
 
             // Memory of a returned instance belongs to it, so it has to be there before the call.
             var made: ?*Object = null;
-            defer abi.Py_DecRef(made);
+            defer if (Made != void) abi.Py_DecRef(made);
             if (Made != void and takes_allocator and receiver != .constructor) {
                 made = class.allocate(Made, module) orelse return null;
                 class.heapOf(made.?).is_shared = declaration.nogil;
@@ -172,7 +172,7 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
                 },
                 .argument => {
                     context.argument = signature.parameters[position].name;
-                    arguments[index] = convert.fromPython(parameter.?, objects[position].?, &context) catch |refusal|
+                    arguments[index] = convert.fromArgument(parameter.?, objects[position].?, &context) catch |refusal|
                         return exception.raiseArgument(&signature, position, refusal, objects[position].?);
                     position += 1;
                 },
