@@ -206,13 +206,12 @@ pub extern fn PyUnicode_FromStringAndSize(data: ?[*]const u8, size: isize) callc
 pub extern fn PyBuffer_Release(view: *Buffer) callconv(.c) void;
 pub extern fn PyCFunction_NewEx(definition: *const MethodDefinition, self: *Object, module_name: ?*Object) callconv(.c) ?*Object;
 pub extern fn PyCallable_Check(object: *Object) callconv(.c) c_int;
+pub extern fn PyDict_Copy(dict: *Object) callconv(.c) ?*Object;
 /// Borrowed; `null` without an exception if it is absent.
 pub extern fn PyDict_GetItemString(dict: *Object, key: [*:0]const u8) callconv(.c) ?*Object;
 /// Borrowed key and value. False at the end.
 pub extern fn PyDict_Next(dict: *Object, position: *isize, key: *?*Object, value: ?*?*Object) callconv(.c) c_int;
 pub extern fn PyDict_Size(dict: *Object) callconv(.c) isize;
-/// Borrowed.
-pub extern fn PyEval_GetBuiltins() callconv(.c) *Object;
 pub extern fn PyEval_RestoreThread(thread: *anyopaque) callconv(.c) void;
 pub extern fn PyEval_SaveThread() callconv(.c) *anyopaque;
 /// Borrowed.

@@ -30,6 +30,11 @@ pub fn isNumber(comptime T: type) bool {
     };
 }
 
+/// True for views of numbers with a supported count of dimensions.
+pub fn isView(comptime V: type) bool {
+    return isNumber(V.Element) and V.dimensions >= 1 and V.dimensions <= dimensions_max;
+}
+
 /// Returns the format character of an element type.
 fn formatOf(comptime T: type) [:0]const u8 {
     comptime {
@@ -79,6 +84,11 @@ fn acquireElements(
     context: *const Context,
 ) error{Raised}!*const abi.Buffer {
     const view = try context.scope.holdBuffer(object);
+    if (format[0] == '?' and view.data != null and view.dimensions == 1) {
+        for (view.data.?[0..@intCast(view.length)]) |byte| {
+            if (byte > 1) return context.raise("TypeError", "expected a buffer of bool, got one with the byte %d", .{@as(c_int, byte)});
+        }
+    }
     // Some exporters say that elements of an empty buffer have no size.
     if ((view.item_size != size and view.length > 0) or !matches(view.format, format[0])) {
         return context.raise("TypeError", "expected a buffer of %s (format '%s', %zd bytes), got format '%s', %zd bytes", .{
@@ -288,7 +298,6 @@ pub fn arrayOfSlice(comptime T: type, values: []const T, context: *const Context
 
 /// Returns a new array of a view; one that is not contiguous is copied.
 pub fn arrayOfView(comptime V: type, view: V, context: *const Context) ?*Object {
-    if (V.dimensions == 0 or V.dimensions > dimensions_max) @compileError("zigimport: a View has 1 to 8 dimensions");
     var shape: [V.dimensions]isize = undefined;
     for (&shape, view.shape) |*count, source| count.* = @intCast(source);
     return arrayOf(comptime formatOf(V.Element), @sizeOf(V.Element), view.data, &shape, &view.strides, context);

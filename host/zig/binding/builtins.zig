@@ -14,6 +14,16 @@ pub var int_type: *abi.Type = undefined;
 /// `str` itself.
 pub var str_type: *abi.Type = undefined;
 
+/// `NotImplemented`, for classes that compare.
+pub var not_implemented: *abi.Object = undefined;
+
+pub fn findNotImplemented() bool {
+    const module = abi.PyImport_ImportModule("builtins") orelse return false;
+    defer abi.Py_DecRef(module);
+    not_implemented = abi.PyObject_GetAttrString(module, "NotImplemented") orelse return false;
+    return true;
+}
+
 /// Finds the objects. False with an exception set on failure.
 pub fn find() bool {
     // The references are kept: they guard objects that live as long as the process.

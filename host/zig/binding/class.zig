@@ -23,12 +23,15 @@ const TypeSlot = abi.TypeSlot;
 /// Zeroed memory is an instance whose constructor has not run.
 const Body = struct {
     module: ?*Object,
-    /// The instance whose method made this one, if its value may point into that.
-    owner: ?*Object,
+    /// A tuple of the instances that this one's value may point into.
+    owners: ?*Object,
     heap: Heap,
     /// How many others need the value as it is: instances that it owns, calls that only read it.
     readers: usize,
+    /// Whether a call changes the value, or makes it.
     is_busy: bool,
+    /// Whether the owners count this instance as a reader.
+    locks_owners: bool,
     status: enum(u8) { new = 0, live, closed },
 };
 
@@ -76,7 +79,16 @@ pub fn allocate(comptime T: type, module: *Object) ?*Object {
     const class = classOf(T, module) orelse return null;
     const object = abi.PyType_GenericAlloc(@ptrCast(@alignCast(class)), 0) orelse return null;
     bodyOf(object).module = module;
+    bodyOf(object).heap.is_shared = comptime isShared(T);
     return object;
+}
+
+/// True if a function without the interpreter's lock may allocate in an instance's heap.
+fn isShared(comptime T: type) bool {
+    comptime {
+        for (methodsOf(T)) |declaration| if (declaration.nogil) return true;
+        return false;
+    }
 }
 
 /// Gives an instance its value.
@@ -91,19 +103,65 @@ pub fn newInstance(comptime T: type, value: T, context: *const Context) ?*Object
     return object;
 }
 
-/// Makes an instance keep another one alive and unchanged.
-pub fn adopt(object: *Object, owner: *Object) void {
-    abi.Py_IncRef(owner);
-    bodyOf(object).owner = owner;
-    bodyOf(owner).readers += 1;
+/// An instance that a call uses.
+pub const Borrow = struct {
+    object: ?*Object = null,
+    is_exclusive: bool = false,
+
+    /// False with an exception set if the instance cannot be used now.
+    pub fn begin(borrow: *Borrow, comptime T: type, object: *Object, is_exclusive: bool) bool {
+        if (!isUsable(T, object, is_exclusive)) return false;
+        if (is_exclusive) bodyOf(object).is_busy = true else bodyOf(object).readers += 1;
+        borrow.* = .{ .object = object, .is_exclusive = is_exclusive };
+        return true;
+    }
+
+    pub fn end(borrow: Borrow) void {
+        const body = bodyOf(borrow.object orelse return);
+        if (borrow.is_exclusive) body.is_busy = false else body.readers -= 1;
+    }
+};
+
+/// Makes an instance keep others alive, and unchanged if it `locks` them. False with an exception set
+/// on failure.
+pub fn adopt(object: *Object, borrows: []const Borrow, locks: bool) bool {
+    var count: isize = 0;
+    for (borrows) |borrow| count += @intFromBool(borrow.object != null);
+    if (count == 0) return true;
+    const owners = abi.PyTuple_New(count) orelse return false;
+    var position: isize = 0;
+    for (borrows) |borrow| {
+        const owner = borrow.object orelse continue;
+        abi.Py_IncRef(owner);
+        _ = abi.PyTuple_SetItem(owners, position, owner); // Cannot fail: the tuple is new.
+        position += 1;
+        if (locks) bodyOf(owner).readers += 1;
+    }
+    bodyOf(object).owners = owners;
+    bodyOf(object).locks_owners = locks;
+    return true;
 }
 
-/// Returns the value of an argument.
-pub fn borrow(comptime T: type, object: *Object, is_exclusive: bool, context: *const Context) convert.Refusal!*T {
-    const class = classOf(T, context.module) orelse return error.Raised;
-    if (abi.PyType_IsSubtype(object.type, @ptrCast(@alignCast(class))) == 0) return error.WrongType;
-    if (!isUsable(T, object, is_exclusive)) return error.Raised;
-    return valueOf(T, object);
+/// Lets the owners go. A tuple is what keeps the interpreter's stack flat where owners have owners.
+fn release(body: *Body) void {
+    const owners = body.owners orelse return;
+    body.owners = null;
+    if (body.locks_owners) for (0..@intCast(abi.PyTuple_Size(owners))) |index| {
+        bodyOf(abi.PyTuple_GetItem(owners, @intCast(index)).?).readers -= 1;
+    };
+    abi.Py_DecRef(owners);
+}
+
+pub fn isInstance(comptime T: type, object: *Object, module: *Object) bool {
+    const class = classOf(T, module) orelse return false;
+    return abi.PyType_IsSubtype(object.type, @ptrCast(@alignCast(class))) != 0;
+}
+
+/// Returns a copy of an argument's value, which must be one that can be copied.
+pub fn copyOf(comptime T: type, object: *Object, context: *const Context) convert.Refusal!T {
+    if (!isInstance(T, object, context.module)) return error.WrongType;
+    if (!isUsable(T, object, false)) return error.Raised;
+    return valueOf(T, object).*;
 }
 
 /// True if the value of an instance may be used now, else an exception is set.
@@ -118,33 +176,38 @@ fn refuse(body: *const Body, name: [*:0]const u8) bool {
     switch (body.status) {
         .new => _ = abi.PyErr_Format(abi.exception("RuntimeError"), "%s.__init__() was not called", name),
         .closed => _ = abi.PyErr_Format(abi.exception("ValueError"), "the %s is closed", name),
-        .live => _ = abi.PyErr_Format(
-            abi.exception("RuntimeError"),
-            "the %s is in use, by a running call or by an object such as an iterator",
-            name,
-        ),
+        .live => return inUse(name),
     }
     return false;
 }
 
-/// Marks an instance as used by a call during which other Python code may run.
-pub fn begin(object: *Object, is_exclusive: bool) void {
-    if (is_exclusive) bodyOf(object).is_busy = true else bodyOf(object).readers += 1;
+fn inUse(name: [*:0]const u8) bool {
+    const format = "the %s is in use, by a running call or by an object such as an iterator";
+    _ = abi.PyErr_Format(abi.exception("RuntimeError"), format, name);
+    return false;
 }
 
-pub fn end(object: *Object, is_exclusive: bool) void {
-    if (is_exclusive) bodyOf(object).is_busy = false else bodyOf(object).readers -= 1;
-}
-
-/// Functions that Python reaches by other means than their names.
-const special = [_][]const u8{
-    "init", "deinit", "repr",    "str",     "eql",      "hash",
-    "len",  "next",   "getItem", "setItem", "contains", "iterator",
+/// Functions that Python reaches by other means than their names, with their parameters after `self`.
+const special = .{
+    .{ "repr", 0 },     .{ "str", 0 },      .{ "hash", 0 },    .{ "len", 0 },     .{ "next", 0 },
+    .{ "iterator", 0 }, .{ "contains", 1 }, .{ "getItem", 1 }, .{ "setItem", 2 }, .{ "eql", 1 },
 };
 
-fn isSpecial(comptime name: []const u8) bool {
-    for (special) |known| if (std.mem.eql(u8, known, name)) return true;
-    return false;
+/// True for `init`, `deinit`, and methods with the name and the parameters of a special one.
+pub fn isSpecial(comptime T: type, comptime declaration: declarations.Declaration) bool {
+    comptime {
+        const name = declaration.name;
+        if (std.mem.eql(u8, name, "init")) return receiverOf(T, declaration) == .constructor;
+        if (std.mem.eql(u8, name, "deinit")) return true;
+        const receiver = receiverOf(T, declaration);
+        if (receiver != .instance) return false;
+        for (special) |entry| {
+            if (!std.mem.eql(u8, entry[0], name)) continue;
+            const signature = function.signatureOf(@TypeOf(@field(T, name)), declaration, receiver);
+            return signature.positional == entry[1] and signature.parameters.len == entry[1];
+        }
+        return false;
+    }
 }
 
 /// Returns why a declaration of a class is left out, or `null`.
@@ -171,8 +234,9 @@ pub fn hasDeinit(comptime T: type) bool {
 
 pub fn receiverOf(comptime T: type, comptime declaration: declarations.Declaration) function.Receiver {
     comptime {
-        if (std.mem.eql(u8, declaration.name, "init")) return .{ .constructor = T };
         const F = @TypeOf(@field(T, declaration.name));
+        const makes_one = function.Payload(reflection.function(F).result orelse void) == T;
+        if (std.mem.eql(u8, declaration.name, "init") and makes_one) return .{ .constructor = T };
         return if (function.isMethod(F, T)) .{ .instance = T } else .{ .class = T };
     }
 }
@@ -200,16 +264,20 @@ pub fn constructorOf(comptime T: type) ?exception.Signature {
         }
         var list: []const exception.Signature.Parameter = &.{};
         for (reflection.fields(T)) |field| {
-            if (isSettable(field.type)) list = list ++ .{function.parameterOfField(field)} else if (field.default == null) return null;
+            if (isSettable(field.type)) {
+                list = list ++ .{function.parameterOfField(field, list.len, function.defaultOf(field))};
+            } else if (field.default == null) return null;
         }
         return .{ .name = record.nameOf(T), .parameters = list, .positional = list.len };
     }
 }
 
-/// Returns a function of a class that Python can call, by name.
+/// Returns a special function of a class that Python can call, by name.
 fn find(comptime T: type, comptime name: []const u8) ?declarations.Declaration {
     comptime {
-        for (methodsOf(T)) |declaration| if (std.mem.eql(u8, declaration.name, name)) return declaration;
+        for (methodsOf(T)) |declaration| {
+            if (std.mem.eql(u8, declaration.name, name) and isSpecial(T, declaration)) return declaration;
+        }
         return null;
     }
 }
@@ -225,7 +293,7 @@ pub fn isWritable(comptime T: type, comptime field: reflection.Field) bool {
 }
 
 pub fn isReadable(comptime field: reflection.Field) bool {
-    return comptime convert.isResult(field.type) and (convert.kindOf(field.type) != .class or !convert.hasPointers(field.type));
+    return comptime convert.isResult(field.type) and (convert.InstanceOf(field.type) == void or !convert.hasPointers(field.type));
 }
 
 fn Class(comptime T: type) type {
@@ -236,6 +304,7 @@ fn Class(comptime T: type) type {
 
     return struct {
         fn create(module: *Object) ?*Object {
+            if (comptime find(T, "eql") != null) if (!builtins.findNotImplemented()) return null;
             const class = abi.PyType_FromModuleAndSpec(module, &spec, null) orelse return null;
             const module_name = abi.PyModule_GetNameObject(module) orelse return null;
             defer abi.Py_DecRef(module_name);
@@ -292,7 +361,7 @@ fn Class(comptime T: type) type {
             @setEvalBranchQuota(reflection.quota);
             var list: []const abi.MethodDefinition = &.{};
             for (methods) |declaration| {
-                if (isSpecial(declaration.name)) continue;
+                if (isSpecial(T, declaration)) continue;
                 list = list ++ .{function.methodDefinition(@field(T, declaration.name), declaration, receiverOf(T, declaration))};
             }
             if (hasDeinit(T)) list = list ++ .{
@@ -331,13 +400,15 @@ fn Class(comptime T: type) type {
         fn Attribute(comptime field: reflection.Field) type {
             return struct {
                 fn get(self: *Object, _: ?*anyopaque) callconv(.c) ?*Object {
-                    if (!isUsable(T, self, false)) return null;
+                    var borrow: Borrow = .{};
+                    if (!borrow.begin(T, self, false)) return null;
+                    defer borrow.end();
                     var scope: scope_module.Scope = .{};
                     const context: Context = .{ .module = moduleOf(T, self) orelse return null, .scope = &scope };
                     return convert.toPython(field.type, @field(valueOf(T, self), field.name), &context);
                 }
 
-                const signature: exception.Signature = .{ .name = name, .parameters = &.{function.parameterOfField(field)}, .positional = 1 };
+                const signature: exception.Signature = .{ .name = name, .parameters = &.{function.parameterOfField(field, 0, null)}, .positional = 1 };
 
                 fn set(self: *Object, value: ?*Object, _: ?*anyopaque) callconv(.c) c_int {
                     if (!isUsable(T, self, true)) return -1;
@@ -350,7 +421,8 @@ fn Class(comptime T: type) type {
             };
         }
 
-        /// Converts an object into a field. Text is copied: the instance has to own it.
+        /// Converts an object into a field. Text is copied, and stays until the instance goes away: other
+        /// fields may point to it by then.
         fn assign(
             comptime field: reflection.Field,
             self: *Object,
@@ -371,13 +443,13 @@ fn Class(comptime T: type) type {
                 _ = exception.raiseArgument(signature, index, refusal, object);
                 return false;
             };
+            // The conversion may have run Python code.
+            if (bodyOf(self).status == .live and !isUsable(T, self, true)) return false;
             if (field.type == []const u8) {
                 const copy = heapOf(self).allocator().dupe(u8, converted) catch {
                     abi.PyErr_SetString(abi.exception("MemoryError"), "OutOfMemory");
                     return false;
                 };
-                const old = if (bodyOf(self).status == .live) @field(value, field.name) else "";
-                if (heapOf(self).take(@intFromPtr(old.ptr))) |block| @import("allocator.zig").release(block, heapOf(self).is_shared);
                 @field(value, field.name) = copy;
             } else {
                 @field(value, field.name) = converted;
@@ -392,15 +464,18 @@ fn Class(comptime T: type) type {
                 return -1;
             }
             const body = bodyOf(self);
-            if (body.status == .live and (body.is_busy or body.readers > 0)) {
-                _ = refuse(body, name);
+            if (body.is_busy or body.readers > 0) {
+                _ = inUse(name);
                 return -1;
             }
             var objects: [signature.parameters.len]?*Object = @splat(null);
             if (!exception.bindTuple(&signature, arguments, keywords, &objects)) return -1;
             close(self);
             body.status = .new;
-            if (@hasDecl(T, "init")) return if (Method("init").invoke(self, &objects) == null) -1 else 0;
+            body.heap.is_shared = comptime isShared(T);
+            body.is_busy = true;
+            defer body.is_busy = false;
+            if (comptime find(T, "init") != null) return if (Method("init").invoke(self, &objects) == null) -1 else 0;
             var value: T = undefined;
             comptime var position = 0;
             inline for (fields) |field| {
@@ -427,6 +502,7 @@ fn Class(comptime T: type) type {
                 if (comptime hasDeinit(T)) callDeinit(self);
             }
             body.heap.deinit();
+            release(body);
         }
 
         fn callDeinit(self: *Object) void {
@@ -440,10 +516,6 @@ fn Class(comptime T: type) type {
         fn dealloc(self: *Object) callconv(.c) void {
             const class = self.type;
             close(self);
-            if (bodyOf(self).owner) |owner| {
-                bodyOf(owner).readers -= 1;
-                abi.Py_DecRef(owner);
-            }
             const free: *const fn (*anyopaque) callconv(.c) void = @ptrCast(@alignCast(abi.PyType_GetSlot(class, TypeSlot.tp_free).?));
             free(self);
             abi.Py_DecRef(@ptrCast(@alignCast(class)));
@@ -462,16 +534,16 @@ fn Class(comptime T: type) type {
         }
 
         fn fieldsRepr(self: *Object) callconv(.c) ?*Object {
-            var text = convert.textToPython(name ++ "(") orelse return null;
-            comptime var is_first = true;
+            var text = abi.PyUnicode_FromFormat("%s(", name.ptr) orelse return null;
+            comptime var separator: [:0]const u8 = "";
             inline for (fields) |field| if (comptime isReadable(field)) {
                 const value = Attribute(field).get(self, null);
                 defer abi.Py_DecRef(value);
                 const before = text;
                 defer abi.Py_DecRef(before);
-                const format = (if (is_first) "%U" else "%U, ") ++ field.name ++ "=%R";
-                is_first = false;
-                text = abi.PyUnicode_FromFormat(format, before, value orelse return null) orelse return null;
+                const format = "%U%s%s=%R";
+                text = abi.PyUnicode_FromFormat(format, before, separator.ptr, field.name.ptr, value orelse return null) orelse return null;
+                separator = ", ";
             };
             defer abi.Py_DecRef(text);
             return abi.PyUnicode_FromFormat("%U)", text);
@@ -483,9 +555,8 @@ fn Class(comptime T: type) type {
             const class = classOf(T, moduleOf(T, self) orelse return null) orelse return null;
             const is_same = abi.PyType_IsSubtype(other.type, @ptrCast(@alignCast(class))) != 0;
             if ((operation != equal and operation != not_equal) or !is_same) {
-                const answer = abi.PyDict_GetItemString(abi.PyEval_GetBuiltins(), "NotImplemented");
-                abi.Py_IncRef(answer);
-                return answer;
+                abi.Py_IncRef(builtins.not_implemented);
+                return builtins.not_implemented;
             }
             const result = Method("eql").call(self, &.{other}, 1, null) orelse return null;
             defer abi.Py_DecRef(result);
@@ -501,7 +572,12 @@ fn Class(comptime T: type) type {
         fn length(self: *Object) callconv(.c) isize {
             const result = Unary("len").call(self) orelse return -1;
             defer abi.Py_DecRef(result);
-            return abi.PyLong_AsSsize_t(result);
+            const count = abi.PyLong_AsSsize_t(result);
+            if (count < 0 and abi.PyErr_Occurred() == null) {
+                _ = abi.PyErr_Format(abi.exception("ValueError"), "the len() of a %s is negative", name.ptr);
+                return -1;
+            }
+            return count;
         }
 
         fn contains(self: *Object, key: *Object) callconv(.c) c_int {
@@ -528,7 +604,7 @@ fn Class(comptime T: type) type {
             if (count < 0) return null;
             const from_start = if (index < 0) index + count else index;
             if (from_start >= 0 and from_start < count) return abi.PyLong_FromLongLong(from_start);
-            return abi.PyErr_Format(abi.exception("IndexError"), name ++ " index out of range");
+            return abi.PyErr_Format(abi.exception("IndexError"), "%s index out of range", name.ptr);
         }
 
         fn getItem(self: *Object, key: *Object) callconv(.c) ?*Object {

@@ -81,28 +81,44 @@ fn pointerKind(comptime T: type) Kind {
     const info = @typeInfo(T).pointer;
     if (info.size == .one) {
         if (reflection.isTextLiteral(T)) return .literal;
-        return if (@typeInfo(info.child) == .@"struct" and structKind(info.child) == .class) .class_pointer else .none;
+        const is_class = @typeInfo(info.child) == .@"struct" and structKind(info.child) == .class;
+        return if (is_class and (T == *info.child or T == *const info.child)) .class_pointer else .none;
     }
     if (T == []const u8 or T == [:0]const u8) return .text;
     if (T == []u8 or T == [:0]u8) return .text_mutable;
-    if (info.size != .slice or info.sentinel_ptr != null) return .none;
+    // Neither with a sentinel nor with an alignment of its own.
+    if (T != []info.child and T != []const info.child) return .none;
     return if (buffer.isNumber(info.child)) .numbers else .list;
 }
 
 fn structKind(comptime T: type) Kind {
     @setEvalBranchQuota(reflection.quota);
-    if (@hasDecl(T, "zigimport_kind")) return T.zigimport_kind;
+    if (@hasDecl(T, "zigimport_kind")) {
+        const is_view = T.zigimport_kind == .view;
+        return if (is_view and !buffer.isView(T)) .none else T.zigimport_kind;
+    }
     if (T == std.mem.Allocator) return .none;
     const fields = reflection.fields(T);
-    for (fields) |field| if (field.is_comptime) return .none;
+    for (fields) |field| if (field.is_comptime or isComptimeOnly(field.type)) return .none;
     if (@typeInfo(T).@"struct".is_tuple) return .tuple;
     // A generic type, such as a list of the standard library, has a meaning of its own.
     if (fields.len == 0 or std.mem.endsWith(u8, @typeName(T), ")")) return .none;
-    return if (declarations.isClass(T)) .class else .record;
+    if (!declarations.isClass(T)) return .record;
+    // Python's objects have no larger alignment.
+    return if (@alignOf(T) <= 16) .class else .none;
+}
+
+fn isComptimeOnly(comptime T: type) bool {
+    return switch (@typeInfo(T)) {
+        .type, .comptime_int, .comptime_float, .@"fn", .null, .undefined, .enum_literal => true,
+        else => false,
+    };
 }
 
 /// Deeper types are refused, so that a struct with a slice of itself ends the search.
 const depth_max = 6;
+
+const array_bytes_max = 1 << 16;
 
 const Direction = enum { parameter, result };
 
@@ -125,11 +141,12 @@ fn isSupported(comptime T: type, comptime direction: Direction, comptime depth: 
         .literal => direction == .result,
         .callable => direction == .parameter,
         .class_pointer => direction == .parameter and depth == 0,
-        // What an instance in another value points to would be freed after the call.
-        .class => direction == .parameter or depth == 0 or !hasPointers(T),
-        .optional => isSupported(@typeInfo(T).optional.child, direction, if (depth == 0) 0 else depth + 1),
+        // A copy in another value would have no owner to keep what it points to.
+        .class => depth == 0 or !hasPointers(T),
+        .optional => isElement(@typeInfo(T).optional.child, direction, if (depth == 0) 0 else depth + 1),
         .list => isElement(@typeInfo(T).pointer.child, direction, depth + 1),
-        .array => isElement(@typeInfo(T).array.child, direction, depth + 1),
+        // It lies on the stack, more than once.
+        .array => @sizeOf(T) <= array_bytes_max and isElement(@typeInfo(T).array.child, direction, depth + 1),
         .variant => areSupported(T, direction, depth + 1, true),
         .tuple, .record => areSupported(T, direction, depth + 1, false),
     };
@@ -148,18 +165,47 @@ fn areSupported(comptime T: type, comptime direction: Direction, comptime depth:
     return true;
 }
 
-/// True if a value may point to memory that is not part of it.
+/// True if a value may point to memory that is not part of it, or has to be ended: a copy of it
+/// needs somebody to look after what it shares.
 pub fn hasPointers(comptime T: type) bool {
     @setEvalBranchQuota(reflection.quota);
     comptime return switch (@typeInfo(T)) {
         .pointer, .@"fn", .@"opaque" => true,
         .optional => |optional| hasPointers(optional.child),
         .array => |array| array.len > 0 and hasPointers(array.child),
+        .error_union => |error_union| hasPointers(error_union.payload),
         .@"struct", .@"union" => {
+            if (@hasDecl(T, "deinit")) return true;
             for (reflection.fields(T)) |field| if (hasPointers(field.type)) return true;
             return false;
         },
         else => false,
+    };
+}
+
+/// True if a value has something to call in it.
+pub fn hasCallable(comptime T: type) bool {
+    @setEvalBranchQuota(reflection.quota);
+    comptime return switch (kindOf(T)) {
+        .callable => true,
+        .optional => hasCallable(@typeInfo(T).optional.child),
+        .list => hasCallable(@typeInfo(T).pointer.child),
+        .array => hasCallable(@typeInfo(T).array.child),
+        .tuple, .record, .variant => {
+            for (reflection.fields(T)) |field| if (hasCallable(field.type)) return true;
+            return false;
+        },
+        else => false,
+    };
+}
+
+/// Returns the class that an argument is an instance of, or `void`.
+pub fn InstanceOf(comptime T: type) type {
+    return switch (kindOf(T)) {
+        .class => T,
+        .class_pointer => @typeInfo(T).pointer.child,
+        .optional => InstanceOf(@typeInfo(T).optional.child),
+        else => void,
     };
 }
 
@@ -198,8 +244,8 @@ pub fn expected(comptime T: type) [:0]const u8 {
         .record => "tuple or dict " ++ record.shapeOf(T),
         .class => record.nameOf(T),
         .class_pointer => record.nameOf(@typeInfo(T).pointer.child),
-        .enumeration => "one of " ++ record.namesOf(T),
-        .variant => "tuple (name, value) with one of the names " ++ record.namesOf(T),
+        .enumeration => if (record.namesOf(T)) |names| "one of " ++ names else "name of a " ++ record.nameOf(T),
+        .variant => "tuple (name, value)" ++ if (record.namesOf(T)) |names| " with one of the names " ++ names else "",
         .optional => expected(@typeInfo(T).optional.child) ++ " or None",
         .callable => "callable",
         else => unreachable, // `isParameter` admits no other type.
@@ -325,8 +371,7 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Re
             return tuple;
         },
         .record => return record.fromPython(T, object, context),
-        .class => return (try class.borrow(T, object, false, context)).*,
-        .class_pointer => return class.borrow(@typeInfo(T).pointer.child, object, comptime !reflection.isConst(T), context),
+        .class => return class.copyOf(T, object, context),
         .enumeration => return record.enumFromPython(T, object),
         .variant => return record.variantFromPython(T, object, context),
         .optional => {
@@ -485,12 +530,7 @@ pub fn toPython(comptime T: type, value: T, context: *const Context) ?*Object {
     switch (comptime kindOf(T)) {
         .void => return builtins.newNone(),
         .bool => return abi.PyBool_FromLong(@intFromBool(value)),
-        .int => {
-            const int = @typeInfo(T).int;
-            if (int.bits > 64) return wideToPython(T, value);
-            if (int.signedness == .signed) return abi.PyLong_FromLongLong(value);
-            return abi.PyLong_FromUnsignedLongLong(value);
-        },
+        .int => return integer(value),
         .float => return abi.PyFloat_FromDouble(value),
         .text, .text_mutable, .literal => return textToPython(value),
         .bytes => return bytesToPython(value.data),
@@ -515,6 +555,15 @@ pub fn toPython(comptime T: type, value: T, context: *const Context) ?*Object {
         },
         else => unreachable, // `isResult` admits no other type.
     }
+}
+
+/// Makes an `int` of an integer of up to 128 bits.
+pub fn integer(value: anytype) ?*Object {
+    const T = @TypeOf(value);
+    const int = @typeInfo(T).int;
+    if (int.bits > 64) return wideToPython(T, value);
+    if (int.signedness == .signed) return abi.PyLong_FromLongLong(value);
+    return abi.PyLong_FromUnsignedLongLong(value);
 }
 
 fn wideToPython(comptime T: type, value: T) ?*Object {
@@ -544,8 +593,11 @@ fn bytesToPython(bytes: []const u8) ?*Object {
 
 fn listToPython(comptime E: type, values: []const E, context: *const Context) ?*Object {
     const list = abi.PyList_New(@intCast(values.len)) orelse return null;
-    for (values, 0..) |value, index| {
-        const element = toPython(E, value, context) orelse {
+    // From the end: the heap finds what was allocated last first.
+    var index = values.len;
+    while (index > 0) {
+        index -= 1;
+        const element = toPython(E, values[index], context) orelse {
             abi.Py_DecRef(list);
             return null;
         };

@@ -105,6 +105,27 @@ pub fn isNamespace(comptime T: type) bool {
     return comptime reflection.fields(T).len == 0 and of(T) != null;
 }
 
+/// Returns the name under which Python finds a type in the module, such as `part.Point`, or `null`.
+pub fn publicName(comptime T: type) ?[:0]const u8 {
+    comptime return if (@hasDecl(root, "zigimport_user")) search(root.zigimport_user, T, "", &.{}) else null;
+}
+
+fn search(comptime N: type, comptime T: type, comptime prefix: [:0]const u8, comptime path: []const type) ?[:0]const u8 {
+    comptime {
+        @setEvalBranchQuota(reflection.quota);
+        const container = of(N) orelse return null;
+        for (path) |around| if (around == N) return null;
+        for (container.list) |declaration| {
+            if (@TypeOf(@field(N, declaration.name)) != type) continue;
+            const Declared = @field(N, declaration.name);
+            if (Declared == T) return prefix ++ declaration.name;
+            if (@typeInfo(Declared) != .@"struct" or !isNamespace(Declared)) continue;
+            if (search(Declared, T, prefix ++ declaration.name ++ ".", path ++ .{N})) |name| return name;
+        }
+        return null;
+    }
+}
+
 fn hasFunction(comptime T: type, comptime container: Container) bool {
     comptime {
         @setEvalBranchQuota(reflection.quota);

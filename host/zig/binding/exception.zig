@@ -50,6 +50,7 @@ pub fn raiseZigError(module: *Object, err: anyerror) ?*Object {
     const name: [:0]const u8 = @errorName(err);
     // What a callable raised goes on as it was.
     if (err == error.PythonError and abi.PyErr_Occurred() != null) return null;
+    abi.PyErr_Clear();
     if (err == error.OutOfMemory) {
         abi.PyErr_SetString(abi.exception("MemoryError"), name.ptr);
         return null;

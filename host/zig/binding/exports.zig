@@ -108,7 +108,7 @@ pub fn Constant(comptime T: type, comptime user: type, comptime name: []const u8
         .comptime_float => f64,
         .comptime_int => IntegerFor(@field(user, name)),
         // An instance that points to something might free what is not its own.
-        else => if (T != void and convert.isResult(T) and (convert.kindOf(T) != .class or !convert.hasPointers(T))) T else void,
+        else => if (T != void and convert.isResult(T) and (convert.InstanceOf(T) == void or !convert.hasPointers(T))) T else void,
     };
 }
 

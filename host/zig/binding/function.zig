@@ -87,8 +87,9 @@ pub fn obstacle(comptime F: type, comptime declaration: Declaration, comptime re
                 .argument, .options => convert.isParameter(T),
             };
             if (!is_ours) return place ++ "type `" ++ @typeName(T) ++ "`";
-            if (declaration.nogil and convert.kindOf(T) == .callable) return place ++ "a Callable needs the lock that nogil releases";
+            if (declaration.nogil and convert.hasCallable(T)) return place ++ "a Callable needs the lock that nogil releases";
         }
+        if (clash(F, declaration, receiver)) |name| return "an option and another parameter are both called `" ++ name ++ "`";
         const Result = function.result orelse return "result: type depends on a parameter";
         const is_result = switch (receiver) {
             .constructor => |T| Payload(Result) == T,
@@ -96,6 +97,21 @@ pub fn obstacle(comptime F: type, comptime declaration: Declaration, comptime re
         };
         if (!is_result) return "result: type `" ++ @typeName(Result) ++ "`";
         if (function.is_generic) return "generic: a parameter is comptime";
+        return null;
+    }
+}
+
+/// Returns a name that two parameters have in Python.
+fn clash(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) ?[]const u8 {
+    @setEvalBranchQuota(reflection.quota);
+    comptime {
+        if (!hasRole(F, declaration, receiver, .options)) return null;
+        const signature = signatureOf(F, declaration, receiver);
+        for (signature.parameters[signature.positional..], signature.positional..) |option, count| {
+            for (signature.parameters[0..count]) |other| {
+                if (std.mem.eql(u8, std.mem.span(option.name), std.mem.span(other.name))) return std.mem.span(option.name);
+            }
+        }
         return null;
     }
 }
@@ -121,8 +137,7 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
     const Made = classOf(Payload(Result));
     const takes_allocator = hasRole(F, declaration, receiver, .allocator);
     const is_exclusive = receiver == .instance and info.parameters[0].? == *receiver.instance;
-    // Other Python code may run meanwhile and find the instance in use.
-    const is_interruptible = receiver == .instance and (declaration.nogil or takesCallable(F));
+    const borrow_count = countOfInstances(F);
 
     return struct {
         pub const signature = signatureOf(F, declaration, receiver);
@@ -150,30 +165,28 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
             // Memory of a returned instance belongs to it, so it has to be there before the call.
             var made: ?*Object = null;
             defer if (Made != void) abi.Py_DecRef(made);
-            if (Made != void and takes_allocator and receiver != .constructor) {
+            if (Made != void and takes_allocator and receiver != .constructor and !is_exclusive) {
                 made = class.allocate(Made, module) orelse return null;
-                class.heapOf(made.?).is_shared = declaration.nogil;
+                if (declaration.nogil) class.heapOf(made.?).is_shared = true;
             }
 
             var arguments: std.meta.ArgsTuple(F) = undefined;
             comptime var position = 0;
             inline for (info.parameters, 0..) |parameter, index| switch (comptime roleOf(F, declaration, receiver, index)) {
-                .receiver => {
-                    if (!class.isUsable(receiver.instance, self, is_exclusive)) return null;
-                    const value = class.valueOf(receiver.instance, self);
-                    arguments[index] = if (parameter.? == receiver.instance) value.* else value;
-                },
+                .receiver => {},
                 .allocator => {
                     const heap = switch (receiver) {
                         .constructor => class.heapOf(self),
-                        else => if (Made != void) class.heapOf(made.?) else if (is_exclusive) class.heapOf(self) else &scope.heap,
+                        else => if (is_exclusive) class.heapOf(self) else if (Made != void) class.heapOf(made.?) else &scope.heap,
                     };
                     arguments[index] = heap.allocator();
                 },
                 .argument => {
                     context.argument = signature.parameters[position].name;
-                    arguments[index] = convert.fromArgument(parameter.?, objects[position].?, &context) catch |refusal|
-                        return exception.raiseArgument(&signature, position, refusal, objects[position].?);
+                    if (convert.InstanceOf(parameter.?) == void) {
+                        arguments[index] = convert.fromArgument(parameter.?, objects[position].?, &context) catch |refusal|
+                            return exception.raiseArgument(&signature, position, refusal, objects[position].?);
+                    }
                     position += 1;
                 },
                 .options => inline for (comptime reflection.fields(parameter.?)) |field| {
@@ -188,22 +201,55 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
                 },
             };
 
-            if (is_interruptible) class.begin(self, is_exclusive);
-            defer if (is_interruptible) class.end(self, is_exclusive);
+            // Instances come last: what follows runs no Python code that could end one of them.
+            var borrows: [borrow_count]class.Borrow = @splat(.{});
+            defer for (borrows) |borrow| borrow.end();
+            comptime var place = 0;
+            comptime var next_borrow = 0;
+            inline for (info.parameters, 0..) |parameter, index| switch (comptime roleOf(F, declaration, receiver, index)) {
+                .receiver, .argument => |role| {
+                    const Instance = if (role == .receiver) receiver.instance else convert.InstanceOf(parameter.?);
+                    const object = if (role == .receiver) self else objects[place].?;
+                    if (Instance != void) {
+                        const Inner = if (@typeInfo(parameter.?) == .optional) @typeInfo(parameter.?).optional.child else parameter.?;
+                        if (Inner != parameter.? and object == builtins.none) {
+                            arguments[index] = null;
+                        } else {
+                            if (role != .receiver and !class.isInstance(Instance, object, module))
+                                return exception.raiseArgument(&signature, place, error.WrongType, object);
+                            if (!borrows[next_borrow].begin(Instance, object, Inner == *Instance)) return null;
+                            const value = class.valueOf(Instance, object);
+                            arguments[index] = if (Inner == Instance) value.* else value;
+                        }
+                        next_borrow += 1;
+                    }
+                    if (role != .receiver) place += 1;
+                },
+                .allocator, .options => {},
+            };
+
             const thread = if (declaration.nogil) abi.PyEval_SaveThread();
             const result = @call(.auto, function, arguments);
             if (declaration.nogil) abi.PyEval_RestoreThread(thread);
             // An exception in a callable that the function got over.
             if (comptime takesCallable(F)) if (@typeInfo(Result) != .error_union or !std.meta.isError(result)) abi.PyErr_Clear();
 
-            if (@typeInfo(Result) != .error_union) return finish(self, result, &made, &context);
+            if (@typeInfo(Result) != .error_union) return finish(self, result, &made, &borrows, &context);
             const payload = result catch |err| return exception.raiseZigError(module, err);
-            return finish(self, payload, &made, &context);
+            return finish(self, payload, &made, &borrows, &context);
         }
 
-        fn finish(self: *Object, payload: Payload(Result), made: *?*Object, context: *const Context) ?*Object {
+        fn finish(
+            self: *Object,
+            payload: Payload(Result),
+            made: *?*Object,
+            borrows: []const class.Borrow,
+            context: *const Context,
+        ) ?*Object {
             if (receiver == .constructor) {
-                class.start(receiver.constructor, self, payload);
+                const T = receiver.constructor;
+                class.start(T, self, payload);
+                if (comptime convert.hasPointers(T)) if (!class.adopt(self, borrows, true)) return null;
                 return builtins.none; // Not a new reference: the caller only asks whether it is null.
             }
             if (Made == void) return convert.toPython(Payload(Result), payload, context);
@@ -211,7 +257,12 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
             const instance = made.* orelse class.allocate(Made, context.module) orelse return null;
             made.* = null;
             class.start(Made, instance, value);
-            if (receiver == .instance and comptime convert.hasPointers(Made)) class.adopt(instance, self);
+            // What an iterator gives must not keep it from going on.
+            const locks = !comptime std.mem.eql(u8, declaration.name, "next");
+            if (comptime convert.hasPointers(Made)) if (!class.adopt(instance, borrows, locks)) {
+                abi.Py_DecRef(instance);
+                return null;
+            };
             return instance;
         }
     };
@@ -230,8 +281,24 @@ pub fn callPython(callable: types.Callable, comptime Result: type, arguments: an
         .function = "callable",
         .argument = "result",
     };
-    const tuple = convert.fieldsToPython(@TypeOf(arguments), arguments, &context) orelse return error.PythonError;
+    // What an earlier call raised and the caller got over.
+    abi.PyErr_Clear();
+    const fields = comptime reflection.fields(@TypeOf(arguments));
+    const tuple = abi.PyTuple_New(fields.len) orelse return error.PythonError;
     defer abi.Py_DecRef(tuple);
+    inline for (fields, 0..) |field, index| {
+        const Argument = switch (@typeInfo(field.type)) {
+            .comptime_int => i64,
+            .comptime_float => f64,
+            .null => ?bool,
+            else => field.type,
+        };
+        if (comptime !convert.isResult(Argument) or (convert.InstanceOf(Argument) != void and convert.hasPointers(Argument))) {
+            @compileError("zigimport: a Callable cannot be given `" ++ @typeName(field.type) ++ "`");
+        }
+        const object = convert.toPython(Argument, arguments[index], &context) orelse return error.PythonError;
+        _ = abi.PyTuple_SetItem(tuple, index, object); // Cannot fail: the tuple is new.
+    }
     const result = abi.PyObject_Call(@ptrCast(@alignCast(callable.object)), tuple, null) orelse return error.PythonError;
     defer abi.Py_DecRef(result);
     if (Result == void) return;
@@ -265,8 +332,17 @@ fn classOf(comptime T: type) type {
 fn takesCallable(comptime F: type) bool {
     comptime {
         @setEvalBranchQuota(reflection.quota);
-        for (reflection.function(F).parameters) |T| if (convert.kindOf(T.?) == .callable) return true;
+        for (reflection.function(F).parameters) |T| if (convert.hasCallable(T.?)) return true;
         return false;
+    }
+}
+
+fn countOfInstances(comptime F: type) usize {
+    @setEvalBranchQuota(reflection.quota);
+    comptime {
+        var count: usize = 0;
+        for (reflection.function(F).parameters) |T| count += @intFromBool(convert.InstanceOf(T.?) != void);
+        return count;
     }
 }
 
@@ -282,7 +358,7 @@ fn usesScope(comptime F: type, comptime declaration: Declaration, comptime recei
     }
 }
 
-fn signatureOf(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) exception.Signature {
+pub fn signatureOf(comptime F: type, comptime declaration: Declaration, comptime receiver: Receiver) exception.Signature {
     comptime {
         const parameters = reflection.function(F).parameters;
         @setEvalBranchQuota(reflection.quota);
@@ -300,7 +376,7 @@ fn signatureOf(comptime F: type, comptime declaration: Declaration, comptime rec
                 positional += 1;
             },
             .options => for (reflection.fields(T.?)) |field| {
-                list = list ++ .{parameterOfField(field)};
+                list = list ++ .{parameterOfField(field, list.len, defaultOf(field))};
             },
         };
         const name = if (receiver == .constructor) record.nameOf(receiver.constructor) else declaration.name;
@@ -308,15 +384,24 @@ fn signatureOf(comptime F: type, comptime declaration: Declaration, comptime rec
     }
 }
 
-/// Returns the parameter that sets a field.
-pub fn parameterOfField(comptime field: reflection.Field) exception.Signature.Parameter {
+/// Returns the parameter that sets a field. `position` counts what Python sees.
+pub fn parameterOfField(
+    comptime field: reflection.Field,
+    comptime position: usize,
+    comptime default: ?[:0]const u8,
+) exception.Signature.Parameter {
     comptime return .{
-        .name = field.name,
+        .name = if (text.isParameterName(field.name)) field.name else "arg" ++ text.decimal(position),
         .expected = convert.expected(field.type),
         .annotation = stub.annotation(field.type, .parameter),
         .range = convert.range(field.type),
-        .default = if (field.defaultValue()) |value| defaultText(field.type, value) else null,
+        .default = if (default) |shown| shown.ptr else null,
     };
+}
+
+/// Returns the default of a field as Python shows it.
+pub fn defaultOf(comptime field: reflection.Field) ?[:0]const u8 {
+    comptime return if (field.defaultValue()) |value| defaultText(field.type, value) else null;
 }
 
 /// Writes a default as Python shows it.
@@ -327,10 +412,10 @@ fn defaultText(comptime T: type, comptime value: T) [:0]const u8 {
         .float => blk: {
             @setEvalBranchQuota(reflection.quota);
             const digits = std.fmt.comptimePrint("{d}", .{value});
-            const is_plain = std.mem.indexOfAny(u8, digits, ".nif") == null;
-            break :blk digits ++ if (is_plain) ".0" else "";
+            if (std.mem.indexOfAny(u8, digits, "nif") != null) break :blk "...";
+            break :blk digits ++ if (std.mem.indexOfScalar(u8, digits, '.') == null) ".0" else "";
         },
-        .enumeration => "'" ++ @tagName(value) ++ "'",
+        .enumeration => text.quoted(@tagName(value)) orelse "...",
         .optional => if (value) |some| defaultText(@typeInfo(T).optional.child, some) else "None",
         .text => text.quoted(value) orelse "...",
         else => "...",

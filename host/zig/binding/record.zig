@@ -6,6 +6,7 @@ const builtins = @import("builtins.zig");
 const convert = @import("convert.zig");
 const reflection = @import("reflection.zig");
 const state = @import("state.zig");
+const text = @import("text.zig");
 const Context = @import("scope.zig").Context;
 
 const Object = abi.Object;
@@ -31,11 +32,13 @@ pub fn hasName(comptime T: type) bool {
     return comptime std.mem.indexOf(u8, @typeName(T), "__struct_") == null;
 }
 
-/// Lists the names of an enumeration or union: `'red', 'green'`.
-pub fn namesOf(comptime T: type) [:0]const u8 {
+/// Lists the names of an enumeration or union: `'red', 'green'`; `null` if one needs more than quotes.
+pub fn namesOf(comptime T: type) ?[:0]const u8 {
     comptime {
         var list: [:0]const u8 = "";
-        for (nameList(T), 0..) |name, index| list = list ++ (if (index == 0) "'" else ", '") ++ name ++ "'";
+        for (nameList(T), 0..) |name, index| {
+            list = list ++ (if (index == 0) "" else ", ") ++ (text.quoted(name) orelse return null);
+        }
         return list;
     }
 }
@@ -73,12 +76,12 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) co
         return value;
     }
     if (flags & abi.TypeFlags.dict_subclass == 0) return error.WrongType;
+    // The dict may change while its values are converted.
+    const dict = abi.PyDict_Copy(object) orelse return error.Raised;
+    try context.scope.holdObject(dict);
     var found: isize = 0;
     inline for (fields) |field| {
-        if (abi.PyDict_GetItemString(object, field.name)) |element| {
-            // The dict may lose it while other elements are converted.
-            abi.Py_IncRef(element);
-            try context.scope.holdObject(element);
+        if (abi.PyDict_GetItemString(dict, field.name)) |element| {
             @field(value, field.name) = try convert.fromPython(field.type, element, context);
             found += 1;
         } else if (comptime field.defaultValue()) |default| {
@@ -87,10 +90,10 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) co
             return context.raise("TypeError", "missing '%s' for %s", .{ field.name.ptr, (comptime nameOf(T)).ptr });
         }
     }
-    if (found == abi.PyDict_Size(object)) return value;
+    if (found == abi.PyDict_Size(dict)) return value;
     var position: isize = 0;
     var key: ?*Object = null;
-    search: while (abi.PyDict_Next(object, &position, &key, null) != 0) {
+    search: while (abi.PyDict_Next(dict, &position, &key, null) != 0) {
         const name = convert.borrowString(key.?) catch break;
         for (comptime fieldNames(T)) |known| if (std.mem.eql(u8, known, name)) continue :search;
         break;
@@ -120,6 +123,7 @@ fn createClass(comptime T: type, module: *Object) ?*Object {
     const fields = comptime reflection.fields(T);
     const first_default = comptime blk: {
         var first = fields.len;
+        if (!convert.isResult(T)) break :blk first;
         while (first > 0 and fields[first - 1].default != null) first -= 1;
         break :blk first;
     };
@@ -132,10 +136,10 @@ fn createClass(comptime T: type, module: *Object) ?*Object {
     }
     const defaults = abi.PyTuple_New(fields.len - first_default) orelse return null;
     defer abi.Py_DecRef(defaults);
-    if (comptime convert.isResult(T)) inline for (fields[first_default..], 0..) |field, index| {
+    inline for (fields[first_default..], 0..) |field, index| {
         const default = convert.toPython(field.type, comptime field.defaultValue().?, &context) orelse return null;
         _ = abi.PyTuple_SetItem(defaults, index, default);
-    };
+    }
     const module_name = abi.PyModule_GetNameObject(module) orelse return null;
     defer abi.Py_DecRef(module_name);
     const collections = abi.PyImport_ImportModule("collections") orelse return null;
@@ -162,7 +166,9 @@ pub fn enumToPython(comptime T: type, value: T) ?*Object {
         if (value == @field(T, name)) return convert.textToPython(name);
     }
     // Only in an enumeration that is not exhaustive.
-    return abi.PyErr_Format(abi.exception("ValueError"), "the value %lld of %s has no name", @as(c_longlong, @intCast(@intFromEnum(value))), @typeName(T));
+    const number = convert.integer(@intFromEnum(value)) orelse return null;
+    defer abi.Py_DecRef(number);
+    return abi.PyErr_Format(abi.exception("ValueError"), "the value %S of %s has no name", number, @typeName(T));
 }
 
 /// Returns a tuple of an enumeration's names.
@@ -205,6 +211,6 @@ test nameOf {
 }
 
 test namesOf {
-    try std.testing.expectEqualStrings("'red', 'green'", comptime namesOf(enum { red, green }));
-    try std.testing.expectEqualStrings("'a', 'b'", comptime namesOf(union(enum) { a, b: u8 }));
+    try std.testing.expectEqualStrings("'red', 'green'", comptime namesOf(enum { red, green }).?);
+    try std.testing.expectEqualStrings("'a', 'b'", comptime namesOf(union(enum) { a, b: u8 }).?);
 }

@@ -1,4 +1,4 @@
-//! The text of a module's stub file (`.pyi`), made of the same types as the module itself.
+//! The body of a module's stub file (`.pyi`), made of the same types as the module itself.
 
 const abi = @import("abi.zig");
 const class = @import("class.zig");
@@ -10,7 +10,7 @@ const function = @import("function.zig");
 const record = @import("record.zig");
 const reflection = @import("reflection.zig");
 const std = @import("std");
-const decimal = @import("text.zig").decimal;
+const text = @import("text.zig");
 
 const Declaration = declarations.Declaration;
 const Exports = exports_module.Exports;
@@ -33,7 +33,7 @@ pub fn pieces(
         const zig_error = if (exports.has("ZigError")) "" else "\nclass ZigError(RuntimeError):\n    name: str\n";
         const list = [_][]const u8{ docText(container.doc, ""), zig_error } ++ namespacePieces(user, exports, path, "");
         var marked: [list.len][*:0]const u8 = undefined;
-        for (&marked, list, 0..) |*piece, text, index| piece.* = mark ++ decimal(index) ++ "\n" ++ text;
+        for (&marked, list, 0..) |*piece, content, index| piece.* = mark ++ text.decimal(index) ++ "\n" ++ content;
         const final = marked;
         return &final;
     }
@@ -56,8 +56,11 @@ fn namespacePieces(
         }
         for (exports.enumerations) |declaration| {
             var names: [:0]const u8 = "";
-            for (reflection.enumNames(@field(user, declaration.name))) |name| names = names ++ "Literal['" ++ name ++ "'], ";
-            list[index] = indent ++ declaration.name ++ ": tuple[" ++ names[0 .. names.len - 2] ++ "]\n";
+            for (reflection.enumNames(@field(user, declaration.name))) |name| {
+                const one = if (text.quoted(name)) |quoted| "Literal[" ++ quoted ++ "]" else "str";
+                names = names ++ (if (names.len == 0) "" else ", ") ++ one;
+            }
+            list[index] = indent ++ declaration.name ++ ": tuple[" ++ names ++ "]\n";
             index += 1;
         }
         for (exports.constants) |declaration| {
@@ -69,6 +72,11 @@ fn namespacePieces(
         for (exports.functions) |declaration| {
             list[index] = functionText(@field(user, declaration.name), declaration, .module, declaration.name, indent);
             index += 1;
+        }
+        // A name that Python cannot write has no place in a stub.
+        const names = exports.types ++ exports.enumerations ++ exports.constants ++ exports.functions;
+        for (&list, names) |*piece, declaration| {
+            if (!text.isParameterName(declaration.name)) piece.* = "";
         }
         const own = list;
         var all: []const []const u8 = &own;
@@ -88,29 +96,29 @@ fn typeText(comptime T: type, comptime declaration: Declaration, comptime indent
         const name = declaration.name;
         const doc = docText(declaration.doc, inner);
         if (convert.kindOf(T) == .record) {
-            var text: [:0]const u8 = "\n" ++ indent ++ "class " ++ name ++ "(NamedTuple):\n" ++ doc;
+            var body: [:0]const u8 = "\n" ++ indent ++ "class " ++ name ++ "(NamedTuple):\n" ++ doc;
             for (reflection.fields(T)) |field| {
-                text = text ++ inner ++ field.name ++ ": " ++ annotation(field.type, .result) ++
+                body = body ++ inner ++ field.name ++ ": " ++ annotation(field.type, .result) ++
                     (if (field.default != null) " = ...\n" else "\n");
             }
-            return text;
+            return body;
         }
-        var text: [:0]const u8 = "\n" ++ indent ++ "class " ++ name ++ ":\n" ++ doc;
+        var body: [:0]const u8 = "\n" ++ indent ++ "class " ++ name ++ ":\n" ++ doc;
         for (reflection.fields(T)) |field| {
             if (!class.isReadable(field)) continue;
             if (class.isWritable(T, field)) {
-                text = text ++ inner ++ field.name ++ ": " ++ annotation(field.type, .result) ++ "\n";
+                body = body ++ inner ++ field.name ++ ": " ++ annotation(field.type, .result) ++ "\n";
             } else {
-                text = text ++ inner ++ "@property\n" ++ inner ++ "def " ++ field.name ++ "(self) -> " ++ annotation(field.type, .result) ++ ": ...\n";
+                body = body ++ inner ++ "@property\n" ++ inner ++ "def " ++ field.name ++ "(self) -> " ++ annotation(field.type, .result) ++ ": ...\n";
             }
         }
         if (class.constructorOf(T)) |signature| {
-            text = text ++ inner ++ "def __init__(" ++ typedParameters(signature, "self") ++ ") -> None: ...\n";
+            body = body ++ inner ++ "def __init__(" ++ typedParameters(signature, "self") ++ ") -> None: ...\n";
         }
-        for (class.methodsOf(T)) |method| text = text ++ methodText(T, method, inner);
-        if (class.hasDeinit(T)) text = text ++ inner ++ "def __enter__(self) -> Self: ...\n" ++
+        for (class.methodsOf(T)) |method| body = body ++ methodText(T, method, inner);
+        if (class.hasDeinit(T)) body = body ++ inner ++ "def __enter__(self) -> Self: ...\n" ++
             inner ++ "def __exit__(self, *arguments: object) -> None: ...\n";
-        return text;
+        return body;
     }
 }
 
@@ -124,7 +132,7 @@ const special = .{
 fn methodText(comptime T: type, comptime declaration: Declaration, comptime indent: []const u8) [:0]const u8 {
     comptime {
         const receiver = class.receiverOf(T, declaration);
-        for (special) |entry| if (std.mem.eql(u8, entry[0], declaration.name)) {
+        if (class.isSpecial(T, declaration)) for (special) |entry| if (std.mem.eql(u8, entry[0], declaration.name)) {
             const name: [:0]const u8 = entry[1];
             if (name.len == 0) return "";
             if (std.mem.eql(u8, name, "__eq__")) return indent ++ "def __eq__(self, other: object, /) -> bool: ...\n";
@@ -160,10 +168,10 @@ fn functionText(
             .class => "cls",
         };
         const doc = docText(declaration.doc, indent ++ "    ");
-        const body = if (doc.len == 0) " ...\n" else "\n" ++ doc;
+        const end = if (doc.len == 0) " ...\n" else "\n" ++ doc;
         const separator = if (receiver == .instance and name[0] == '_' and signature.parameters.len > 0) ", /" else "";
         return named ++ decorator ++ indent ++ "def " ++ name ++ "(" ++ typedParameters(signature, self) ++ separator ++ ") -> " ++
-            annotation(Result, .result) ++ ":" ++ body;
+            (if (is_anonymous) record.nameOf(Result) else annotation(Result, .result)) ++ ":" ++ end;
     }
 }
 
@@ -183,7 +191,7 @@ fn typedParameters(comptime signature: exception.Signature, comptime self: []con
 fn docText(comptime doc: []const u8, comptime indent: []const u8) []const u8 {
     comptime {
         if (doc.len == 0) return "";
-        var text: []const u8 = indent ++ "\"\"\"";
+        var body: []const u8 = indent ++ "\"\"\"";
         var start: usize = 0;
         for (doc, 0..) |byte, index| {
             const replacement = switch (byte) {
@@ -192,10 +200,10 @@ fn docText(comptime doc: []const u8, comptime indent: []const u8) []const u8 {
                 '\n' => "\n" ++ indent,
                 else => continue,
             };
-            text = text ++ doc[start..index] ++ replacement;
+            body = body ++ doc[start..index] ++ replacement;
             start = index + 1;
         }
-        return text ++ doc[start..] ++ "\"\"\"\n";
+        return body ++ doc[start..] ++ "\"\"\"\n";
     }
 }
 
@@ -236,15 +244,16 @@ pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 
         .record => if (direction == .parameter)
             tupleText(T, direction) ++ " | dict[str, Any]"
         else
-            record.nameOf(T),
-        .class => record.nameOf(T),
-        .class_pointer => record.nameOf(@typeInfo(T).pointer.child),
-        .enumeration => "Literal[" ++ record.namesOf(T) ++ "]",
+            declarations.publicName(T) orelse tupleText(T, direction),
+        .class => declarations.publicName(T) orelse "Any",
+        .class_pointer => declarations.publicName(@typeInfo(T).pointer.child) orelse "Any",
+        .enumeration => if (record.namesOf(T)) |names| "Literal[" ++ names ++ "]" else "str",
         .variant => blk: {
             var list: [:0]const u8 = "";
             for (reflection.fields(T)) |field| {
                 if (list.len > 0) list = list ++ " | ";
-                list = list ++ "tuple[Literal['" ++ field.name ++ "'], " ++ annotation(field.type, direction) ++ "]";
+                const name = if (text.quoted(field.name)) |quoted| "Literal[" ++ quoted ++ "]" else "str";
+                list = list ++ "tuple[" ++ name ++ ", " ++ annotation(field.type, direction) ++ "]";
             }
             break :blk list;
         },
