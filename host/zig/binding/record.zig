@@ -166,7 +166,8 @@ pub fn enumToPython(comptime T: type, value: T) ?*Object {
         if (value == @field(T, name)) return convert.textToPython(name);
     }
     // Only in an enumeration that is not exhaustive.
-    const number = convert.integer(@intFromEnum(value)) orelse return null;
+    const raw: *const @typeInfo(T).@"enum".tag_type = @ptrCast(&value);
+    const number = convert.integer(raw.*) orelse return null;
     defer abi.Py_DecRef(number);
     return abi.PyErr_Format(abi.exception("ValueError"), "the value %S of %s has no name", number, @typeName(T));
 }
