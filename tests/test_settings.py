@@ -35,7 +35,7 @@ def test_a_change_in_c_is_seen(mixed, path):
     content = (mixed.root / path).read_text()
     mixed.write(path, content.replace("2", "3").replace("* FACTOR", "* FACTOR + 21"))
     changed = mixed.imports("m", "module.twice(21)")
-    assert changed.value == 63 and changed.reasons == [f"{path} changed"]
+    assert changed.value == 63 and set(changed.reasons) == {f"{path} changed"}
     mixed.write(path, content)
     back = mixed.imports("m", "module.twice(21)")
     assert back.value == 42 and back.builds == []
@@ -61,9 +61,9 @@ def test_an_error_in_c_is_shown_with_its_file_and_line(mixed):
 def test_a_library_of_the_system_is_linked(project):
     project.write(
         "m.zig",
-        "//! zigimport: libraries = m\nextern fn cbrt(value: f64) f64;\npub fn root(value: f64) f64 {\n    return cbrt(value);\n}\n",
+        "//! zigimport: libraries = m\nextern fn tgamma(value: f64) f64;\npub fn gamma(value: f64) f64 {\n    return tgamma(value);\n}\n",
     )
-    assert project.imports("m", "module.root(27.0)").value == 3.0
+    assert project.imports("m", "module.gamma(5.0)").value == 24.0
 
 
 def test_several_targets_have_the_c_source_too(mixed):

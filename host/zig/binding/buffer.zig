@@ -84,11 +84,6 @@ fn acquireElements(
     context: *const Context,
 ) error{Raised}!*const abi.Buffer {
     const view = try context.scope.holdBuffer(object);
-    if (format[0] == '?' and view.data != null and view.dimensions == 1) {
-        for (view.data.?[0..@intCast(view.length)]) |byte| {
-            if (byte > 1) return context.raise("TypeError", "expected a buffer of bool, got one with the byte %d", .{@as(c_int, byte)});
-        }
-    }
     // Some exporters say that elements of an empty buffer have no size.
     if ((view.item_size != size and view.length > 0) or !matches(view.format, format[0])) {
         return context.raise("TypeError", "expected a buffer of %s (format '%s', %zd bytes), got format '%s', %zd bytes", .{
@@ -101,7 +96,27 @@ fn acquireElements(
     if (size > 1 and @intFromPtr(view.data) % alignment != 0 and view.length > 0) {
         return context.raise("TypeError", "expected a buffer of %s aligned to %zd bytes", .{ name, alignment });
     }
+    if (format[0] == '?' and view.length > 0 and !areBools(view)) {
+        return context.raise("TypeError", "expected a buffer of bool, got bytes other than 0 and 1", .{});
+    }
     return view;
+}
+
+/// Any other byte than 0 and 1 would be illegal behaviour in Zig.
+fn areBools(view: *const abi.Buffer) bool {
+    const shape = view.shape.?[0..@intCast(view.dimensions)];
+    if (view.strides) |strides| return areStridedBools(view.data.?, shape, strides);
+    for (view.data.?[0..@intCast(view.length)]) |byte| if (byte > 1) return false;
+    return true;
+}
+
+fn areStridedBools(data: [*]const u8, shape: []const isize, strides: [*]const isize) bool {
+    if (shape.len == 0) return data[0] <= 1;
+    for (0..@intCast(shape[0])) |index| {
+        const offset: usize = @bitCast(strides[0] *% @as(isize, @intCast(index)));
+        if (!areStridedBools(data + offset, shape[1..], strides + 1)) return false;
+    }
+    return true;
 }
 
 /// Returns a slice of numbers over a one-dimensional contiguous buffer.
@@ -135,9 +150,14 @@ pub fn strided(comptime V: type, object: *Object, context: *const Context) error
     }
     // An empty buffer may have no address.
     var view: V = .{ .data = buffer.data orelse @ptrFromInt(16), .shape = undefined, .strides = undefined };
-    for (0..V.dimensions) |dimension| {
+    var contiguous = buffer.item_size;
+    var dimension: usize = V.dimensions;
+    while (dimension > 0) {
+        dimension -= 1;
         view.shape[dimension] = @intCast(buffer.shape.?[dimension]);
-        view.strides[dimension] = buffer.strides.?[dimension];
+        // Some exporters leave them out where they are this.
+        view.strides[dimension] = if (buffer.strides) |strides| strides[dimension] else contiguous;
+        contiguous *= buffer.shape.?[dimension];
     }
     return view;
 }

@@ -28,6 +28,8 @@ const Body = struct {
     heap: Heap,
     /// How many others need the value as it is: instances that it owns, calls that only read it.
     readers: usize,
+    /// How many others need the value to stay: what an iterator gave.
+    keepers: usize,
     /// Whether a call changes the value, or makes it.
     is_busy: bool,
     /// Whether the owners count this instance as a reader.
@@ -135,7 +137,7 @@ pub fn adopt(object: *Object, borrows: []const Borrow, locks: bool) bool {
         abi.Py_IncRef(owner);
         _ = abi.PyTuple_SetItem(owners, position, owner); // Cannot fail: the tuple is new.
         position += 1;
-        if (locks) bodyOf(owner).readers += 1;
+        if (locks) bodyOf(owner).readers += 1 else bodyOf(owner).keepers += 1;
     }
     bodyOf(object).owners = owners;
     bodyOf(object).locks_owners = locks;
@@ -146,9 +148,10 @@ pub fn adopt(object: *Object, borrows: []const Borrow, locks: bool) bool {
 fn release(body: *Body) void {
     const owners = body.owners orelse return;
     body.owners = null;
-    if (body.locks_owners) for (0..@intCast(abi.PyTuple_Size(owners))) |index| {
-        bodyOf(abi.PyTuple_GetItem(owners, @intCast(index)).?).readers -= 1;
-    };
+    for (0..@intCast(abi.PyTuple_Size(owners))) |index| {
+        const owner = bodyOf(abi.PyTuple_GetItem(owners, @intCast(index)).?);
+        if (body.locks_owners) owner.readers -= 1 else owner.keepers -= 1;
+    }
     abi.Py_DecRef(owners);
 }
 
@@ -208,6 +211,27 @@ pub fn isSpecial(comptime T: type, comptime declaration: declarations.Declaratio
         }
         return false;
     }
+}
+
+/// True for `getItem` and `setItem` whose key is an index of 0 to `len`.
+pub fn isIndexed(comptime T: type, comptime name: []const u8) bool {
+    comptime {
+        const is_item = std.mem.eql(u8, name, "getItem") or std.mem.eql(u8, name, "setItem");
+        if (!is_item or find(T, name) == null or find(T, "len") == null) return false;
+        const parameters = reflection.function(@TypeOf(@field(T, name))).parameters;
+        return parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
+    }
+}
+
+/// False with an exception set if an index is not, or by now no longer, one of a value.
+pub fn isInside(comptime T: type, object: *Object, index: anytype) bool {
+    const value = valueOf(T, object);
+    const First = reflection.function(@TypeOf(T.len)).parameters[0].?;
+    const count = T.len(if (First == T) value.* else value);
+    const length = if (@typeInfo(@TypeOf(count)) == .error_union) count catch 0 else count;
+    if (index >= 0 and index < length) return true;
+    _ = abi.PyErr_Format(abi.exception("IndexError"), "%s index out of range", (comptime record.nameOf(T)).ptr);
+    return false;
 }
 
 /// Returns why a declaration of a class is left out, or `null`.
@@ -341,7 +365,7 @@ fn Class(comptime T: type) type {
             if (find(T, "getItem") != null) {
                 list = list ++ .{abi.Slot{ .id = TypeSlot.mp_subscript, .value = &getItem }};
                 // Makes it iterable without an iterator of its own.
-                if (isIndexed("getItem")) list = list ++ .{abi.Slot{ .id = TypeSlot.sq_item, .value = &sequenceItem }};
+                if (isIndexed(T, "getItem")) list = list ++ .{abi.Slot{ .id = TypeSlot.sq_item, .value = &sequenceItem }};
             }
             if (find(T, "setItem") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.mp_ass_subscript, .value = &setItem }};
             if (find(T, "iterator") != null) list = list ++ .{abi.Slot{ .id = TypeSlot.tp_iter, .value = &Unary("iterator").call }};
@@ -464,7 +488,7 @@ fn Class(comptime T: type) type {
                 return -1;
             }
             const body = bodyOf(self);
-            if (body.is_busy or body.readers > 0) {
+            if (body.is_busy or body.readers + body.keepers > 0) {
                 _ = inUse(name);
                 return -1;
             }
@@ -529,6 +553,10 @@ fn Class(comptime T: type) type {
 
         fn exit(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
             if (!isUsable(T, self, true)) return null;
+            if (bodyOf(self).keepers > 0) {
+                _ = inUse(name);
+                return null;
+            }
             close(self);
             return builtins.newNone();
         }
@@ -586,15 +614,9 @@ fn Class(comptime T: type) type {
             return abi.PyObject_IsTrue(result);
         }
 
-        /// True if the key of a method is an index of 0 to `len`.
-        fn isIndexed(comptime method: []const u8) bool {
-            const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
-            return find(T, "len") != null and parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
-        }
-
         /// Returns a new reference to the key that the method gets.
         fn keyOf(comptime method: []const u8, self: *Object, key: *Object) ?*Object {
-            if (comptime !isIndexed(method)) {
+            if (comptime !isIndexed(T, method)) {
                 abi.Py_IncRef(key);
                 return key;
             }

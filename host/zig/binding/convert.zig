@@ -213,7 +213,7 @@ pub fn InstanceOf(comptime T: type) type {
 pub fn needsScope(comptime T: type) bool {
     @setEvalBranchQuota(reflection.quota);
     return comptime switch (kindOf(T)) {
-        .bool, .int, .float, .enumeration, .class, .class_pointer, .callable, .byte_array => false,
+        .bool, .int, .float, .enumeration, .class, .class_pointer, .byte_array => false,
         .optional => needsScope(@typeInfo(T).optional.child),
         .tuple => {
             for (reflection.fields(T)) |field| if (needsScope(field.type)) return true;
@@ -380,7 +380,7 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Re
         },
         .callable => {
             if (abi.PyCallable_Check(object) == 0) return error.WrongType;
-            return .{ .object = object, .module = context.module };
+            return .{ .object = object, .module = context.module, .scope = context.scope };
         },
         else => unreachable, // `isParameter` admits no other type.
     }

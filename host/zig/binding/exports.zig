@@ -93,6 +93,10 @@ fn sortType(
                     exports.skipped = exports.skipped ++ .{Skipped{ .name = name, .reason = reason }};
                 }
             },
+            .none => if (declarations.isClass(T)) {
+                const reason = "class: alignment above 16 bytes, or a field that exists at compile time only";
+                exports.skipped = exports.skipped ++ .{Skipped{ .name = declaration.name, .reason = reason }};
+            },
             .record => if (convert.isResult(T) or convert.isParameter(T)) {
                 exports.types = exports.types ++ .{declaration};
             },

@@ -228,6 +228,10 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
                 .allocator, .options => {},
             };
 
+            if (receiver == .instance) if (comptime class.isIndexed(receiver.instance, declaration.name)) {
+                if (!class.isInside(receiver.instance, self, arguments[1])) return null;
+            };
+
             const thread = if (declaration.nogil) abi.PyEval_SaveThread();
             const result = @call(.auto, function, arguments);
             if (declaration.nogil) abi.PyEval_RestoreThread(thread);
@@ -270,14 +274,13 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
 
 /// Calls a Python object; see `types.Callable`.
 pub fn callPython(callable: types.Callable, comptime Result: type, arguments: anytype) error{PythonError}!Result {
-    if (Result != void and comptime (!convert.isParameter(Result) or convert.hasPointers(Result))) {
+    if (comptime Result != void and (!convert.isParameter(Result) or convert.kindOf(Result) == .class_pointer)) {
         @compileError("zigimport: a Callable cannot return `" ++ @typeName(Result) ++ "`");
     }
-    var scope: Scope = .{};
-    defer scope.close();
+    const scope: *Scope = @ptrCast(@alignCast(callable.scope));
     const context: Context = .{
         .module = @ptrCast(@alignCast(callable.module)),
-        .scope = &scope,
+        .scope = scope,
         .function = "callable",
         .argument = "result",
     };
@@ -300,7 +303,8 @@ pub fn callPython(callable: types.Callable, comptime Result: type, arguments: an
         _ = abi.PyTuple_SetItem(tuple, index, object); // Cannot fail: the tuple is new.
     }
     const result = abi.PyObject_Call(@ptrCast(@alignCast(callable.object)), tuple, null) orelse return error.PythonError;
-    defer abi.Py_DecRef(result);
+    // The converted value may point into it.
+    scope.holdObject(result) catch return error.PythonError;
     if (Result == void) return;
     return convert.fromPython(Result, result, &context) catch |refusal| {
         _ = exception.raiseArgument(&callable_signature(Result), 0, refusal, result);

@@ -103,6 +103,8 @@ fn Namespace(comptime user: type, comptime exports: Exports, comptime path: []co
                     else => record.classOf(T, module),
                 } orelse return false;
                 if (abi.PyObject_SetAttrString(holder, declaration.name, object) < 0) return false;
+                // Top-level types have the module's name from the beginning.
+                if (path.len > 1 and abi.PyObject_SetAttrString(object, "__module__", module_name) < 0) return false;
                 const has_doc = comptime convert.kindOf(T) == .record and declaration.doc.len > 0;
                 if (has_doc and !addAttribute(object, "__doc__", convert.textToPython(declaration.doc))) return false;
             }

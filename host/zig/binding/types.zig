@@ -88,11 +88,12 @@ fn Strided(comptime T: type, comptime n: usize, comptime mutable: bool) type {
 pub const Callable = struct {
     object: *anyopaque,
     module: *anyopaque,
+    scope: *anyopaque,
 
     pub const zigimport_kind = .callable;
 
-    /// Calls it with a tuple of arguments. `Result` is a type without pointers: the Python object
-    /// that the call returned is gone afterwards. An exception stays set and is `error.PythonError`.
+    /// Calls it with a tuple of arguments. What a result points to lives as long as the callable: until
+    /// the function that got it returns. An exception stays set and is `error.PythonError`.
     pub fn call(callable: Callable, comptime Result: type, arguments: anytype) error{PythonError}!Result {
         return @import("function.zig").callPython(callable, Result, arguments);
     }
