@@ -133,6 +133,7 @@ def _plan(options):
 
 def _build_command(options):
     from concurrent.futures import ThreadPoolExecutor
+    from threading import Event
 
     modules = _api.modules_at(options.paths)
     jobs = options.jobs or min(len(modules), os.cpu_count() or 1) or 1
@@ -147,11 +148,17 @@ def _build_command(options):
         outcomes = [one(found) for found in modules]
     else:
         pool = ThreadPoolExecutor(jobs)
+        # Nothing starts before everything is submitted: an interrupt within the
+        # pool could leave its lock taken.
+        submitted = Event()
         try:
-            outcomes = list(pool.map(one, modules))
+            futures = [pool.submit(lambda found: submitted.wait() and one(found), found) for found in modules]
+            submitted.set()
+            outcomes = [future.result() for future in futures]
         except KeyboardInterrupt:
             # The signal reached this thread only.
             _native.interrupt()
+            submitted.set()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
