@@ -7,7 +7,7 @@
 //!
 //! | module | concern |
 //! | --- | --- |
-//! | [`config`] | settings: the environment and `pyproject.toml` |
+//! | [`config`] | settings: the environment, `pyproject.toml`, the module's own file |
 //! | [`interpreter`] | what must be known of the Python that loads the result |
 //! | [`pipeline`] | every path that an import or a build can take |
 //! | [`manifest`] | the fast path: decides a hit |

@@ -26,22 +26,20 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
     let Reason { old: wanted, new: found, .. } = reason;
     let module_error = |message: String, hint: &str| Error::Module { message, hint: Some(hint.to_owned()) };
     match refusal {
-        Refusal::NativeForbidden if context.store.unreadable().is_some() => Error::Cache {
-            action: "read",
-            path: context.store.unreadable().unwrap_or_default(),
-            reason: "permission denied".to_owned(),
-        },
-        Refusal::NativeForbidden => Error::NotFound {
-            message: format!(
-                "`{name}` ({source}) is not in the cache `{}` for target {}, {}, ABI {}, and ZIGIMPORT_NATIVE=never forbids building it",
-                context.store.root().display(),
-                prepared.targets.first().map_or("", |target| target.target.label),
-                prepared.optimize.name(),
-                prepared.abi,
-            ),
-            hint: "build it where a compiler may run, with the same sources and settings, and bring that cache \
+        Refusal::NativeForbidden => match context.store.unreadable() {
+            Some(path) => Error::Cache { action: "read", path, reason: "permission denied".to_owned() },
+            None => Error::NotFound {
+                message: format!(
+                    "`{name}` ({source}) is not in the cache `{}` for target {}, {}, ABI {}, and ZIGIMPORT_NATIVE=never forbids building it",
+                    context.store.root().display(),
+                    prepared.targets.first().map_or("", |target| target.target.label),
+                    prepared.optimize.name(),
+                    prepared.abi,
+                ),
+                hint: "build it where a compiler may run, with the same sources and settings, and bring that cache \
                    here (ZIGIMPORT_BUILD_DIR); or unset ZIGIMPORT_NATIVE"
-                .to_owned(),
+                    .to_owned(),
+            },
         },
         Refusal::ZigMissing => Error::NotFound {
             message: format!("no Zig compiler to build `{name}` ({source}) with"),
