@@ -26,7 +26,7 @@ def geometry(environments, tmp_path_factory):
             root = tmp_path_factory.mktemp(f"geometry-{line}")
             environment = base_environment(root, environments["zigs"][line], root / "store")
             made[line] = Project(root, environments["pythons"][environments["main"]], environment)
-            for name in ("geometry.zig", "checks.py"):
+            for name in ("geometry.zig", "checks.py", "support.py"):
                 shutil.copy(FOLDER / name, root)
         return made[line]
 

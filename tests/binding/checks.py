@@ -7,37 +7,13 @@ of that name. It has to run on every supported Python.
 import gc
 import importlib.util
 import inspect
-import re
 import sys
 import weakref
 
 import zigimport  # noqa: F401, I001 - installs the hook
 
 import geometry
-
-
-class Index:
-    """Not an int, but usable as one; an exception as its value is raised."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __index__(self):
-        if isinstance(self.value, Exception):
-            raise self.value
-        return self.value
-
-
-def raises(kind, message, function, *arguments, **keywords):
-    """Calls a function that must raise exactly ``kind``; returns the exception."""
-    try:
-        answer = function(*arguments, **keywords)
-    except BaseException as error:
-        assert type(error) is kind, (type(error), error)
-        assert message is None or message in str(error), str(error)
-        return error
-    raise AssertionError(f"{function!r}{arguments!r} gave {answer!r} and not {kind!r}")
-
+from support import Index, raises, resident_kib
 
 INTEGERS = {
     "u1_": (0, 1),
@@ -151,11 +127,6 @@ def check_what_is_skipped_is_listed_with_its_reason(g):
         "typed": "parameter 1: type `type`",
         "max": "parameter 1: type `type`",
     }
-
-
-def resident_kib():
-    with open("/proc/self/status") as stream:
-        return int(re.search(r"VmRSS:\s+(\d+)", stream.read()).group(1))
 
 
 def check_references_and_memory_stay_level(g):
