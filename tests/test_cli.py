@@ -852,20 +852,22 @@ def test_an_interrupt_ends_the_compiler_with_us(project, tmp_path, arguments):
     project.write("a.zig", ADD)
     project.write("c.zig", ADD)
     stuck = StuckZig(tmp_path / "stuck")
-    process = project.start(
-        "-m", "zigimport", "build", *arguments, env={"ZIGIMPORT_ZIG": stuck.path}, start_new_session=True
-    )
-    compiler = stuck.wait()
-    interrupt(process)
-    try:
-        _, stderr = process.communicate(timeout=60)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        pytest.fail("goes on after the interrupt")
-    assert process.returncode == 130
-    assert stderr.decode().splitlines()[-1] == "interrupted" and "Traceback" not in stderr.decode()
-    assert not is_running(compiler)
+    # Which thread the kernel hands the signal to is luck.
+    for _ in range(8):
+        process = project.start(
+            "-m", "zigimport", "build", *arguments, env={"ZIGIMPORT_ZIG": stuck.path}, start_new_session=True
+        )
+        compiler = stuck.wait()
+        interrupt(process)
+        try:
+            _, stderr = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            pytest.fail("goes on after the interrupt")
+        assert process.returncode == 130
+        assert stderr.decode().splitlines()[-1] == "interrupted" and "Traceback" not in stderr.decode()
+        assert not is_running(compiler)
     # Nothing is left that a later build would stumble over.
     assert build(project, "a.zig")[0]["built"]
 

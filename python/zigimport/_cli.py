@@ -132,8 +132,7 @@ def _plan(options):
 
 
 def _build_command(options):
-    from concurrent.futures import ThreadPoolExecutor
-    from threading import Event
+    from concurrent.futures import ThreadPoolExecutor, wait
 
     modules = _api.modules_at(options.paths)
     jobs = options.jobs or min(len(modules), os.cpu_count() or 1) or 1
@@ -148,17 +147,16 @@ def _build_command(options):
         outcomes = [one(found) for found in modules]
     else:
         pool = ThreadPoolExecutor(jobs)
-        # Nothing starts before everything is submitted: an interrupt within the
-        # pool could leave its lock taken.
-        submitted = Event()
         try:
-            futures = [pool.submit(lambda found: submitted.wait() and one(found), found) for found in modules]
-            submitted.set()
+            futures = [pool.submit(one, found) for found in modules]
+            # The kernel may hand a signal to any thread, which does not wake this
+            # one, and only this one can act on it: so it looks now and then.
+            while wait(futures, timeout=0.1).not_done:
+                pass
             outcomes = [future.result() for future in futures]
         except KeyboardInterrupt:
-            # The signal reached this thread only.
+            # The others do not see the signal.
             _native.interrupt()
-            submitted.set()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
