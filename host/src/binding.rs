@@ -40,6 +40,7 @@ pub const SOURCES: &[(&str, &[u8])] = sources![
     "binding/state.zig",
     "binding/stub.zig",
     "binding/text.zig",
+    "binding/trace.zig",
     "binding/types.zig",
     "binding/zigimport.zig",
     "graph/build.zig",

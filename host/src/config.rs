@@ -99,6 +99,7 @@ impl Native {
 /// The variables that are read, each with what it sets.
 const VARIABLES: &[&str] = &[
     "ZIGIMPORT_BUILD_DIR",
+    "ZIGIMPORT_DEBUG_INFO",
     "ZIGIMPORT_ENABLED",
     "ZIGIMPORT_FORCE_REBUILD",
     "ZIGIMPORT_INCLUDE_PATHS",
@@ -137,6 +138,8 @@ pub struct Layer {
     pub enabled: bool,
     /// `ZIGIMPORT_OPTIMIZE`.
     pub optimize: Option<Optimize>,
+    /// `ZIGIMPORT_DEBUG_INFO`: keep it, for debuggers and Zig's traces.
+    pub debug_info: Option<bool>,
     /// `ZIGIMPORT_VERBOSE`: say why on each import.
     pub verbose: bool,
     /// `ZIGIMPORT_FORCE_REBUILD`: build although the artifact is there.
@@ -168,6 +171,7 @@ impl Default for Layer {
         Self {
             enabled: true,
             optimize: None,
+            debug_info: None,
             verbose: false,
             force_rebuild: false,
             release_mode: false,
@@ -219,11 +223,12 @@ impl Layer {
     fn set(&mut self, name: &str, value: &OsStr) -> Result<()> {
         let text = value.to_string_lossy();
         match name {
-            "ZIGIMPORT_ENABLED" => self.enabled = boolean(name, &text)?,
+            "ZIGIMPORT_ENABLED" => self.enabled = boolean(name, &text, "")?,
             "ZIGIMPORT_OPTIMIZE" => self.optimize = Some(Optimize::parse(&text, name, "")?),
-            "ZIGIMPORT_VERBOSE" => self.verbose = boolean(name, &text)?,
-            "ZIGIMPORT_FORCE_REBUILD" => self.force_rebuild = boolean(name, &text)?,
-            "ZIGIMPORT_RELEASE_MODE" => self.release_mode = boolean(name, &text)?,
+            "ZIGIMPORT_DEBUG_INFO" => self.debug_info = Some(boolean(name, &text, "")?),
+            "ZIGIMPORT_VERBOSE" => self.verbose = boolean(name, &text, "")?,
+            "ZIGIMPORT_FORCE_REBUILD" => self.force_rebuild = boolean(name, &text, "")?,
+            "ZIGIMPORT_RELEASE_MODE" => self.release_mode = boolean(name, &text, "")?,
             "ZIGIMPORT_BUILD_DIR" => self.build_dir = Some(value.into()),
             "ZIGIMPORT_ZIG" => self.zig = Some(value.into()),
             "ZIGIMPORT_INCLUDE_PATHS" => self.include_paths = split_paths(value),
@@ -262,7 +267,7 @@ impl Layer {
 pub fn flag(name: &str, default: bool) -> Result<bool> {
     #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
     let value = std::env::var_os(name).filter(|value| !value.is_empty());
-    value.map_or(Ok(default), |value| boolean(name, &value.to_string_lossy()))
+    value.map_or(Ok(default), |value| boolean(name, &value.to_string_lossy(), ""))
 }
 
 /// Returns `ZIGIMPORT_INCLUDE_PATHS`, whatever the other variables are.
@@ -319,11 +324,16 @@ fn edit_distance(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-fn boolean(name: &str, value: &str) -> Result<bool> {
+fn boolean(name: &str, value: &str, place: &str) -> Result<bool> {
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err(invalid(name, value, "1/0, true/false, yes/no or on/off")),
+        _ => Err(Error::Setting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            place: place.to_owned(),
+            expected: "1/0, true/false, yes/no or on/off".to_owned(),
+        }),
     }
 }
 
@@ -342,6 +352,8 @@ fn invalid(name: &str, value: &str, expected: &str) -> Error {
 pub struct ProjectSettings {
     /// Optimize mode of imports and builds.
     pub optimize: Option<String>,
+    /// Whether debug information is kept.
+    pub debug_info: Option<bool>,
     /// Where builds write stubs.
     pub stubs: Option<Stubs>,
 }
@@ -352,6 +364,8 @@ pub struct ProjectSettings {
 pub struct ModuleSettings {
     /// Optimize mode.
     pub optimize: Option<Optimize>,
+    /// Whether debug information is kept.
+    pub debug_info: Option<bool>,
     /// C sources to compile along, relative to the file.
     pub c_sources: Vec<String>,
     /// Flags for them.
@@ -374,6 +388,9 @@ impl ModuleSettings {
                 "optimize" => {
                     settings.optimize = Some(Optimize::parse(value, "//! zigimport: optimize", &place)?);
                 }
+                "debug-info" => {
+                    settings.debug_info = Some(boolean("//! zigimport: debug-info", value, &place)?);
+                }
                 "c-sources" => settings.c_sources.extend(words()),
                 "c-flags" => settings.c_flags.extend(words()),
                 "libraries" => settings.libraries.extend(words()),
@@ -382,7 +399,7 @@ impl ModuleSettings {
                         name: "//! zigimport:".to_owned(),
                         value: name.to_owned(),
                         place,
-                        expected: "`optimize`, `c-sources`, `c-flags` or `libraries`, then ` = ` and a value"
+                        expected: "`optimize`, `debug-info`, `c-sources`, `c-flags` or `libraries`, then ` = ` and a value"
                             .to_owned(),
                     });
                 }
@@ -426,7 +443,7 @@ impl ProjectSettings {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             Error::Module {
                 message: format!("invalid settings in `{}`, line {line}: {}", path.display(), error.message()),
-                hint: Some("the keys of [tool.zigimport] are: optimize, stubs".to_owned()),
+                hint: Some("the keys of [tool.zigimport] are: optimize, debug-info, stubs".to_owned()),
             }
         })?;
         Ok(project.tool.and_then(|tool| tool.zigimport).unwrap_or_default())

@@ -53,6 +53,7 @@ pub fn manifest_name(layer: &Layer, interpreter: &Interpreter, module: &Module, 
     hasher.field("module", module.name.as_bytes());
     hasher.field("source path", module.source_path.as_os_str().as_encoded_bytes());
     hasher.field("optimize", layer.optimize.map_or("", |optimize| optimize.name()).as_bytes());
+    hasher.field("debug info", layer.debug_info.map_or(&b""[..], |wanted| if wanted { b"1" } else { b"0" }));
     hasher.field("target", target.label.as_bytes());
     hasher.field("interpreter", interpreter.extension_suffix.as_bytes());
     hasher.field("salt", layer.salt.as_bytes());

@@ -145,7 +145,7 @@ pub fn prepare(
     closure.add_inputs(package.iter().flat_map(|package| package.inputs.iter().cloned()));
     let optimize = optimize(context.layer, &closure)?;
     // In Debug, pyz3 looks up the lines of an error; where it finds none it loses the error.
-    let strip = !(is_pyz3 && optimize == Optimize::Debug);
+    let strip = !(debug_info(context.layer, &closure) || is_pyz3 && optimize == Optimize::Debug);
     let needs_headers = is_pyz3 || module.kind != ModuleKind::Project && closure.binding == source::Binding::PythonH;
     let uses_headers = needs_headers || module.kind == ModuleKind::Project;
     let headers = if uses_headers { Headers::find(context.frontend.header_folders()) } else { None };
@@ -277,6 +277,12 @@ fn optimize(layer: &Layer, closure: &Closure) -> Result<Optimize> {
         _ => None,
     };
     Ok(layer.optimize.or(closure.module_settings.optimize).or(project).unwrap_or(Optimize::Debug))
+}
+
+/// Resolves whether debug information is kept, with the same precedence.
+fn debug_info(layer: &Layer, closure: &Closure) -> bool {
+    let settings = [layer.debug_info, closure.module_settings.debug_info, closure.project_settings.debug_info];
+    settings.into_iter().flatten().next().unwrap_or(false)
 }
 
 /// Returns the word for how a module speaks to Python.

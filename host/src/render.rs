@@ -158,7 +158,8 @@ fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: 
     line("source", prepared.module.source_path.display().to_string());
     line("root", closure.project_root.display().to_string());
     line("kind", format!("{}, {} binding", prepared.module.kind.name(), plan::binding_name(closure.binding)));
-    line("settings", format!("{}, ABI {}", prepared.optimize.name(), prepared.abi));
+    let debug_info = if prepared.strip { "" } else { ", debug info" };
+    line("settings", format!("{}{debug_info}, ABI {}", prepared.optimize.name(), prepared.abi));
     for target in
         prepared.targets.iter().filter(|target| action.targets.iter().any(|label| label == target.target.label))
     {

@@ -156,9 +156,14 @@ pub extern fn PyDict_SetItemString(dict: *Object, key: [*:0]const u8, value: *Ob
 
 pub extern fn PyErr_Clear() callconv(.c) void;
 pub extern fn PyErr_ExceptionMatches(class: *Object) callconv(.c) c_int;
+/// Takes the exception that is raised; each place becomes a new reference or null.
+pub extern fn PyErr_Fetch(class: *?*Object, value: *?*Object, traceback: *?*Object) callconv(.c) void;
 pub extern fn PyErr_Format(class: *Object, format: [*:0]const u8, ...) callconv(.c) ?*Object;
 pub extern fn PyErr_NewException(name: [*:0]const u8, base: ?*Object, dict: ?*Object) callconv(.c) ?*Object;
+pub extern fn PyErr_NormalizeException(class: *?*Object, value: *?*Object, traceback: *?*Object) callconv(.c) void;
 pub extern fn PyErr_Occurred() callconv(.c) ?*Object;
+/// Steals the references.
+pub extern fn PyErr_Restore(class: ?*Object, value: ?*Object, traceback: ?*Object) callconv(.c) void;
 pub extern fn PyErr_SetObject(class: *Object, value: *Object) callconv(.c) void;
 pub extern fn PyErr_SetString(class: *Object, message: [*:0]const u8) callconv(.c) void;
 
@@ -200,6 +205,7 @@ pub extern fn PyType_GetFlags(class: *Type) callconv(.c) c_ulong;
 
 pub extern fn PyUnicode_AsUTF8AndSize(object: *Object, size: *isize) callconv(.c) ?[*:0]const u8;
 pub extern fn PyUnicode_AsUTF8String(object: *Object) callconv(.c) ?*Object;
+pub extern fn PyUnicode_DecodeUTF8(data: [*]const u8, size: isize, errors: ?[*:0]const u8) callconv(.c) ?*Object;
 pub extern fn PyUnicode_FromFormat(format: [*:0]const u8, ...) callconv(.c) ?*Object;
 pub extern fn PyUnicode_FromStringAndSize(data: ?[*]const u8, size: isize) callconv(.c) ?*Object;
 

@@ -44,31 +44,24 @@ const same_named = [_][]const u8{
     "TimeoutError",    "TypeError",              "ValueError",           "ZeroDivisionError",
 };
 
-/// Raises a Zig error in Python and returns `null`.
-pub fn raiseZigError(module: *Object, err: anyerror) ?*Object {
+/// Raises a Zig error in Python.
+pub fn raiseZigError(module: *Object, err: anyerror) void {
     @branchHint(.cold);
     const name: [:0]const u8 = @errorName(err);
     // What a callable raised goes on as it was.
-    if (err == error.PythonError and abi.PyErr_Occurred() != null) return null;
+    if (err == error.PythonError and abi.PyErr_Occurred() != null) return;
     abi.PyErr_Clear();
-    if (err == error.OutOfMemory) {
-        abi.PyErr_SetString(abi.exception("MemoryError"), name.ptr);
-        return null;
-    }
+    if (err == error.OutOfMemory) return abi.PyErr_SetString(abi.exception("MemoryError"), name.ptr);
     inline for (same_named) |class_name| {
-        if (std.mem.eql(u8, class_name, name)) {
-            abi.PyErr_SetString(abi.exception(class_name), name.ptr);
-            return null;
-        }
+        if (std.mem.eql(u8, class_name, name)) return abi.PyErr_SetString(abi.exception(class_name), name.ptr);
     }
     const class = State.of(module).zig_error orelse abi.exception("RuntimeError");
-    const text = abi.PyUnicode_FromStringAndSize(name.ptr, @intCast(name.len)) orelse return null;
+    const text = abi.PyUnicode_FromStringAndSize(name.ptr, @intCast(name.len)) orelse return;
     defer abi.Py_DecRef(text);
-    const instance = abi.PyObject_CallFunctionObjArgs(class, text, end) orelse return null;
+    const instance = abi.PyObject_CallFunctionObjArgs(class, text, end) orelse return;
     defer abi.Py_DecRef(instance);
-    if (abi.PyObject_SetAttrString(instance, "name", text) < 0) return null;
+    if (abi.PyObject_SetAttrString(instance, "name", text) < 0) return;
     abi.PyErr_SetObject(class, instance);
-    return null;
 }
 
 /// Ends a variable list of objects.

@@ -11,6 +11,7 @@ const reflection = @import("reflection.zig");
 const scope_module = @import("scope.zig");
 const stub = @import("stub.zig");
 const text = @import("text.zig");
+const trace = @import("trace.zig");
 const types = @import("types.zig");
 const Declaration = @import("declarations.zig").Declaration;
 
@@ -239,7 +240,11 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
             if (comptime takesCallable(F)) if (@typeInfo(Result) != .error_union or !std.meta.isError(result)) abi.PyErr_Clear();
 
             if (@typeInfo(Result) != .error_union) return finish(self, result, &made, &borrows, &context);
-            const payload = result catch |err| return exception.raiseZigError(module, err);
+            const payload = result catch |err| {
+                exception.raiseZigError(module, err);
+                if (trace.has_returns) trace.attach(@errorReturnTrace());
+                return null;
+            };
             return finish(self, payload, &made, &borrows, &context);
         }
 

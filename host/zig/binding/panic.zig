@@ -5,6 +5,7 @@
 
 const abi = @import("abi.zig");
 const text = @import("text.zig");
+const trace = @import("trace.zig");
 
 /// Returns the handler of one module. The functions are those that the supported compilers call.
 /// A thread that does not hold the interpreter's lock may panic too.
@@ -18,6 +19,7 @@ pub fn Panic(comptime module_name: []const u8) type {
         }
 
         fn start() text.Message {
+            trace.dumpPanic();
             var report: text.Message = .{};
             report.append("zig panic in module " ++ module_name ++ ": ");
             return report;
