@@ -399,8 +399,9 @@ impl ModuleSettings {
                         name: "//! zigimport:".to_owned(),
                         value: name.to_owned(),
                         place,
-                        expected: "`optimize`, `debug-info`, `c-sources`, `c-flags` or `libraries`, then ` = ` and a value"
-                            .to_owned(),
+                        expected:
+                            "`optimize`, `debug-info`, `c-sources`, `c-flags` or `libraries`, then ` = ` and a value"
+                                .to_owned(),
                     });
                 }
             }
