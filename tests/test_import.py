@@ -52,6 +52,15 @@ def write_multi_file_module(project):
 # Kinds of modules.
 
 
+@pytest.mark.parametrize("text", ["", "//! Only a folder of modules.\n", "const part = @import(\"part.zig\");\n"])
+def test_a_package_may_have_nothing_of_its_own(make_project, zig, text):
+    project = make_project(zig=zig)
+    project.write("pack/__init__.zig", text)
+    project.write("pack/part.zig", ADD)
+    assert project.imports("pack.part", "module.add(1, 2)").value == 3
+    assert project.imports("pack", "sorted(name for name in vars(module) if name[0] != '_')").value == ["ZigError"]
+
+
 def test_a_module_of_several_files_and_an_embedded_one_imports(project):
     write_multi_file_module(project)
     imported = project.imports("geometry", "[module.area(2), module.first(), module.__doc__, module.area.__doc__]")

@@ -161,7 +161,7 @@ fn is_exported(declaration: &source::Declaration) -> bool {
 }
 
 /// Writes a Zig string literal.
-fn quote(value: &str) -> String {
+pub(crate) fn quote(value: &str) -> String {
     let mut literal = String::with_capacity(value.len() + 2);
     literal.push('"');
     for character in value.chars() {

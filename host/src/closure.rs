@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::config::{ModuleSettings, ProjectSettings};
 use crate::digest::Digest;
+use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::{Scanner, source};
 use crate::stamp::{self, Stamp};
@@ -127,7 +128,8 @@ fn classify(path: &Path) -> Result<(PathBuf, ModuleKind)> {
     if path.is_dir() {
         for (name, kind) in [("build.zig", ModuleKind::Project), ("__init__.zig", ModuleKind::Package)] {
             let candidate = path.join(name);
-            if candidate.is_file() {
+            let is_it = if kind == ModuleKind::Project { editor::is_project_file } else { Path::is_file };
+            if is_it(&candidate) {
                 return Ok((candidate, kind));
             }
         }
@@ -294,7 +296,7 @@ fn project_root(module: &Module) -> (PathBuf, Option<PathBuf>, Vec<PathBuf>) {
         }
         absent.push(candidate);
     }
-    if let Some(folder) = own.ancestors().find(|folder| folder.join("build.zig").is_file()) {
+    if let Some(folder) = own.ancestors().find(|folder| editor::is_project_file(&folder.join("build.zig"))) {
         return (folder.to_owned(), None, absent);
     }
     let outermost = own.ancestors().find(|folder| !is_package(folder)).unwrap_or(own);

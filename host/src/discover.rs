@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::closure::{self, Module, ModuleKind};
+use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::Scanner;
 use crate::stamp;
@@ -23,7 +24,7 @@ fn is_skipped(name: &str) -> bool {
 /// # Errors
 /// The path is neither.
 pub fn modules_at(path: &Path) -> Result<Vec<Module>> {
-    if !path.is_dir() || path.join("build.zig").is_file() {
+    if !path.is_dir() || editor::is_project_file(&path.join("build.zig")) {
         return Ok(vec![Module::from_path(path)?]);
     }
     let modules = modules_below(path)?;
@@ -107,7 +108,7 @@ fn collect(folder: &Path, found: &mut Vec<Module>) -> Result<()> {
             if FOREIGN_MARKS.iter().any(|mark| path.join(mark).is_file()) {
                 continue;
             }
-            if path.join("build.zig").is_file() {
+            if editor::is_project_file(&path.join("build.zig")) {
                 found.push(Module::from_path(&path)?);
             } else {
                 collect(&path, found)?;

@@ -22,6 +22,7 @@
 //! | [`compiler`] | the only native step: command lines, the process, its answer |
 //! | [`store`] | objects, libraries, entries, locks |
 //! | [`stub`] | stub files for type checkers |
+//! | [`editor`] | a build file for the language server |
 //!
 //! Beside them: [`discover`] (paths on the command line to modules),
 //! [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
@@ -54,6 +55,7 @@ pub mod compiler;
 pub mod config;
 pub mod digest;
 pub mod discover;
+pub mod editor;
 pub mod error;
 pub mod guest;
 pub mod interpreter;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use zigimport_host::closure::{Module, ModuleKind, normalize};
 use zigimport_host::config;
+use zigimport_host::editor;
 
 use crate::frontend::exception;
 use crate::request::Request;
@@ -146,7 +147,10 @@ impl Finder {
         if self.find_files {
             candidates.push((named.join("__init__.zig"), ModuleKind::Package));
         }
-        let (source_path, kind) = candidates.into_iter().find(|(path, _)| path.is_file())?;
+        let (source_path, kind) = candidates.into_iter().find(|(path, kind)| match kind {
+            ModuleKind::Project => editor::is_project_file(path),
+            ModuleKind::File | ModuleKind::Package => path.is_file(),
+        })?;
         // `build.zig` beside other files is a build, and not the module `build`.
         if kind == ModuleKind::File && leaf == "build" {
             return None;

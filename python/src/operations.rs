@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use zigimport_host::closure::{self, Module};
 use zigimport_host::config::{self, Native, ProjectSettings};
 use zigimport_host::discover;
+use zigimport_host::editor;
 use zigimport_host::error::Result as HostResult;
 use zigimport_host::guest::{self, Execution, Sandbox};
 use zigimport_host::interpreter::STABLE_ABI;
@@ -38,6 +39,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(is_enabled, module)?)?;
     module.add_function(wrap_pyfunction!(is_verbose, module)?)?;
     module.add_function(wrap_pyfunction!(interrupt, module)?)?;
+    module.add_function(wrap_pyfunction!(write_editor_files, module)?)?;
     module.add_function(wrap_pyfunction!(memory_file, module)?)
 }
 
@@ -111,6 +113,18 @@ fn ensure(py: Python<'_>, request: &Request, found: &Found, frontend: Py<PyAny>)
 fn modules_at(py: Python<'_>, path: PathBuf) -> PyResult<Vec<Found>> {
     let modules = py.detach(|| discover::modules_at(&path)).map_err(|error| exception(py, &error))?;
     Ok(modules.into_iter().map(|module| Found { module }).collect())
+}
+
+/// Writes the build file for editors: its path, and the names of the modules in it.
+#[pyfunction]
+fn write_editor_files(
+    py: Python<'_>,
+    folder: PathBuf,
+    modules: Vec<PyRef<'_, Found>>,
+    header_folders: Vec<PathBuf>,
+) -> PyResult<(PathBuf, Vec<String>)> {
+    let modules: Vec<Module> = modules.iter().map(|found| found.module.clone()).collect();
+    py.detach(|| editor::write(&folder, &modules, &header_folders)).map_err(|error| exception(py, &error))
 }
 
 /// Makes a module's artifacts for some targets.

@@ -73,7 +73,14 @@ def _parser():
     scan = _command(commands, "scan", _scan, "show what sources depend on and declare")
     scan.add_argument("paths", nargs="+", metavar="FILE")
 
-    _command(commands, "info", _info, "show configuration, compiler and cache for a bug report")
+    info = _command(commands, "info", _info, "show configuration, compiler and cache for a bug report")
+    info.add_argument(
+        "--zls",
+        nargs="?",
+        const=".",
+        metavar="DIR",
+        help="write a build.zig for editors to DIR (default: here); `zig build test` runs the tests of its modules",
+    )
     _command(commands, "version", _version, "show the versions of zigimport and Python")
 
     cache = commands.add_parser("cache", help="look at the cache or clear it")
@@ -215,6 +222,8 @@ def _scan(options):
 
 
 def _info(options):
+    if options.zls is not None:
+        return _write_editor_files(options)
     lines = {"python": f"{sys.version.split()[0]} at {sys.executable}"}
     lines.update(_api.configuration())
     if options.format == "json":
@@ -222,6 +231,16 @@ def _info(options):
     else:
         for name, value in lines.items():
             print(f"{name:<10} {value}")
+    return 0
+
+
+def _write_editor_files(options):
+    found = _native.modules_at(options.zls)
+    path, modules = _native.write_editor_files(options.zls, found, _build.Listener().header_folders())
+    if options.format == "json":
+        _print_json({"path": str(path), "modules": modules})
+    else:
+        print(f"wrote {path} with {', '.join(modules) or 'no module'}")
     return 0
 
 

@@ -30,7 +30,9 @@ const skipped_attribute = "__zigimport_skipped__";
 pub fn exportModule(comptime user: type, comptime init_symbol: []const u8) void {
     const container = declarations.of(user).?;
     const exports = comptime exports_module.sort(user, container.list, &.{user});
-    if (comptime exports.isEmpty()) {
+    // A package may be there for its submodules only.
+    const is_package = comptime std.mem.endsWith(u8, declarations.source_path, "__init__.zig");
+    if (comptime exports.isEmpty() and !is_package) {
         @compileError(exports_module.emptyMessage(declarations.source_path, exports.skipped));
     }
     @export(&Module(user, container, exports).init, .{ .name = init_symbol });
