@@ -3,7 +3,8 @@
 One virtual environment for each CPython from 3.9 to 3.13 that this machine
 has, with the wheel in it; the newest release of each supported Zig line from
 its ``ziglang`` package; the binding libraries whose packages carry their Zig
-sources; NumPy in each environment, pytest and two type checkers in the main one.
+sources; NumPy in each environment; pytest, two type checkers and what runs notebooks in the
+main one.
 What is there already stays, so that a second run costs next to nothing. The
 result is described by ``target/test-environments/environments.json``, with all
 that cannot be had on this machine.
@@ -31,6 +32,7 @@ TOOLS = ("pytest",)
 #: Taken where the registry has wheels of them and of all that they need.
 EVERYWHERE = ("numpy",)
 TYPE_CHECKERS = ("mypy", "basedpyright")
+NOTEBOOKS = ("ipykernel", "nbclient")
 FOLDER = Path(__file__).resolve().parent.parent / "target" / "test-environments"
 
 #: Answers where an interpreter is, unless it is no ordinary CPython with venv.
@@ -142,7 +144,7 @@ def main():
     missing = ["CPython " + version for version in PYTHONS if version not in found]
     for version in found:
         tools = TOOLS if version == main_version else ()
-        optional = (*EVERYWHERE, *TYPE_CHECKERS) if version == main_version else EVERYWHERE
+        optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS) if version == main_version else EVERYWHERE
         python, lacking = prepare_python(version, bases[version], wheel, wheel_digest, tools, optional)
         pythons[version] = str(python)
         missing += lacking

@@ -10,6 +10,7 @@
 //! | `toolchains` | digest of a compiler | its version |
 //! | `locks` | action key | one OS lock each, released by the kernel |
 //! | `support` | digest | descriptions of modules to the binding |
+//! | `strings` | digest | sources that are no files, such as the cells of a notebook |
 //! | `zig` | version | the compiler's caches |
 //!
 //! A library is named by its digest and never overwritten, so a loaded one
@@ -43,10 +44,12 @@ const HISTORY: &str = "history-v1";
 const TOOLCHAINS: &str = "toolchains-v1";
 const LOCKS: &str = "locks-v1";
 const SUPPORT: &str = "support-v1";
+const STRINGS: &str = "strings-v1";
 const ZIG: &str = "zig-v1";
 
 /// Every bucket, in the order in which they are reported.
-const BUCKETS: [&str; 9] = [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, ZIG];
+const BUCKETS: [&str; 10] =
+    [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, ZIG];
 
 /// Level 3 is the knee: 10 times smaller on Debug artifacts at 700 MB/s.
 const ZSTD_LEVEL: i32 = 3;
@@ -530,6 +533,21 @@ impl Store {
             self.put_source(&folder, leaf, bytes)?;
         }
         Ok(self.binding_path(version, digest))
+    }
+
+    /// Keeps a source that is no file, and returns where: a folder of its own for
+    /// each text, module name and folder that its imports are relative to.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_string(&self, name: &str, folder: &Path, text: &str) -> Result<PathBuf> {
+        let mut hasher = FieldHasher::new("string");
+        hasher.field("module", name.as_bytes());
+        hasher.field("folder", folder.as_os_str().as_encoded_bytes());
+        hasher.field("text", text.as_bytes());
+        let (folder, leaf) = (format!("{STRINGS}/{}", hasher.finish().hex()), format!("{name}.zig"));
+        self.put_source(&folder, &leaf, text.as_bytes())?;
+        Ok(self.root.join(folder).join(leaf))
     }
 
     /// Writes a file for the compiler to read, unless it is there: a folder that

@@ -27,6 +27,7 @@ use crate::request::Request;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ensure, module)?)?;
     module.add_function(wrap_pyfunction!(modules_at, module)?)?;
+    module.add_function(wrap_pyfunction!(put_string, module)?)?;
     module.add_function(wrap_pyfunction!(build, module)?)?;
     module.add_function(wrap_pyfunction!(make_plan, module)?)?;
     module.add_function(wrap_pyfunction!(scan, module)?)?;
@@ -125,6 +126,13 @@ fn write_editor_files(
 ) -> PyResult<(PathBuf, Vec<String>)> {
     let modules: Vec<Module> = modules.iter().map(|found| found.module.clone()).collect();
     py.detach(|| editor::write(&folder, &modules, &header_folders)).map_err(|error| exception(py, &error))
+}
+
+/// Keeps a source that is no file, and returns the path of the file that it is now.
+#[pyfunction]
+fn put_string(py: Python<'_>, request: &Request, name: &str, folder: PathBuf, text: &str) -> PyResult<OsString> {
+    let path = py.detach(|| request.store.put_string(name, &folder, text)).map_err(|error| exception(py, &error))?;
+    Ok(path.into_os_string())
 }
 
 /// Makes a module's artifacts for some targets.

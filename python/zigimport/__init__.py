@@ -25,6 +25,7 @@ __all__ = [
     "__version__",
     "build",
     "clear_cache",
+    "compile_string",
     "install",
     "plan",
     "reset_logger",
@@ -44,6 +45,7 @@ _LAZY = {
     "ZigNotFoundError": "zigimport._errors",
     "build": "zigimport._api",
     "clear_cache": "zigimport._api",
+    "compile_string": "zigimport._string",
     "plan": "zigimport._api",
     "reset_logger": "zigimport._log",
 }
@@ -71,12 +73,19 @@ def __dir__():
 
 
 def load_ipython_extension(ipython):
-    """Installs the hook: ``%load_ext zigimport``."""
-    install()
+    """Installs the hook and the magic ``%%zig``: ``%load_ext zigimport``."""
+    from zigimport import _notebook
+
+    if installed() is None:
+        install()
+    _notebook.load(ipython)
 
 
 def unload_ipython_extension(ipython):
-    """Removes the hook: ``%unload_ext zigimport``."""
+    """Removes both: ``%unload_ext zigimport``."""
+    from zigimport import _notebook
+
+    _notebook.unload(ipython)
     uninstall()
 
 

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from os import PathLike
+from types import ModuleType
 from typing import Any
 
 from zigimport._api import BuildResult as BuildResult
@@ -39,6 +40,13 @@ def build(
 def plan(
     *paths: str | PathLike[str], targets: Sequence[str] = (), optimize: str | None = None
 ) -> dict[str, Any]: ...
+def compile_string(
+    source: str,
+    *,
+    name: str | None = None,
+    optimize: str | None = None,
+    folder: str | PathLike[str] | None = None,
+) -> ModuleType: ...
 def clear_cache() -> int: ...
 def reset_logger() -> None: ...
 def load_ipython_extension(ipython: Any) -> None: ...

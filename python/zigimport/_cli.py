@@ -83,6 +83,21 @@ def _parser():
     )
     _command(commands, "version", _version, "show the versions of zigimport and Python")
 
+    new = _command(commands, "new", _new, "make a module, a package or a project to start from")
+    new.add_argument("name", metavar="NAME", help="its name, under which it is imported")
+    new.add_argument("--kind", choices=_new_kinds(), default="module", help="what to make (default: module)")
+    new.add_argument("--directory", default=".", metavar="DIR", help="where to make it (default: the current folder)")
+
+    site = commands.add_parser("site", help="import Zig modules without importing zigimport first")
+    actions = site.add_subparsers(metavar="ACTION", required=True)
+    for name, run, description in [
+        ("install", _site_install, "make every process of this interpreter import Zig modules"),
+        ("uninstall", _site_uninstall, "take that back"),
+    ]:
+        action = _command(actions, name, run, description)
+        action.add_argument("--user", action="store_true", help="for this user, in the user's site-packages folder")
+    _command(actions, "info", _site_info, "show whether that is so, and by which file")
+
     cache = commands.add_parser("cache", help="look at the cache or clear it")
     actions = cache.add_subparsers(metavar="ACTION", required=True)
     _command(actions, "info", _cache_info, "show where the cache is and how large")
@@ -241,6 +256,62 @@ def _write_editor_files(options):
         _print_json({"path": str(path), "modules": modules})
     else:
         print(f"wrote {path} with {', '.join(modules) or 'no module'}")
+    return 0
+
+
+def _new_kinds():
+    from zigimport import _new
+
+    return _new.KINDS
+
+
+def _new(options):
+    from zigimport import _new
+
+    paths = _new.make(options.name, options.kind, options.directory)
+    if options.format == "json":
+        _print_json({"kind": options.kind, "name": options.name, "paths": paths})
+        return 0
+    for path in paths:
+        print(f"made  {path}")
+    print(f"test with: python -m pytest {paths[0]}")
+    return 0
+
+
+def _site_install(options):
+    from zigimport import _activation
+
+    return _site_changed(options, *_activation.install(options.user), "installed", "was installed already")
+
+
+def _site_uninstall(options):
+    from zigimport import _activation
+
+    return _site_changed(options, *_activation.uninstall(options.user), "removed", "was not installed")
+
+
+def _site_changed(options, path, changed, done, nothing_to_do):
+    if options.format == "json":
+        _print_json({"path": path, "changed": changed})
+    else:
+        print(f"{path}  {done if changed else nothing_to_do}")
+    return 0
+
+
+def _site_info(options):
+    from zigimport import _activation
+
+    packages, own = _activation.folders()
+    scopes = [("interpreter", packages)] + ([("user", own)] if own is not None else [])
+    files = []
+    for scope, folder in scopes:
+        path = os.path.join(folder, _activation.FILE_NAME)
+        files.append({"scope": scope, "path": path, "state": _activation.state(path)})
+    if options.format == "json":
+        _print_json(files)
+    else:
+        for one in files:
+            print(f"{one['state']:<13}  {one['path']} ({one['scope']})")
     return 0
 
 

@@ -185,7 +185,10 @@ def install(*, settings=None, enable_file_importer=True, enable_project_importer
 
 
 def uninstall():
-    """Removes the import hook. Modules that are loaded stay loaded."""
+    """Removes the import hook, and what ``zigimport site install`` put in its
+    place. Modules that are loaded stay loaded."""
     sys.meta_path[:] = [
-        finder for finder in sys.meta_path if not isinstance(finder, (ZigFinder, NamespaceFinder))
+        finder
+        for finder in sys.meta_path
+        if not isinstance(finder, (ZigFinder, NamespaceFinder)) and not getattr(finder, "is_zigimport_site", False)
     ]

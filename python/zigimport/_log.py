@@ -11,22 +11,35 @@ import sys
 from zigimport import _native
 
 _handler = None
+#: The level that the handler's logger was given here, ``None`` for the user's own.
+_level = None
 _is_ours = True
+_quiet = False
 
 
 def report(level, message):
     """Takes one line; ``level`` is ``debug``, ``info`` or ``warning``."""
     if "logging" in sys.modules:
         getattr(_logger(), level)(message)
-    elif sys.stderr is not None and (level != "debug" or _native.is_verbose()):
+    elif sys.stderr is not None and (level == "warning" or _native.is_verbose() or (level == "info" and not _quiet)):
         print(f"zigimport: {message}", file=sys.stderr)
+
+
+def be_quiet(quiet):
+    """Leaves INFO out by default, or no longer: what a cell of a notebook prints
+    is kept, and its front end shows that the cell runs."""
+    global _quiet
+    _quiet = quiet
+    if _handler is not None and _logger().level == _level:
+        _set_level()
 
 
 def _logger():
     """Returns the logger, set up on first use.
 
     It writes INFO and above to standard error and does not propagate;
-    ``ZIGIMPORT_VERBOSE=1`` shows DEBUG too, which says why. A logger that the
+    ``ZIGIMPORT_VERBOSE=1`` shows DEBUG too, which says why, and in a notebook
+    INFO is not shown without it. A logger that the
     user has given handlers or a level is left alone.
     """
     global _handler
@@ -38,8 +51,16 @@ def _logger():
         log.addHandler(_handler)
         log.propagate = False
         if log.level == logging.NOTSET:
-            log.setLevel(logging.DEBUG if _native.is_verbose() else logging.INFO)
+            _set_level()
     return log
+
+
+def _set_level():
+    global _level
+    import logging
+
+    _level = logging.DEBUG if _native.is_verbose() else logging.WARNING if _quiet else logging.INFO
+    logging.getLogger("zigimport").setLevel(_level)
 
 
 def _stderr_handler():
