@@ -18,7 +18,10 @@ MODULE = (
     'const part = @import("parts/part.zig");\nconst text = @embedFile("parts/text.txt");\n\n'
     "/// Adds.\npub fn add(a: i64, b: i64) i64 {\n    return part.plus(a, b) + text.len - text.len;\n}\n"
 )
-COMMANDS = ["plan", "build", "scan", "info", "version", "cache info", "cache clear"]
+COMMANDS = [
+    *("plan", "build", "scan", "new", "info", "version"),
+    *("site install", "site uninstall", "site info", "cache info", "cache clear"),
+]
 MODES = ["Debug", "ReleaseSafe", "ReleaseFast", "ReleaseSmall"]
 
 
@@ -729,7 +732,7 @@ def test_looking_at_a_cache_that_is_not_there_makes_none(project, tmp_path):
 # All commands.
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS, "cache"])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "cache", "site"])
 def test_every_command_has_help(project, command):
     result = project.cli(*command.split(), "--help")
     assert result.returncode == 0 and result.stderr == ""

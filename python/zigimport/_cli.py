@@ -274,7 +274,8 @@ def _new(options):
         return 0
     for path in paths:
         print(f"made  {path}")
-    print(f"test with: python -m pytest {paths[0]}")
+    (test,) = (path for path in paths if os.path.basename(path).startswith("test_"))
+    print(f"test with: python -m pytest {test}")
     return 0
 
 

@@ -1,5 +1,6 @@
 """IPython and Jupyter: the cell magic ``%%zig``, and ``%autoreload`` for Zig."""
 
+import importlib
 import json
 import sys
 
@@ -47,50 +48,72 @@ class ZigMagics(Magics):
 class Autoreload:
     """Lets IPython's ``%autoreload`` see changes in Zig modules.
 
-    It looks at the time of the last change of ``module.__file__`` and knows
-    Python files only. For a Zig module it gets a number that grows when
-    anything that the module is made of has changed.
+    It looks at the time of the last change of ``module.__file__``, reads that,
+    and knows Python files only. For a Zig module it gets a number that grows
+    when anything that the module is made of has changed, and the module is left
+    to ``importlib.reload``.
     """
 
     def __init__(self, shell):
         self.shell = shell
-        self.reloader = None
-        self.original = None
+        self.replaced = []
         self.versions = {}
 
     def attach(self, *_):
         """Attaches to the extension, if it is loaded."""
         magics = self.shell.magics_manager.registry.get("AutoreloadMagics")
         reloader = getattr(magics, "_reloader", None)
-        if reloader is None or reloader is self.reloader or not hasattr(reloader, "filename_and_mtime"):
-            return
-        self.reloader, self.original = reloader, reloader.filename_and_mtime
-        reloader.filename_and_mtime = self.filename_and_mtime
+        # Newer releases of IPython ask this one first whether it can patch the module.
+        patcher = getattr(reloader, "deduper_reloader", None)
+        for owner, name, make in (
+            (reloader, "filename_and_mtime", self._file_and_version),
+            (patcher, "maybe_reload_module", self._reloaded),
+        ):
+            original = getattr(owner, name, None)
+            if original is not None and name not in vars(owner):
+                setattr(owner, name, make(original))
+                self.replaced.append((owner, name))
 
     def detach(self):
         """Leaves the extension as it was."""
-        if self.reloader is not None:
-            del self.reloader.filename_and_mtime
-            self.reloader = None
+        for owner, name in self.replaced:
+            delattr(owner, name)
+        self.replaced = []
 
-    def filename_and_mtime(self, module):
-        """Returns what stands for the file and its time."""
-        record = getattr(module, "__zigimport__", None)
-        loader = getattr(module, "__loader__", None)
-        finder = getattr(loader, "finder", None)
-        if record is None or not hasattr(finder, "cached"):
-            return self.original(module)
-        version, state = self.versions.get(module.__name__, (0, record.key))
-        now = _state(finder, loader.found, record)
-        if now != state and now != record.key:
-            version += 1
-        self.versions[module.__name__] = version, now
-        return record.source, version
+    def _file_and_version(self, original):
+        def filename_and_mtime(module):
+            if not _is_reloadable(module):
+                return original(module)
+            record = module.__zigimport__
+            version, state = self.versions.get(module.__name__, (0, record.key))
+            now = _state(module.__loader__)
+            if now not in (state, record.key):
+                version += 1
+            self.versions[module.__name__] = version, now
+            return record.source, version
+
+        return filename_and_mtime
+
+    def _reloaded(self, original):
+        def maybe_reload_module(module):
+            if not _is_reloadable(module):
+                return original(module)
+            importlib.reload(module)
+            return True
+
+        return maybe_reload_module
 
 
-def _state(finder, found, record):
+def _is_reloadable(module):
+    """Returns whether a module is one of Zig that was imported from a file."""
+    loader = getattr(module, "__loader__", None)
+    return getattr(module, "__zigimport__", None) is not None and hasattr(getattr(loader, "finder", None), "cached")
+
+
+def _state(loader):
     """Returns what changes whenever the module's inputs or settings do: the key
     of what is cached for them, else of what would be built."""
+    finder, found = loader.finder, loader.found
     settings = finder.get_settings(found.name, found.source_path)
     optimize = settings.optimize if settings is not None else None
     try:
