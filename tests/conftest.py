@@ -292,6 +292,15 @@ def warm_caches(environments, tmp_path_factory):
     return caches
 
 
+@pytest.fixture(scope="session")
+def project_store(tmp_path_factory):
+    """One store for every project module: compiling Zig's build system takes
+    from ten seconds to two minutes of CPU time for each Zig."""
+    store = tmp_path_factory.mktemp("projects") / "store"
+    store.mkdir(mode=0o700)
+    return store
+
+
 def base_environment(home, zig, store):
     """All variables that a process gets."""
     return {

@@ -96,15 +96,6 @@ INCLUDE_OF_VARIABLE = """
 """
 
 
-@pytest.fixture(scope="session")
-def project_store(tmp_path_factory):
-    """One store for every project module: compiling Zig's build system takes
-    from ten seconds to two minutes of CPU time for each Zig."""
-    store = tmp_path_factory.mktemp("projects") / "store"
-    store.mkdir(mode=0o700)
-    return store
-
-
 @pytest.fixture
 def project(make_project, project_store):
     return make_project(store=project_store)
