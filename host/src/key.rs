@@ -25,7 +25,7 @@
 use crate::digest::{Digest, FieldHasher};
 
 /// Raised when the encoding changes.
-const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 1;
 
 /// One input as the key sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

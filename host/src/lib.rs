@@ -17,6 +17,7 @@
 //! | [`toolchain`] | where Zig is, and its version without running it |
 //! | [`target`] | what a module can be built for |
 //! | [`key`] | SHA-256 over everything that can change the artifact |
+//! | [`signature`] | the key and all that is in it, as JSON |
 //! | [`plan`] | gathers what is known, asks the planner |
 //! | [`binding`] | our Zig sources, and the description of the user's file |
 //! | [`compiler`] | the only native step: command lines, the process, its answer |
@@ -69,6 +70,7 @@ pub mod publish;
 pub mod refusal;
 pub mod render;
 pub mod report;
+pub mod signature;
 pub mod stamp;
 pub mod store;
 pub mod stub;

@@ -30,6 +30,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(put_string, module)?)?;
     module.add_function(wrap_pyfunction!(build, module)?)?;
     module.add_function(wrap_pyfunction!(make_plan, module)?)?;
+    module.add_function(wrap_pyfunction!(signature, module)?)?;
     module.add_function(wrap_pyfunction!(scan, module)?)?;
     module.add_function(wrap_pyfunction!(info, module)?)?;
     module.add_function(wrap_pyfunction!(cache_info, module)?)?;
@@ -169,6 +170,22 @@ fn make_plan(
             if as_json { render::plan_json(context, &plan) } else { render::plan_text(context, &plan, explain) };
         let refusals = zigimport_host::refusal::errors(context, &plan).iter().map(|error| error.exit_code()).collect();
         Ok((answer, pipeline::would_build(&plan), refusals))
+    })
+}
+
+/// Returns the key of a module and all that is in it, as JSON.
+#[pyfunction]
+fn signature(
+    py: Python<'_>,
+    request: &Request,
+    found: &Found,
+    target_names: Vec<String>,
+    frontend: Py<PyAny>,
+) -> PyResult<String> {
+    let targets = targets_named(&target_names)?;
+    work(py, request, frontend, |context| {
+        let plan = plan::plan(context, std::slice::from_ref(&found.module), &targets)?;
+        Ok(plan.modules.first().map(|prepared| zigimport_host::signature::json(&plan, prepared)).unwrap_or_default())
     })
 }
 

@@ -29,6 +29,7 @@ __all__ = [
     "install",
     "plan",
     "reset_logger",
+    "signature",
     "uninstall",
 ]
 
@@ -48,6 +49,7 @@ _LAZY = {
     "compile_string": "zigimport._string",
     "plan": "zigimport._api",
     "reset_logger": "zigimport._log",
+    "signature": "zigimport._api",
 }
 
 

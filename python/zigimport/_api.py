@@ -46,6 +46,15 @@ def modules_at(paths):
     return list(modules.values())
 
 
+def the_module_at(path):
+    """Returns the only module that a path stands for."""
+    found = modules_at([path])
+    if len(found) != 1:
+        names = ", ".join(module.name for module in found)
+        raise ValueError(f"{os.fspath(path)!r} has several modules ({names}): name one")
+    return found[0]
+
+
 def build(path, *, targets=(), optimize=None, force=False, workers=None, stubs=None):
     """Builds the module at ``path`` and returns its artifacts.
 
@@ -66,11 +75,7 @@ def build(path, *, targets=(), optimize=None, force=False, workers=None, stubs=N
         ZigImportError: or one of its subclasses.
         ValueError: for an unknown target, or a path with several modules.
     """
-    found = modules_at([path])
-    if len(found) != 1:
-        names = ", ".join(module.name for module in found)
-        raise ValueError(f"{os.fspath(path)!r} has several modules ({names}): name one")
-    results = build_found(found[0], targets, optimize, force, workers, stubs)
+    results = build_found(the_module_at(path), targets, optimize, force, workers, stubs)
     return results if len(targets) > 1 else results[0]
 
 
@@ -112,6 +117,22 @@ def plan(*paths, targets=(), optimize=None):
     request = _native.Request(finder(), sys.path, optimize)
     text, _, _ = _native.make_plan(request, modules_at(paths), list(targets), True, True, _build.Listener())
     return json.loads(text)
+
+
+def signature(path, *, target=None, optimize=None):
+    """Returns the key of the module at ``path`` and all that is in it, as a dict.
+
+    ``source_key`` covers the inputs and settings, ``action_key`` the compiler
+    too, and ``key`` what the compiler read beyond the inputs: it is ``None``
+    until the module was built. Writes nothing and starts no process.
+
+    Raises:
+        ZigImportError: or one of its subclasses.
+        ValueError: for an unknown target, or a path with several modules.
+    """
+    request = _native.Request(finder(), sys.path, optimize)
+    targets = [] if target is None else [target]
+    return json.loads(_native.signature(request, the_module_at(path), targets, _build.Listener()))
 
 
 def clear_cache():

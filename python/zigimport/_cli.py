@@ -5,6 +5,7 @@ error. Exit codes: 0 ok, 1 the user's code or input is wrong, 2 usage,
 import argparse
 import json
 import os
+import shlex
 import shutil
 import sys
 
@@ -239,8 +240,16 @@ def _scan(options):
 def _info(options):
     if options.zls is not None:
         return _write_editor_files(options)
-    lines = {"python": f"{sys.version.split()[0]} at {sys.executable}"}
+    import platform
+
+    from zigimport import _activation
+
+    states = [_activation.state(os.path.join(folder, _activation.FILE_NAME)) for folder in _activation.folders() if folder]
+    lines = {"python": f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"}
+    lines["platform"] = platform.platform()
     lines.update(_api.configuration())
+    lines["site"] = next((state for state in states if state != "not installed"), "not installed")
+    lines["variables"] = " ".join(_variables()) or "none"
     if options.format == "json":
         _print_json(lines)
     else:
@@ -257,6 +266,14 @@ def _write_editor_files(options):
     else:
         print(f"wrote {path} with {', '.join(modules) or 'no module'}")
     return 0
+
+
+def _variables():
+    """Yields the variables of ours that are set, without what could be a secret."""
+    for name, value in sorted(os.environ.items()):
+        if name.startswith("ZIGIMPORT_"):
+            secret = name == "ZIGIMPORT_SALT" or "@" in value
+            yield f"{name}={'(not shown)' if secret else shlex.quote(value)}"
 
 
 def _new_kinds():
