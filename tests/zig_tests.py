@@ -46,7 +46,7 @@ def main():
                 failed = True
                 print(f"zig {line}: {name} failed:\n{text}")
             passed += max(counts, default=0)
-        for folder in [guests, ROOT / "host/zig"]:
+        for folder in [guests, ROOT / "host/zig", ROOT / "python/zigimport/templates"]:
             succeeded, text = run([zig, "fmt", "--check", folder], ROOT)
             if not succeeded:
                 failed = True
