@@ -214,6 +214,32 @@ def test_what_python_finds_wins_also_by_a_finder_that_came_later(site_project):
     assert site_project.run(dedented(code)).stdout == "True True Late False\n"
 
 
+def test_a_module_that_appears_after_a_failed_import_is_found(site_project):
+    code = f"""
+    import importlib
+    try:
+        import late
+    except ModuleNotFoundError:
+        open("late.zig", "w").write({ADD!r})
+    importlib.invalidate_caches()
+    import late
+    print(late.add(1, 2))
+    """
+    assert site_project.run(dedented(code)).stdout == "3\n"
+
+
+def test_entries_of_the_path_that_are_no_folders_are_passed_over(site_project):
+    site_project.write("m.zig", ADD)
+    archive = site_project.write("modules.zip", "")
+    code = f"""
+    import os, sys
+    sys.path[:0] = [{str(archive)!r}, "missing", os.fsencode("bytes"), None]
+    import m
+    print(m.add(1, 2))
+    """
+    assert site_project.run(dedented(code)).stdout == "3\n"
+
+
 def test_the_hook_takes_its_place_and_leaves_nothing(site_project):
     site_project.write("m.zig", ADD)
     code = """
