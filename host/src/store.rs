@@ -48,8 +48,7 @@ const STRINGS: &str = "strings-v1";
 const ZIG: &str = "zig-v1";
 
 /// Every bucket, in the order in which they are reported.
-const BUCKETS: [&str; 10] =
-    [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, ZIG];
+const BUCKETS: [&str; 10] = [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, ZIG];
 
 /// Level 3 is the knee: 10 times smaller on Debug artifacts at 700 MB/s.
 const ZSTD_LEVEL: i32 = 3;
