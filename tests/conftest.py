@@ -140,11 +140,15 @@ class Project:
         target.write_bytes(content)
         return target
 
-    def start(self, *arguments, env=None, cwd=None, python=None, **keywords):
+    def start(self, *arguments, python=None, **keywords):
         """Starts a Python process; whoever calls this waits for it."""
+        return self.start_under([], *arguments, python=python, **keywords)
+
+    def start_under(self, command, *arguments, env=None, cwd=None, python=None, **keywords):
+        """Starts a Python process as the argument of another program."""
         environment = {**self.environment, **(env or {})}
         process = subprocess.Popen(
-            [python or self.python, *(str(argument) for argument in arguments)],
+            [str(part) for part in (*command, python or self.python, *arguments)],
             cwd=cwd or self.root,
             env={name: str(value) for name, value in environment.items() if value is not None},
             stdin=subprocess.DEVNULL,

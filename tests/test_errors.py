@@ -597,7 +597,7 @@ def test_an_interrupt_reaches_who_waits_for_another_process(project, tmp_path):
     builder = project.start_import("m", env={"ZIGIMPORT_ZIG": zig})
     pid = wait_for(pid_file, builder)
     waiter = project.start_import("m", env={"ZIGIMPORT_ZIG": zig, "PYTHONUNBUFFERED": "1"})
-    assert b"waiting for another process that builds m" in waiter.stderr.readline()
+    assert b"waiting for process " in waiter.stderr.readline()
     interrupt(waiter)
     assert finish(waiter).json["error"] == "KeyboardInterrupt"
     interrupt(builder)

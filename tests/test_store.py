@@ -382,6 +382,52 @@ def test_many_processes_that_import_one_cold_module_compile_it_once(project, wra
     assert sorted(len(result.builds) for result in results) == [0] * 11 + [1]
 
 
+def test_a_hundred_processes_and_sixteen_threads_compile_ten_cold_modules_once_each(project, wrapped_zig):
+    names = [f"m{number}" for number in range(10)]
+    for number, name in enumerate(names):
+        project.write(f"{name}.zig", f"pub fn number() u8 {{\n    return {number};\n}}\n")
+    code = f"""
+import importlib, sys, threading, zigimport
+names = {names}
+first = int(sys.argv[1])
+order = names[first:] + names[:first]
+wrong = []
+def one():
+    for name in order:
+        value = importlib.import_module(name).number()
+        if value != int(name[1:]):
+            wrong.append(name)
+threads = [threading.Thread(target=one) for _ in range(int(sys.argv[2]))]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(wrong))
+"""
+    processes = [project.start("-c", code, number % 10, 16 if number == 0 else 1) for number in range(100)]
+    results = [finish(process) for process in processes]
+    assert all((result.returncode, result.stdout) == (0, "0\n") for result in results), results
+    assert len(wrapped_zig.compiles) == 10
+    assert sorted(name for result in results for name in result.builds) == names
+
+
+def test_threads_that_build_one_module_directly_compile_it_once(project, wrapped_zig):
+    project.write("m.zig", ADD)
+    code = """
+import threading, zigimport
+results = []
+threads = [threading.Thread(target=lambda: results.append(zigimport.build("m.zig"))) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len({result.digest for result in results}), len(results), sum(result.built for result in results))
+"""
+    ran = project.run(code)
+    assert ran.stdout == "1 16 1\n", ran
+    assert len(wrapped_zig.compiles) == 1
+
+
 def test_many_processes_that_import_different_modules_all_succeed(project):
     for number in range(6):
         project.write(f"m{number}.zig", f"pub fn number() u8 {{\n    return {number};\n}}\n")
@@ -462,7 +508,8 @@ def test_a_killed_builder_lets_the_waiting_process_build(project, tmp_path, defa
     while not gate.exists():
         assert builder.poll() is None
     waiter = project.start_import("m", "module.add(1, 2)", env=environment)
-    assert b"waiting for another process that builds m" in waiter.stderr.readline()
+    # The process that it names is the one that holds the lock.
+    assert f"waiting for process {builder.pid} that builds m".encode() in waiter.stderr.readline()
     os.killpg(builder.pid, signal.SIGKILL)
     builder.communicate()
     assert finish(waiter).json == {"value": 3}

@@ -99,6 +99,7 @@ impl Native {
 /// The variables that are read, each with what it sets.
 const VARIABLES: &[&str] = &[
     "ZIGIMPORT_BUILD_DIR",
+    "ZIGIMPORT_CACHE_SIZE",
     "ZIGIMPORT_DEBUG_INFO",
     "ZIGIMPORT_ENABLED",
     "ZIGIMPORT_FORCE_REBUILD",
@@ -110,26 +111,28 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_RELEASE_MODE",
     "ZIGIMPORT_SALT",
     "ZIGIMPORT_VERBOSE",
+    "ZIGIMPORT_VERIFY",
     "ZIGIMPORT_ZIG",
 ];
 
 /// Variables of the product that this version does not act on yet.
 const VARIABLES_WITHOUT_EFFECT: &[&str] = &[
     "ZIGIMPORT_AUDIT_LOG",
-    "ZIGIMPORT_CACHE_SIZE",
     "ZIGIMPORT_CACHE_UPLOAD",
     "ZIGIMPORT_PARALLEL",
     "ZIGIMPORT_PYTHON",
     "ZIGIMPORT_REMOTE_CACHE",
     "ZIGIMPORT_REMOTE_EXECUTOR",
     "ZIGIMPORT_TRACK_DEPS",
-    "ZIGIMPORT_VERIFY",
     "ZIGIMPORT_WATCH",
     "ZIGIMPORT_WATCH_INTERVAL",
 ];
 
 /// Variables that the build of zigimport itself reads.
 const VARIABLES_OF_THE_BUILD: &[&str] = &["ZIGIMPORT_GUEST_ZIG"];
+
+/// What a store may take unless the user says otherwise.
+const CACHE_BYTES_MAX: u64 = 5 << 30;
 
 /// What the environment and explicit arguments say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +149,10 @@ pub struct Layer {
     pub force_rebuild: bool,
     /// `ZIGIMPORT_RELEASE_MODE`: trust the manifest, skip the input checks.
     pub release_mode: bool,
+    /// `ZIGIMPORT_VERIFY`: hash each library before it is loaded.
+    pub verify_always: bool,
+    /// `ZIGIMPORT_CACHE_SIZE`: bytes that the store may take; `None` for any.
+    pub cache_bytes_max: Option<u64>,
     /// `ZIGIMPORT_BUILD_DIR`: where the store lies.
     pub build_dir: Option<PathBuf>,
     /// `ZIGIMPORT_ZIG`: the compiler.
@@ -175,6 +182,8 @@ impl Default for Layer {
             verbose: false,
             force_rebuild: false,
             release_mode: false,
+            verify_always: false,
+            cache_bytes_max: Some(CACHE_BYTES_MAX),
             build_dir: None,
             zig: None,
             include_paths: Vec::new(),
@@ -229,6 +238,18 @@ impl Layer {
             "ZIGIMPORT_VERBOSE" => self.verbose = boolean(name, &text, "")?,
             "ZIGIMPORT_FORCE_REBUILD" => self.force_rebuild = boolean(name, &text, "")?,
             "ZIGIMPORT_RELEASE_MODE" => self.release_mode = boolean(name, &text, "")?,
+            "ZIGIMPORT_VERIFY" => {
+                self.verify_always = match &*text {
+                    "auto" => false,
+                    "always" => true,
+                    _ => return Err(invalid(name, &text, "auto or always")),
+                };
+            }
+            "ZIGIMPORT_CACHE_SIZE" => {
+                let bytes = byte_count(&text)
+                    .ok_or_else(|| invalid(name, &text, "a size such as 500M, 5G or 1000000, or 0 for no limit"))?;
+                self.cache_bytes_max = (bytes > 0).then_some(bytes);
+            }
             "ZIGIMPORT_BUILD_DIR" => self.build_dir = Some(value.into()),
             "ZIGIMPORT_ZIG" => self.zig = Some(value.into()),
             "ZIGIMPORT_INCLUDE_PATHS" => self.include_paths = split_paths(value),
@@ -276,6 +297,30 @@ pub fn include_paths() -> Vec<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
     let value = std::env::var_os("ZIGIMPORT_INCLUDE_PATHS").unwrap_or_default();
     split_paths(&value)
+}
+
+/// Reads a number of bytes: `1000000`, `500M`, `1.5G`, `2 GiB`. Units are powers of 1024.
+#[must_use]
+pub fn byte_count(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (number, unit) =
+        text.split_at(text.find(|digit: char| !digit.is_ascii_digit() && digit != '.').unwrap_or(text.len()));
+    let unit = unit.trim_start().to_ascii_uppercase();
+    let shift = match unit.strip_suffix("IB").or_else(|| unit.strip_suffix('B')).unwrap_or(&unit) {
+        "" if unit.len() > 1 => return None,
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return None,
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(1 << shift);
+    }
+    let bytes = number.parse::<f64>().ok()? * f64::from(shift).exp2();
+    // A fraction of a byte is none.
+    (shift > 0 && bytes < 2f64.powi(63)).then_some(bytes as u64)
 }
 
 fn split_paths(value: &OsStr) -> Vec<PathBuf> {

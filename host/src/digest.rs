@@ -63,6 +63,24 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Bytes of the digest that ends a sealed file.
+const CHECKSUM_BYTES: usize = 8;
+
+/// Appends a checksum.
+#[must_use]
+pub fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
+    let checksum = Digest::of(&bytes);
+    bytes.extend_from_slice(&checksum.0[..CHECKSUM_BYTES]);
+    bytes
+}
+
+/// Returns what was sealed; `None` if a bit of it is another now.
+#[must_use]
+pub fn unseal(bytes: &[u8]) -> Option<&[u8]> {
+    let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
+    (Digest::of(body).0[..CHECKSUM_BYTES] == *checksum).then_some(body)
+}
+
 /// Hashes a sequence of fields so that two different sequences never give the
 /// same bytes: each field is a tag, a length and the value.
 pub struct FieldHasher(Sha256);

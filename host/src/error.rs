@@ -88,12 +88,17 @@ pub enum Error {
         path: PathBuf,
     },
     /// Another process builds the same module and does not finish.
-    #[error("failed to get the build lock of `{module}` within {seconds} s: another process holds `{path}`")]
+    #[error(
+        "failed to get the build lock of `{module}` within {seconds} s: {} holds `{path}`",
+        process_name(*holder)
+    )]
     LockTimeout {
         /// Dotted module name.
         module: String,
         /// How long we waited.
         seconds: u64,
+        /// The process that holds it, where that is known.
+        holder: Option<u32>,
         /// The lock file.
         path: PathBuf,
     },
@@ -105,6 +110,22 @@ pub enum Error {
         /// The file or directory.
         path: PathBuf,
         /// What the system said, or what is wrong.
+        reason: String,
+    },
+    /// What was asked of the registry is not there, not unique or not usable.
+    #[error("{message}")]
+    Registry {
+        /// The whole sentence.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// An exported cache is not what it should be; nothing was taken from it.
+    #[error("failed to import `{path}`: {reason}; nothing was changed")]
+    Archive {
+        /// The archive or folder.
+        path: PathBuf,
+        /// Which part of it, and what is wrong.
         reason: String,
     },
     /// A file of the user's, to be read or written, cannot be.
@@ -159,7 +180,7 @@ impl Error {
             Self::NotFound { .. } | Self::Compiler { .. } => ErrorKind::NotFound,
             Self::Compile { .. } => ErrorKind::Compile,
             Self::LockTimeout { .. } => ErrorKind::LockTimeout,
-            Self::Cache { .. } | Self::File { .. } => ErrorKind::Cache,
+            Self::Cache { .. } | Self::File { .. } | Self::Registry { .. } | Self::Archive { .. } => ErrorKind::Cache,
             Self::Interrupted => ErrorKind::Interrupted,
         }
     }
@@ -169,7 +190,12 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Module { .. } | Self::Scan { .. } | Self::Compile { .. } | Self::Unstable { .. } => 1,
+            Self::Module { .. }
+            | Self::Scan { .. }
+            | Self::Compile { .. }
+            | Self::Unstable { .. }
+            | Self::Registry { .. }
+            | Self::Archive { .. } => 1,
             Self::Setting { .. }
             | Self::NotFound { .. }
             | Self::Compiler { .. }
@@ -186,7 +212,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Module { hint, .. } | Self::Compile { hint, .. } => hint.clone(),
-            Self::NotFound { hint, .. } => Some(hint.clone()),
+            Self::NotFound { hint, .. } | Self::Registry { hint, .. } => Some(hint.clone()),
             Self::Cache { .. } => Some("set ZIGIMPORT_BUILD_DIR to a directory that only you can write".to_owned()),
             Self::LockTimeout { .. } => Some("wait for that process, or end it; the lock goes with it".to_owned()),
             _ => None,
@@ -211,6 +237,12 @@ impl Error {
     pub(crate) fn cache(action: &'static str, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         Self::Cache { action, path: path.into(), reason: error.to_string() }
     }
+}
+
+/// Names a process that may be known, in a message.
+#[must_use]
+pub fn process_name(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
 /// The result of everything in this crate.

@@ -1,21 +1,33 @@
 //! The key: SHA-256 over everything that can change the artifact.
 //!
-//! | field | why it is in |
-//! | --- | --- |
-//! | format version | a changed encoding must not meet old entries |
-//! | module name, init symbol | the library exports a symbol of that name |
-//! | inputs: role, relative path, digest | the sources; a moved or renamed byte is another input |
-//! | compiler version and identity | another compiler, another artifact |
-//! | target triple, processor | likewise |
-//! | optimize mode, flags | likewise |
-//! | ABI tag, headers' identity | what the library may be loaded into |
-//! | binding name and digest | our own Zig sources are compiled in, or a library's of this version |
-//! | environment that the build sees | a `build.zig` can read it |
-//! | component digests | they decided what the inputs are |
-//! | salt | the user's own |
+//! | field | level | why it is in |
+//! | --- | --- | --- |
+//! | format version | source | a changed encoding must not meet old entries |
+//! | module name, init symbol | source | the library exports a symbol of that name |
+//! | inputs: role, relative path, digest | source | the sources; a moved or renamed byte is another input |
+//! | target triple, processor | source | another machine, another artifact |
+//! | optimize mode | source | likewise |
+//! | flags | source | what a module's own file sets: C flags, libraries, whether debug information stays |
+//! | ABI tag | source | what the library may be loaded into |
+//! | binding name and digest | source | our own Zig sources are compiled in, or a library's of this version |
+//! | environment that the build sees | source | a `build.zig` can read it |
+//! | component digests | source | they decided what the inputs are |
+//! | salt | source | the user's own |
+//! | compiler identity and version | action | another compiler, another artifact |
+//! | headers' identity | action | structures of the Python that the library is compiled for |
+//! | discovered inputs: path, digest | artifact | what the compiler read and no scan named |
 //!
-//! Deliberately out: absolute paths, timestamps, user and host names, and the
-//! settings that only say where or how verbosely something is done.
+//! Deliberately out:
+//!
+//! | what | why |
+//! | --- | --- |
+//! | absolute paths, user and host names | two checkouts of a project share |
+//! | timestamps, permissions, inodes | content decides; they only let a hash be skipped |
+//! | where the store and the compiler lie | the compiler's identity is in |
+//! | verbosity, workers, time and size limits, verification | how something is done, not what |
+//! | `ZIGIMPORT_NATIVE` | what may be built, not what is made |
+//! | files beside the module that nothing names | they cannot change it; those that a compile reads are discovered |
+//! | digest of the library | Zig's Debug output differs from run to run: the entry records it |
 //!
 //! Three levels. The *source key* leaves out what only a build needs, the
 //! compiler and the Python headers, so that a machine without them can still
@@ -39,7 +51,7 @@ pub struct KeyInput {
 }
 
 /// Everything that the source key covers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyInputs {
     /// Last component of the dotted name, or all of it where the library has it.
     pub module: String,
@@ -209,7 +221,43 @@ mod tests {
         assert_eq!(keys.len(), count);
     }
 
+    /// Short texts of few letters, so that bytes move between neighbours often.
+    const TEXT: &str = "[a-b]{0,2}";
+
+    fn texts() -> impl Strategy<Value = Vec<String>> {
+        proptest::collection::vec(TEXT, 0..3)
+    }
+
+    prop_compose! {
+        fn key_inputs()(
+            files in proptest::collection::vec((prop_oneof![Just("source"), Just("embedded")], TEXT, TEXT), 0..3),
+            fields in proptest::collection::vec(TEXT, 8),
+            flags in texts(),
+            environment in proptest::collection::vec((TEXT, TEXT), 0..3),
+            components in proptest::collection::vec((prop_oneof![Just("scanner"), Just("planner")], TEXT), 0..3),
+        ) -> KeyInputs {
+            let mut fields = fields.into_iter();
+            let mut next = || fields.next().unwrap_or_default();
+            let digest = |text: &String| Digest::of(text.as_bytes());
+            KeyInputs {
+                module: next(),
+                init_symbol: next(),
+                inputs: files.iter().map(|(role, path, text)| KeyInput { role, path: path.clone(), digest: digest(text) }).collect(),
+                triple: next(),
+                cpu: next(),
+                optimize: next(),
+                flags,
+                abi: next(),
+                binding: (next(), Digest::of(b"binding")),
+                environment,
+                components: components.iter().map(|(name, text)| (*name, digest(text))).collect(),
+                salt: next(),
+            }
+        }
+    }
+
     proptest! {
+        // Moved bytes between files, renamed files, another order, empty files.
         #[test]
         fn distinct_inputs_have_distinct_keys(
             left in proptest::collection::vec(("[a-c/]{0,3}", "[a-c]{0,3}"), 0..4),
@@ -224,6 +272,30 @@ mod tests {
                 inputs.source_key()
             };
             prop_assert_eq!(left == right, key(&left) == key(&right));
+            let discovered = |files: &[(String, String)]| {
+                artifact_key(Digest::of(b"action"), files.iter().map(|(path, text)| (path.as_str(), Digest::of(text.as_bytes()))))
+            };
+            prop_assert_eq!(left == right, discovered(&left) == discovered(&right));
+        }
+
+        #[test]
+        fn bytes_that_move_between_fields_give_another_key(left in key_inputs(), right in key_inputs()) {
+            prop_assert_eq!(left == right, left.source_key() == right.source_key());
+        }
+
+        #[test]
+        fn a_permutation_or_a_cut_elsewhere_gives_another_key(inputs in key_inputs(), cut in 0usize..3) {
+            let mut swapped = inputs.clone();
+            swapped.inputs.reverse();
+            swapped.flags.reverse();
+            swapped.environment.reverse();
+            prop_assert_eq!(inputs == swapped, inputs.source_key() == swapped.source_key());
+            // The same letters in the same order over two fields.
+            let mut moved = inputs.clone();
+            let both = format!("{}{}", moved.module, moved.init_symbol);
+            let (module, init_symbol) = both.split_at(cut.min(both.len()));
+            (moved.module, moved.init_symbol) = (module.to_owned(), init_symbol.to_owned());
+            prop_assert_eq!(inputs == moved, inputs.source_key() == moved.source_key());
         }
     }
 }

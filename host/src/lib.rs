@@ -25,6 +25,15 @@
 //! | [`stub`] | stub files for type checkers |
 //! | [`editor`] | a build file for the language server |
 //!
+//! What is done with a store beside imports:
+//!
+//! | module | concern |
+//! | --- | --- |
+//! | [`registry`] | entries by key and name, pins |
+//! | [`collect`] | the cap, and who goes first |
+//! | [`verify`] | finds and mends damage |
+//! | [`archive`] | carries entries to another store |
+//!
 //! Beside them: [`discover`] (paths on the command line to modules),
 //! [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
 //! [`memory`] (libraries where mounts forbid execution),
@@ -50,8 +59,10 @@
 //! - A failed build leaves the last good artifact, a killed process leaves
 //!   nothing to repair.
 
+pub mod archive;
 pub mod binding;
 pub mod closure;
+pub mod collect;
 pub mod compiler;
 pub mod config;
 pub mod digest;
@@ -68,6 +79,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod publish;
 pub mod refusal;
+pub mod registry;
 pub mod render;
 pub mod report;
 pub mod signature;
@@ -76,3 +88,4 @@ pub mod store;
 pub mod stub;
 pub mod target;
 pub mod toolchain;
+pub mod verify;

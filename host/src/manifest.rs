@@ -11,12 +11,11 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::closure::Closure;
-use crate::digest::Digest;
+use crate::digest::{self, Digest};
 use crate::stamp::{self, Stamp};
+use crate::store;
 use crate::toolchain::Located;
 
-/// Bytes of the digest that ends a manifest.
-const CHECKSUM_BYTES: usize = 8;
 /// A manifest is never larger than this; a larger file is not ours.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// An input that has to be hashed again may be this large.
@@ -189,26 +188,24 @@ impl Manifest {
     /// Returns the bytes of the file, a checksum at the end.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = postcard::to_stdvec(self).expect("a manifest has only encodable fields");
-        let checksum = Digest::of(&bytes);
-        bytes.extend_from_slice(&checksum.0[..CHECKSUM_BYTES]);
-        bytes
+        digest::seal(postcard::to_stdvec(self).expect("a manifest has only encodable fields"))
     }
 
     /// Reads the bytes of a file; anything but a whole manifest is `None`.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
-        if Digest::of(body).0[..CHECKSUM_BYTES] != *checksum {
-            return None;
-        }
-        postcard::from_bytes(body).ok()
+        postcard::from_bytes(digest::unseal(bytes)?).ok()
     }
 
-    /// Reads a manifest; one that is absent or damaged is `None`, a miss.
+    /// Reads a manifest and its stamp; one that is absent, damaged or somebody
+    /// else's is `None`, a miss.
     #[must_use]
-    pub fn read(path: &Path) -> Option<Self> {
-        Self::decode(&stamp::read(path, MANIFEST_BYTES_MAX).ok()?.bytes)
+    pub fn read(path: &Path) -> Option<(Self, Stamp)> {
+        let content = stamp::read(path, MANIFEST_BYTES_MAX).ok()?;
+        if store::distrust(&content.metadata).is_some() {
+            return None;
+        }
+        Some((Self::decode(&content.bytes)?, content.stamp))
     }
 }
 

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::closure::{self, Module};
+use crate::collect;
 use crate::compiler::{self, Job, process};
 use crate::config::{Layer, Native};
 use crate::digest::{Digest, FieldHasher};
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::guest::planning::{Action, Decision, Step};
 use crate::interpreter::{Headers, Interpreter};
 use crate::key;
@@ -29,6 +30,10 @@ use crate::toolchain::{self, Located, Toolchain};
 /// How often a plan is made anew because the world changed while it was carried
 /// out: an input was edited, another process built, a version became known.
 const PLANS_MAX: usize = 6;
+
+/// How often a hit notes that it was one, for the order in which artifacts are
+/// collected: two system calls a day.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A library that may be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +81,7 @@ pub fn cached(
         return None;
     }
     let name = manifest_name(layer, interpreter, module, Target::native());
-    let manifest = Manifest::read(&store.manifest_path(name))?;
+    let (manifest, stamp) = Manifest::read(&store.manifest_path(name))?;
     let manifest = if layer.release_mode {
         manifest
     } else {
@@ -99,7 +104,14 @@ pub fn cached(
             }
         }
     };
-    let path = store.library_unchanged(&manifest.library)?;
+    let path = if layer.verify_always {
+        store.library_verified(manifest.library.digest, &manifest.library.suffix)?.0
+    } else {
+        store.library_unchanged(&manifest.library)?
+    };
+    if layer.native != Native::Never && stamp.is_older_than(USE_NOTED_EVERY) {
+        store.note_hit(name, manifest.library.digest);
+    }
     Some(Loadable { path, library: manifest.library, record: manifest.record, built: false })
 }
 
@@ -228,6 +240,7 @@ fn load(context: Context<'_>, plan: &Plan, prepared: &Prepared, target: &Prepare
         return Err(no_action(&prepared.module));
     };
     note_history(context, prepared, target, entry);
+    note_use(context, library.digest);
     let discovered = discovered_now(prepared, entry);
     Ok(finish(context, plan, prepared, target, entry, discovered, path.clone(), library.clone(), false))
 }
@@ -246,6 +259,7 @@ fn restore(
     match context.store.restore(digest, entry.artifact_bytes, &entry.suffix) {
         Ok((path, library)) => {
             note_history(context, prepared, target, entry);
+            note_use(context, digest);
             let discovered = discovered_now(prepared, entry);
             Ok(Some(finish(context, plan, prepared, target, entry, discovered, path, library, false)))
         }
@@ -265,6 +279,12 @@ fn note_history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarg
     let source = &prepared.module.source_path;
     // A store that cannot be written costs a less precise reason.
     let _ = context.store.put_history(source, target.target.label, &history(prepared, entry));
+}
+
+fn note_use(context: Context<'_>, digest: Digest) {
+    if context.layer.native != Native::Never {
+        context.store.note_use(digest);
+    }
 }
 
 fn discovered_now(prepared: &Prepared, entry: &Entry) -> Vec<Recorded> {
@@ -304,7 +324,10 @@ fn build(
         first.action_key,
         &module.name,
         Duration::from_secs(context.layer.lock_timeout_seconds),
-        || context.frontend.report(Level::Info, format!("waiting for another process that builds {}", module.name)),
+        |holder| {
+            let process = error::process_name(holder);
+            context.frontend.report(Level::Info, format!("waiting for {process} that builds {}", module.name));
+        },
         || context.frontend.interrupted(),
     )?;
     // Another process may have built it meanwhile; then the planner has to be
@@ -332,13 +355,20 @@ fn build(
         return Ok(None);
     }
     let mut done = Vec::new();
+    let mut bytes = 0;
     for ((target, compiled), discovered) in wanted.iter().zip(compiled).zip(discovered) {
         let (path, library) = context.store.put_library(&compiled.library, target.target.library_suffix())?;
         let entry = entry(prepared, target, toolchain, &discovered, &library, compiled.library.len() as u64);
-        context.store.put_entry(target.source_key, &entry)?;
+        context.store.put_entry(&entry)?;
         context.store.put_history(&module.source_path, target.target.label, &history(prepared, &entry))?;
+        bytes += context.store.bytes_of(&entry, library.digest);
         let loadable = finish(context, plan, prepared, target, &entry, discovered, path, library, true);
         done.push((target.target.label.to_owned(), loadable));
+    }
+    let published: Vec<Digest> = done.iter().map(|(_, loadable)| loadable.library.digest).collect();
+    if let Err(error) = collect::after_publication(context.store, context.layer.cache_bytes_max, bytes, &published) {
+        // The module is built; the next build tries again.
+        context.frontend.report(Level::Warning, error.report());
     }
     context
         .frontend
@@ -402,6 +432,7 @@ fn entry(
     let (created_unix, created_utc) = store::now();
     Entry {
         key: key.hex(),
+        source_key: target.source_key.hex(),
         module: prepared.module.name.clone(),
         source: closure::relative_to(&prepared.module.source_path, root),
         artifact: library.digest.hex(),
@@ -431,7 +462,9 @@ fn entry(
         created_unix,
         created_utc,
         builder: env!("CARGO_PKG_VERSION").to_owned(),
+        checksum: String::new(),
     }
+    .sealed()
 }
 
 fn history(prepared: &Prepared, entry: &Entry) -> History {
@@ -505,4 +538,46 @@ fn finish(
 #[must_use]
 pub fn would_build(plan: &Plan) -> bool {
     plan.actions.iter().any(|action| matches!(action.decision, Decision::Build(_) | Decision::Refuse(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::closure::ModuleKind;
+    use crate::stamp::Stamp;
+    use crate::store::tests::store;
+
+    #[test]
+    fn a_medium_that_loses_bits_is_noticed_only_where_every_load_is_verified() {
+        let (_folder, store) = store();
+        let (path, library) = store.put_library(b"library", ".so").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, b"librarz").unwrap();
+        let module = Module { name: "m".into(), source_path: "/m.zig".into(), kind: ModuleKind::File };
+        let interpreter = Interpreter::default();
+        let manifest = Manifest {
+            inputs: Vec::new(),
+            absent: Vec::new(),
+            zig: None,
+            package: None,
+            // The metadata are as they were, and the content is not.
+            library: Library { stamp: Stamp::at(&path).unwrap(), ..library },
+            record: BuildRecord {
+                module: "m".into(),
+                source_path: "/m.zig".into(),
+                key: String::new(),
+                zig_version: String::new(),
+                optimize: String::new(),
+                target: String::new(),
+                abi: String::new(),
+            },
+        };
+        let layer = Layer::default();
+        store.put_manifest(manifest_name(&layer, &interpreter, &module, Target::native()), &manifest).unwrap();
+        assert!(cached(&store, &layer, &interpreter, None, &module).is_some());
+        let always = Layer { verify_always: true, ..Layer::default() };
+        assert!(cached(&store, &always, &interpreter, None, &module).is_none());
+        std::fs::write(&path, b"library").unwrap();
+        assert!(cached(&store, &always, &interpreter, None, &module).is_some());
+    }
 }

@@ -185,7 +185,7 @@ pub fn prepare(
                 uses_headers.then_some((&headers, needs_headers)),
             )
         })
-        .collect();
+        .collect::<Result<_>>()?;
     Ok(Prepared { module: module.clone(), closure, optimize, abi, package, strip, headers, key_inputs, targets })
 }
 
@@ -203,10 +203,10 @@ fn prepare_target(
     target: &'static Target,
     toolchain: Option<&Toolchain>,
     wanted_headers: Option<(&Option<Headers>, bool)>,
-) -> PreparedTarget {
+) -> Result<PreparedTarget> {
     let headers = wanted_headers.and_then(|(headers, _)| headers.as_ref());
-    let Stored { entry, library, object } = stored(context, closure, source_key, toolchain, headers);
-    PreparedTarget {
+    let Stored { entry, library, object } = stored(context, closure, source_key, toolchain, headers)?;
+    Ok(PreparedTarget {
         target,
         source_key,
         action_key: toolchain.map_or(source_key, |toolchain| {
@@ -218,7 +218,7 @@ fn prepare_target(
         object,
         headers_missing: wanted_headers
             .is_some_and(|(found, needed)| needed && (found.is_none() || target != Target::native())),
-    }
+    })
 }
 
 fn stored(
@@ -227,11 +227,11 @@ fn stored(
     source_key: Digest,
     toolchain: Option<&Toolchain>,
     headers: Option<&Headers>,
-) -> Stored {
+) -> Result<Stored> {
     let identity = toolchain.map(|toolchain| toolchain.identity.hex());
     let version = toolchain.and_then(|toolchain| toolchain.version.as_ref());
     let headers = headers.map(|headers| headers.identity.hex());
-    let entry = context.store.entries(source_key).into_iter().find(|entry| {
+    let entry = context.store.entries(source_key)?.into_iter().find(|entry| {
         identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
             && version.is_none_or(|version| *version == entry.zig_version)
             && headers.as_ref().is_none_or(|headers| entry.headers.as_ref() == Some(headers))
@@ -239,7 +239,7 @@ fn stored(
     });
     let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
     let library = artifact.and_then(|(digest, entry)| context.store.library_verified(digest, &entry.suffix));
-    Stored { library, object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)), entry }
+    Ok(Stored { library, object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)), entry })
 }
 
 /// Returns whether the store still has for a target what the plan says it has.
@@ -250,8 +250,8 @@ pub fn is_current(
     target: &PreparedTarget,
     toolchain: Option<&Toolchain>,
 ) -> bool {
-    let now = stored(context, &prepared.closure, target.source_key, toolchain, prepared.headers.as_ref());
-    now.entry == target.entry && now.library == target.library && now.object == target.object
+    stored(context, &prepared.closure, target.source_key, toolchain, prepared.headers.as_ref())
+        .is_ok_and(|now| now.entry == target.entry && now.library == target.library && now.object == target.object)
 }
 
 /// Returns whether a discovered input still has its digest.

@@ -7,7 +7,7 @@ use crate::plan::{Plan, Prepared};
 
 /// Writes the signature of a planned module for its first target as JSON.
 ///
-/// The key is `null` until the module was built from these inputs: what a
+/// The action key is `null` where no compiler is looked for. The key is `null` until the module was built from these inputs: what a
 /// compiler reads beyond the scanned ones is known only then.
 #[must_use]
 pub fn json(plan: &Plan, prepared: &Prepared) -> String {
@@ -31,11 +31,11 @@ pub fn json(plan: &Plan, prepared: &Prepared) -> String {
     let discovered: Vec<Value> = entry
         .iter()
         .flat_map(|entry| &entry.discovered)
-        .map(|input| json!({ "path": input.path, "digest": input.digest }))
+        .map(|input| json!({ "role": input.role, "path": input.path, "digest": input.digest }))
         .collect();
     json!({
         "key": entry.map(|entry| &entry.key),
-        "action_key": target.map(|target| target.action_key.hex()),
+        "action_key": plan.toolchain.as_ref().and(target).map(|target| target.action_key.hex()),
         "source_key": target.map(|target| target.source_key.hex()),
         "format": FORMAT,
         "module": module,

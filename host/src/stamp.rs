@@ -74,6 +74,12 @@ impl Stamp {
             && changed <= nanoseconds_since_1970(SystemTime::now())
     }
 
+    /// Returns whether the content was changed longer than `age` ago.
+    #[must_use]
+    pub fn is_older_than(&self, age: Duration) -> bool {
+        self.modified_ns + (age.as_nanos() as i128) < nanoseconds_since_1970(SystemTime::now())
+    }
+
     /// Returns whether a tool that trusts size, modification time and inode
     /// would take two files for the same.
     #[must_use]
@@ -107,6 +113,8 @@ pub struct Content {
     pub stamp: Stamp,
     /// Whether the stamp may stand for the content later.
     pub trusted: bool,
+    /// What the stamp was taken from.
+    pub metadata: Metadata,
 }
 
 /// Reads a regular file of at most `bytes_max` bytes.
@@ -127,7 +135,7 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Content> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {} MiB", bytes_max >> 20)));
     }
     let stamp = Stamp::of(&metadata);
-    Ok(Content { bytes, stamp, trusted: stamp.is_trusted(read_at) })
+    Ok(Content { bytes, stamp, trusted: stamp.is_trusted(read_at), metadata })
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -4,13 +4,14 @@
 //! | --- | --- | --- |
 //! | `objects` | digest of the library | the library, zstd-compressed |
 //! | `libraries` | digest of the library | the library itself, read-only, for the loader |
-//! | `entries` | source key / artifact key | `meta.json`: what it is and what it was made from |
+//! | `entries` | source key / artifact key | `meta.json`: what it is and what it was made from; `pin` keeps it |
 //! | `manifests` | module and configuration | the fast path, see [`crate::manifest`] |
 //! | `history` | module and target | what the last build was made from, for reasons |
 //! | `toolchains` | digest of a compiler | its version |
 //! | `locks` | action key | one OS lock each, released by the kernel |
 //! | `support` | digest | descriptions of modules to the binding |
 //! | `strings` | digest | sources that are no files, such as the cells of a notebook |
+//! | `usage` | | how large the store is, see [`crate::collect`] |
 //! | `zig` | version | the compiler's caches |
 //!
 //! A library is named by its digest and never overwritten, so a loaded one
@@ -18,9 +19,30 @@
 //! manifest. Every write goes through a capability for the root, so no name can
 //! lead out of it. A failing store is a miss or one clear error, never a wrong
 //! import.
+//!
+//! # What is trusted
+//!
+//! Whoever can write here can run code as the user. What keeps others out, and
+//! what it costs a hit:
+//!
+//! | check | when | cost of it for a hit |
+//! | --- | --- | --- |
+//! | the root belongs to the user or root, and nobody else can write to it | always | one `stat` |
+//! | the same for the manifest | always | none: it is open already |
+//! | the library has the size, times and inode of its publication | always | none: it is looked up anyway |
+//! | the same for the folders of a bucket | at each write and each miss | none |
+//! | a library or object has the digest that names it | on a miss; with `ZIGIMPORT_VERIFY=always` on a hit too | none; one hash |
+//! | an entry has its own checksum, and the key that its fields give | on a miss | none |
+//!
+//! A library's change time cannot be set back by any program, and changes with
+//! its content, owner, permissions and number of links: an unchanged one says
+//! that none of these is another than when the digest was checked. What it
+//! cannot see is a medium that loses bits; `zigimport cache verify` and
+//! `ZIGIMPORT_VERIFY=always` do. Folders below the root are made for the user
+//! alone, so only the user can have opened them to others.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -28,36 +50,49 @@ use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Layer;
-use crate::digest::{Digest, FieldHasher};
+use crate::digest::{self, Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
+use crate::key;
 use crate::manifest::{Library, Manifest};
 use crate::memory;
 use crate::publish::{self, Existing};
 use crate::stamp::{self, Stamp};
 
-const OBJECTS: &str = "objects-v1";
-const LIBRARIES: &str = "libraries-v1";
-const ENTRIES: &str = "entries-v1";
-const MANIFESTS: &str = "manifests-v2";
-const HISTORY: &str = "history-v1";
-const TOOLCHAINS: &str = "toolchains-v1";
-const LOCKS: &str = "locks-v1";
-const SUPPORT: &str = "support-v1";
-const STRINGS: &str = "strings-v1";
-const ZIG: &str = "zig-v1";
+pub(crate) const OBJECTS: &str = "objects-v1";
+pub(crate) const LIBRARIES: &str = "libraries-v1";
+pub(crate) const ENTRIES: &str = "entries-v2";
+pub(crate) const MANIFESTS: &str = "manifests-v2";
+pub(crate) const HISTORY: &str = "history-v2";
+pub(crate) const TOOLCHAINS: &str = "toolchains-v2";
+pub(crate) const LOCKS: &str = "locks-v1";
+pub(crate) const SUPPORT: &str = "support-v1";
+pub(crate) const STRINGS: &str = "strings-v1";
+pub(crate) const USAGE: &str = "usage-v1";
+pub(crate) const ZIG: &str = "zig-v1";
+
+/// The file of [`USAGE`]; without it, the next build walks the store.
+pub(crate) const USAGE_LOG: &str = "log";
 
 /// Every bucket, in the order in which they are reported.
-const BUCKETS: [&str; 10] = [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, ZIG];
+pub(crate) const BUCKETS: [&str; 11] =
+    [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, USAGE, ZIG];
+
+/// The file of an entry's folder that describes it.
+pub(crate) const META: &str = "meta.json";
+/// The file of an entry's folder that keeps it from being collected.
+pub(crate) const PIN: &str = "pin";
 
 /// Level 3 is the knee: 10 times smaller on Debug artifacts at 700 MB/s.
 const ZSTD_LEVEL: i32 = 3;
 /// No artifact is larger; bounds what a damaged entry makes us allocate.
-const LIBRARY_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const LIBRARY_BYTES_MAX: u64 = 1 << 30;
 /// The largest window that a frame may ask for, as a power of two.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// A registry entry is never larger.
-const ENTRY_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const ENTRY_BYTES_MAX: u64 = 16 << 20;
+/// The version of a compiler is never longer.
+const ZIG_VERSION_BYTES_MAX: u64 = 256;
 /// How often a waiting process looks at a lock.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
@@ -156,6 +191,8 @@ pub type Discovered = EntryInput;
 pub struct Entry {
     /// Artifact key, hexadecimal.
     pub key: String,
+    /// Source key, hexadecimal: where it is looked for.
+    pub source_key: String,
     /// Dotted name.
     pub module: String,
     /// The module's own file, relative to the project root.
@@ -188,6 +225,56 @@ pub struct Entry {
     pub created_utc: String,
     /// Version of zigimport that built it.
     pub builder: String,
+    /// Of all the above, hexadecimal: a damaged entry is none.
+    pub checksum: String,
+}
+
+impl Entry {
+    /// Returns the entry with its checksum.
+    #[must_use]
+    pub fn sealed(mut self) -> Self {
+        self.checksum = self.checksum_now();
+        self
+    }
+
+    fn checksum_now(&self) -> String {
+        let bare = Self { checksum: String::new(), ..self.clone() };
+        Digest::of(&serde_json::to_vec(&bare).expect("an entry has only encodable fields")).hex()
+    }
+
+    /// Reads the text of a `meta.json`.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a clause.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let entry: Self = serde_json::from_slice(text).map_err(|error| format!("it is no entry ({error})"))?;
+        if entry.checksum != entry.checksum_now() {
+            return Err("its checksum differs".to_owned());
+        }
+        if entry.key_of_its_fields().is_none_or(|key| key.hex() != entry.key) {
+            return Err("its key is not that of its fields".to_owned());
+        }
+        let is_suffix = entry.suffix.starts_with('.')
+            && entry.suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if Digest::from_hex(&entry.artifact).is_none() || !is_suffix || entry.artifact_bytes > LIBRARY_BYTES_MAX {
+            return Err("it names no library".to_owned());
+        }
+        Ok(entry)
+    }
+
+    /// Returns the artifact key that the fields give.
+    #[must_use]
+    pub fn key_of_its_fields(&self) -> Option<Digest> {
+        let headers = match &self.headers {
+            Some(headers) => Some(Digest::from_hex(headers)?),
+            None => None,
+        };
+        let identity = Digest::from_hex(&self.zig_identity)?;
+        let action = key::action_key(Digest::from_hex(&self.source_key)?, identity, &self.zig_version, headers);
+        let discovered: Option<Vec<_>> =
+            self.discovered.iter().map(|input| Some((input.path.as_str(), Digest::from_hex(&input.digest)?))).collect();
+        Some(key::artifact_key(action, discovered?.into_iter()))
+    }
 }
 
 /// What the last build of a module was made from.
@@ -203,6 +290,14 @@ pub struct History {
     pub inputs: Vec<(String, Digest)>,
     /// The same for what the compiler read beyond them.
     pub discovered: Vec<(String, Digest)>,
+}
+
+impl History {
+    /// Reads the bytes of a file; anything but a whole history is `None`.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(digest::unseal(bytes)?).ok()
+    }
 }
 
 /// Size of one bucket.
@@ -258,19 +353,35 @@ impl Store {
         }
         match root.open_dir(path) {
             Ok(folder) => {
-                check_owner(&self.root.join(path))?;
+                self.check_folders(path)?;
                 Ok(folder)
             }
             Err(_) => {
                 create_folders(&root, path).map_err(failed)?;
+                self.check_folders(path)?;
                 root.open_dir(path).map_err(failed)
             }
         }
     }
 
-    fn publish(&self, folder: &str, name: &str, bytes: &[u8], mode: u32, existing: Existing) -> Result<bool> {
-        publish::publish(&self.folder(folder)?, name, bytes, mode, existing)
-            .map_err(|error| Error::cache("write", self.root.join(folder).join(name), &error))
+    pub(crate) fn publish(
+        &self,
+        folder: &str,
+        name: &str,
+        bytes: &[u8],
+        mode: u32,
+        existing: Existing,
+    ) -> Result<bool> {
+        let publish = || -> Result<bool, (io::ErrorKind, Error)> {
+            let folder_open = self.folder(folder).map_err(|error| (io::ErrorKind::Other, error))?;
+            publish::publish(&folder_open, name, bytes, mode, existing)
+                .map_err(|error| (error.kind(), Error::cache("write", self.root.join(folder).join(name), &error)))
+        };
+        match publish() {
+            // Collecting may remove an empty folder that we have just opened.
+            Err((io::ErrorKind::NotFound, _)) => publish().map_err(|(_, error)| error),
+            outcome => outcome.map_err(|(_, error)| error),
+        }
     }
 
     // Manifests.
@@ -324,21 +435,22 @@ impl Store {
     pub fn put_library(&self, bytes: &[u8], suffix: &str) -> Result<(PathBuf, Library)> {
         let digest = Digest::of(bytes);
         let name = digest.hex();
-        let mut encoder = zstd::bulk::Compressor::new(ZSTD_LEVEL).and_then(|mut encoder| {
-            encoder.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
-            Ok(encoder)
-        });
-        let compressed = encoder
-            .as_mut()
-            .map_err(|error| io::Error::new(error.kind(), error.to_string()))
-            .and_then(|encoder| encoder.compress(bytes))
-            .map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
+        let compressed = compress(bytes).map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
         let folder = format!("{OBJECTS}/{}", &name[..2]);
-        self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, Existing::Keep)?;
+        if !self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, Existing::Keep)? {
+            self.note_use(digest);
+        }
         self.put_materialised(bytes, digest, suffix)
     }
 
-    fn put_materialised(&self, bytes: &[u8], digest: Digest, suffix: &str) -> Result<(PathBuf, Library)> {
+    /// Stores an object whose content was checked, in the place of a damaged one.
+    pub(crate) fn put_object(&self, digest: Digest, compressed: &[u8]) -> Result<()> {
+        let name = digest.hex();
+        self.publish(&format!("{OBJECTS}/{}", &name[..2]), &format!("{name}.zst"), compressed, 0o444, Existing::Replace)
+            .map(drop)
+    }
+
+    pub(crate) fn put_materialised(&self, bytes: &[u8], digest: Digest, suffix: &str) -> Result<(PathBuf, Library)> {
         let name = digest.hex();
         let folder = format!("{LIBRARIES}/{}", &name[..2]);
         let file = format!("{name}{suffix}");
@@ -353,13 +465,36 @@ impl Store {
         Ok((path, Library { digest, suffix: suffix.to_owned(), stamp }))
     }
 
+    /// Returns about how much an artifact takes: library, object, and its entry
+    /// twice, because manifest and history name the same inputs.
+    #[must_use]
+    pub fn bytes_of(&self, entry: &Entry, digest: Digest) -> u64 {
+        let object = self.object_path(digest).metadata().map_or(0, |metadata| metadata.len());
+        let entry_bytes = serde_json::to_vec_pretty(entry).map_or(0, |text| text.len() as u64);
+        entry.artifact_bytes + object + 2 * entry_bytes
+    }
+
     /// Returns whether the compressed object of a library is there.
     #[must_use]
     pub fn has_object(&self, digest: Digest) -> bool {
         self.object_path(digest).is_file()
     }
 
-    fn object_path(&self, digest: Digest) -> PathBuf {
+    /// Notes that an artifact was used now: the time of its object says so, which
+    /// is no part of any check. A store that cannot be written keeps the old time.
+    pub fn note_use(&self, digest: Digest) {
+        let now = SystemTime::now();
+        let _ = File::open(self.object_path(digest)).and_then(|file| file.set_modified(now));
+    }
+
+    /// Notes a hit, on the manifest too: its time says whether another hit has to.
+    pub fn note_hit(&self, name: Digest, artifact: Digest) {
+        let now = SystemTime::now();
+        let _ = File::open(self.manifest_path(name)).and_then(|file| file.set_modified(now));
+        self.note_use(artifact);
+    }
+
+    pub(crate) fn object_path(&self, digest: Digest) -> PathBuf {
         let name = digest.hex();
         self.root.join(OBJECTS).join(&name[..2]).join(name + ".zst")
     }
@@ -384,9 +519,10 @@ impl Store {
     /// # Errors
     /// The object is absent, damaged or larger than recorded. A damaged object
     /// is removed, so that the next build can put a good one in its place.
-    fn unpack(&self, digest: Digest, bytes: u64) -> Result<Vec<u8>> {
+    pub(crate) fn unpack(&self, digest: Digest, bytes: u64) -> Result<Vec<u8>> {
         let path = self.object_path(digest);
-        match decompress(&path, bytes.min(LIBRARY_BYTES_MAX)) {
+        let decompressed = File::open(&path).and_then(|file| decompress(file, bytes.min(LIBRARY_BYTES_MAX)));
+        match decompressed {
             Ok(library) if Digest::of(&library) == digest => Ok(library),
             outcome => {
                 let reason = outcome.err().map_or_else(|| "its digest differs".to_owned(), |error| error.to_string());
@@ -402,27 +538,38 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn put_entry(&self, source_key: Digest, entry: &Entry) -> Result<()> {
-        let name = source_key.hex();
-        let folder = format!("{ENTRIES}/{}/{name}/{}", &name[..2], entry.key);
+    pub fn put_entry(&self, entry: &Entry) -> Result<()> {
         let text = serde_json::to_vec_pretty(entry).expect("an entry has only encodable fields");
-        self.publish(&folder, "meta.json", &text, 0o644, Existing::Replace).map(drop)
+        self.publish(&entry_folder(entry), META, &text, 0o644, Existing::Replace).map(drop)
     }
 
     /// Returns the entries of a source key, newest first. A damaged one is left out.
-    #[must_use]
-    pub fn entries(&self, source_key: Digest) -> Vec<Entry> {
+    ///
+    /// # Errors
+    /// Somebody else could have written them.
+    pub fn entries(&self, source_key: Digest) -> Result<Vec<Entry>> {
         let name = source_key.hex();
-        let folder = self.root.join(ENTRIES).join(&name[..2]).join(name);
-        let mut entries: Vec<Entry> = std::fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| read_entry(&entry.path().join("meta.json")))
-            .collect();
+        let folder = format!("{ENTRIES}/{}/{name}", &name[..2]);
+        self.check_folders(&folder)?;
+        let mut entries = Vec::new();
+        for found in std::fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten() {
+            let path = found.path().join(META);
+            check_owner(&found.path())?;
+            let Ok(content) = stamp::read(&path, ENTRY_BYTES_MAX) else { continue };
+            if let Some(reason) = distrust(&content.metadata) {
+                return Err(Error::Cache { action: "trust the cache", path, reason });
+            }
+            entries.extend(Entry::parse(&content.bytes).ok().filter(|entry| entry.source_key == name));
+        }
         entries
             .sort_by(|left, right| right.created_unix.cmp(&left.created_unix).then_with(|| left.key.cmp(&right.key)));
-        entries
+        Ok(entries)
+    }
+
+    /// Refuses a folder of a bucket, or one above it, that others can write.
+    fn check_folders(&self, folder: &str) -> Result<()> {
+        let below = Path::new(folder).ancestors().filter(|path| !path.as_os_str().is_empty());
+        below.into_iter().try_for_each(|path| check_owner(&self.root.join(path)))
     }
 
     /// Returns a folder of the registry that this user may not read.
@@ -449,7 +596,7 @@ impl Store {
     #[must_use]
     pub fn history(&self, source_path: &Path, target: &str) -> Option<History> {
         let path = self.root.join(HISTORY).join(Self::history_name(source_path, target));
-        postcard::from_bytes(&stamp::read(&path, ENTRY_BYTES_MAX).ok()?.bytes).ok()
+        History::decode(&stamp::read(&path, ENTRY_BYTES_MAX).ok()?.bytes)
     }
 
     /// Remembers what a build was made from.
@@ -459,7 +606,7 @@ impl Store {
     pub fn put_history(&self, source_path: &Path, target: &str, history: &History) -> Result<()> {
         let bytes = postcard::to_stdvec(history).expect("a history has only encodable fields");
         let name = Self::history_name(source_path, target);
-        self.publish(HISTORY, &name, &bytes, 0o644, Existing::Replace).map(drop)
+        self.publish(HISTORY, &name, &digest::seal(bytes), 0o644, Existing::Replace).map(drop)
     }
 
     // Toolchains.
@@ -468,8 +615,9 @@ impl Store {
     #[must_use]
     pub fn zig_version(&self, identity: Digest) -> Option<String> {
         let path = self.root.join(TOOLCHAINS).join(identity.hex());
-        let text = String::from_utf8(stamp::read(&path, 256).ok()?.bytes).ok()?;
-        (!text.is_empty()).then_some(text)
+        let content = stamp::read(&path, ZIG_VERSION_BYTES_MAX).ok()?;
+        let text = std::str::from_utf8(digest::unseal(&content.bytes)?).ok()?;
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// Remembers the version of a compiler.
@@ -477,7 +625,8 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub fn put_zig_version(&self, identity: Digest, version: &str) -> Result<()> {
-        self.publish(TOOLCHAINS, &identity.hex(), version.as_bytes(), 0o644, Existing::Replace).map(drop)
+        self.publish(TOOLCHAINS, &identity.hex(), &digest::seal(version.as_bytes().to_vec()), 0o644, Existing::Replace)
+            .map(drop)
     }
 
     /// Returns where a folder of the compiler's own caches lies.
@@ -563,8 +712,8 @@ impl Store {
 
     /// Waits for the one lock of a key; the kernel releases it with the process.
     ///
-    /// `waiting` is called once when somebody else holds it, `interrupted` at
-    /// each look.
+    /// `waiting` is called once when somebody else holds it, with the process
+    /// where that is known, `interrupted` at each look.
     ///
     /// # Errors
     /// The store cannot be written, the time is over, or the user interrupted.
@@ -573,11 +722,47 @@ impl Store {
         key: Digest,
         module: &str,
         timeout: Duration,
-        waiting: impl FnOnce(),
+        waiting: impl FnOnce(Option<u32>),
         interrupted: impl Fn() -> bool,
     ) -> Result<Lock> {
-        self.folder(LOCKS)?;
         let path = self.root.join(LOCKS).join(key.hex());
+        let mut file = self.open_lock(&path)?;
+        let started = Instant::now();
+        let mut waiting = Some(waiting);
+        loop {
+            match file.try_lock() {
+                // Collecting removes old lock files: one without its name excludes nobody.
+                Ok(()) if !is_named(&file, &path) => {
+                    file = self.open_lock(&path)?;
+                    continue;
+                }
+                Ok(()) => {
+                    // Only for the message of whoever waits.
+                    let pid = std::process::id().to_string();
+                    let _ = file.set_len(0).and_then(|()| file.write_all(pid.as_bytes()));
+                    return Ok(Lock { _file: Some(file) });
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {}
+                // A file system without locks: publication is atomic all the
+                // same, so at worst two processes build the same thing.
+                Err(std::fs::TryLockError::Error(_)) => return Ok(Lock { _file: None }),
+            }
+            if let Some(waiting) = waiting.take() {
+                waiting(holder(&path));
+            }
+            if interrupted() {
+                return Err(Error::Interrupted);
+            }
+            if started.elapsed() > timeout {
+                let (module, seconds) = (module.to_owned(), timeout.as_secs());
+                return Err(Error::LockTimeout { module, seconds, holder: holder(&path), path });
+            }
+            std::thread::sleep(LOCK_POLL);
+        }
+    }
+
+    fn open_lock(&self, path: &Path) -> Result<File> {
+        self.folder(LOCKS)?;
         let mut options = File::options();
         options.create(true).truncate(false).write(true);
         #[cfg(unix)]
@@ -585,28 +770,26 @@ impl Store {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(0o600);
         }
-        let file = options.open(&path).map_err(|error| Error::cache("open the lock", &path, &error))?;
-        let started = Instant::now();
-        let mut waiting = Some(waiting);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: Some(file) }),
-                Err(std::fs::TryLockError::WouldBlock) => {}
-                // A file system without locks: publication is atomic all the
-                // same, so at worst two processes build the same thing.
-                Err(std::fs::TryLockError::Error(_)) => return Ok(Lock { _file: None }),
-            }
-            if let Some(waiting) = waiting.take() {
-                waiting();
-            }
-            if interrupted() {
-                return Err(Error::Interrupted);
-            }
-            if started.elapsed() > timeout {
-                return Err(Error::LockTimeout { module: module.to_owned(), seconds: timeout.as_secs(), path });
-            }
-            std::thread::sleep(LOCK_POLL);
+        options.open(path).map_err(|error| Error::cache("open the lock", path, &error))
+    }
+
+    /// Says that a compiler's caches are in use until the answer is dropped, so
+    /// that nobody removes them. `None` where the file system has no locks.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn use_zig(&self, version: &str) -> Result<Option<Lock>> {
+        if !self.root.join(ZIG).join(version).is_dir() {
+            // They are about to grow by more than the log can know.
+            let _ = std::fs::remove_file(self.root.join(USAGE).join(USAGE_LOG));
         }
+        let file = self.open_lock(&self.zig_lock_path(version))?;
+        let _ = file.set_modified(SystemTime::now());
+        Ok(file.lock_shared().is_ok().then(|| Lock { _file: Some(file) }))
+    }
+
+    pub(crate) fn zig_lock_path(&self, version: &str) -> PathBuf {
+        self.root.join(LOCKS).join(format!("zig-{}", Digest::of(version.as_bytes()).hex()))
     }
 
     // The whole.
@@ -616,7 +799,7 @@ impl Store {
     pub fn entry_count(&self) -> u64 {
         let mut count = 0;
         each_file(&self.root.join(ENTRIES), &mut |path, _| {
-            count += u64::from(path.file_name().is_some_and(|name| name == "meta.json"));
+            count += u64::from(path.file_name().is_some_and(|name| name == META));
         });
         count
     }
@@ -663,19 +846,40 @@ impl Store {
     }
 }
 
+/// Returns whether an open file still has its name.
+fn is_named(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => Stamp::of(&open).inode == Stamp::of(&named).inode,
+        _ => false,
+    }
+}
+
+/// Returns the process that wrote itself into a lock.
+fn holder(path: &Path) -> Option<u32> {
+    std::str::from_utf8(&stamp::read(path, 16).ok()?.bytes).ok()?.parse().ok()
+}
+
 /// Holds the lock of a key until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: Option<File>,
 }
 
-fn read_entry(path: &Path) -> Option<Entry> {
-    serde_json::from_slice(&stamp::read(path, ENTRY_BYTES_MAX).ok()?.bytes).ok()
+/// Returns the folder of an entry. Its keys are digests, which [`Entry::parse`] checks.
+pub(crate) fn entry_folder(entry: &Entry) -> String {
+    format!("{ENTRIES}/{}/{}/{}", &entry.source_key[..2], entry.source_key, entry.key)
 }
 
-/// Decompresses a file of exactly `bytes` bytes; a longer one is refused before it is held.
-fn decompress(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
-    let mut decoder = zstd::stream::Decoder::new(File::open(path)?)?;
+/// Compresses a library as its object has it.
+pub(crate) fn compress(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+    encoder.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
+    encoder.compress(bytes)
+}
+
+/// Decompresses exactly `bytes` bytes; more are refused before they are held.
+pub(crate) fn decompress(file: impl Read, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut decoder = zstd::stream::Decoder::new(file)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
     let mut library = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1);
     decoder.take(bytes + 1).read_to_end(&mut library)?;
@@ -722,29 +926,32 @@ fn create_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Refuses a store that somebody else could have filled.
-fn check_owner(root: &Path) -> Result<()> {
+/// Refuses a folder that somebody else could have filled.
+fn check_owner(folder: &Path) -> Result<()> {
+    let Ok(metadata) = std::fs::metadata(folder) else {
+        return Ok(());
+    };
+    let reason = if metadata.is_dir() { distrust(&metadata) } else { Some("it is not a directory".to_owned()) };
+    reason.map_or(Ok(()), |reason| Err(Error::Cache { action: "trust the cache", path: folder.to_owned(), reason }))
+}
+
+/// Returns why somebody else could have written a file or folder.
+#[must_use]
+pub fn distrust(metadata: &Metadata) -> Option<String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let Ok(metadata) = std::fs::metadata(root) else {
-            return Ok(());
-        };
-        let refuse = |reason: String| Err(Error::Cache { action: "trust the cache", path: root.to_owned(), reason });
-        if !metadata.is_dir() {
-            return refuse("it is not a directory".to_owned());
-        }
         let user = user_id();
         if metadata.uid() != user && metadata.uid() != 0 {
-            return refuse(format!("it belongs to user {}, not to you ({user})", metadata.uid()));
+            return Some(format!("it belongs to user {}, not to you ({user})", metadata.uid()));
         }
         if metadata.mode() & 0o022 != 0 {
-            return refuse(format!("others can write to it (mode {:o}); run: chmod go-w", metadata.mode() & 0o777));
+            return Some(format!("others can write to it (mode {:o}); run: chmod go-w", metadata.mode() & 0o777));
         }
     }
     #[cfg(not(unix))]
-    let _ = root;
-    Ok(())
+    let _ = metadata;
+    None
 }
 
 /// Returns a time for people and one for sorting.
@@ -752,6 +959,12 @@ fn check_owner(root: &Path) -> Result<()> {
 pub fn now() -> (u64, String) {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     (seconds, utc(seconds))
+}
+
+/// Returns a time for people.
+#[must_use]
+pub fn utc_of(time: SystemTime) -> String {
+    utc(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
 /// Writes seconds since 1970 as `2026-11-21T05:00:00Z` (the civil calendar from
@@ -775,10 +988,38 @@ fn binding_folder(digest: Digest) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn store() -> (tempfile::TempDir, Store) {
+    /// An entry as a build would write it.
+    pub(crate) fn entry_of(module: &str, artifact: Digest, artifact_bytes: u64) -> Entry {
+        let (created_unix, created_utc) = now();
+        let mut entry = Entry {
+            key: String::new(),
+            source_key: Digest::of(module.as_bytes()).hex(),
+            module: module.to_owned(),
+            source: format!("{module}.zig"),
+            artifact: artifact.hex(),
+            artifact_bytes,
+            suffix: ".so".to_owned(),
+            abi: "abi3".to_owned(),
+            target: "x86_64-linux-gnu".to_owned(),
+            optimize: "Debug".to_owned(),
+            zig_version: "0.16.0".to_owned(),
+            zig_identity: Digest::of(b"zig").hex(),
+            headers: None,
+            inputs: Vec::new(),
+            discovered: Vec::new(),
+            created_unix,
+            created_utc,
+            builder: "0".to_owned(),
+            checksum: String::new(),
+        };
+        entry.key = entry.key_of_its_fields().unwrap().hex();
+        entry.sealed()
+    }
+
+    pub(crate) fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("store")).unwrap();
         (folder, store)
@@ -837,13 +1078,13 @@ mod tests {
     fn a_lock_is_exclusive_and_goes_with_its_holder() {
         let (_folder, store) = store();
         let key = Digest::of(b"key");
-        let held = store.lock(key, "m", Duration::ZERO, || {}, || false).unwrap();
+        let held = store.lock(key, "m", Duration::ZERO, |_| {}, || false).unwrap();
         let mut waited = false;
-        let denied = store.lock(key, "m", Duration::ZERO, || waited = true, || false);
+        let denied = store.lock(key, "m", Duration::ZERO, |_| waited = true, || false);
         assert!(matches!(denied, Err(Error::LockTimeout { .. })) && waited);
-        assert!(matches!(store.lock(key, "m", Duration::MAX, || {}, || true), Err(Error::Interrupted)));
+        assert!(matches!(store.lock(key, "m", Duration::MAX, |_| {}, || true), Err(Error::Interrupted)));
         drop(held);
-        store.lock(key, "m", Duration::ZERO, || {}, || false).unwrap();
+        store.lock(key, "m", Duration::ZERO, |_| {}, || false).unwrap();
     }
 
     #[test]

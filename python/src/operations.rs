@@ -2,10 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use zigimport_host::archive;
 use zigimport_host::closure::{self, Module};
+use zigimport_host::collect::{self, Limits};
 use zigimport_host::config::{self, Native, ProjectSettings};
 use zigimport_host::discover;
 use zigimport_host::editor;
@@ -14,10 +17,12 @@ use zigimport_host::guest::{self, Execution, Sandbox};
 use zigimport_host::interpreter::STABLE_ABI;
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::plan::{self, Context};
+use zigimport_host::registry;
 use zigimport_host::render;
 use zigimport_host::report::{Frontend, Level};
 use zigimport_host::store::Place;
 use zigimport_host::target::{TARGETS, Target};
+use zigimport_host::verify;
 
 use crate::finder::Found;
 use crate::frontend::{PythonFrontend, bad_call, exception, os_error};
@@ -30,11 +35,22 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(put_string, module)?)?;
     module.add_function(wrap_pyfunction!(build, module)?)?;
     module.add_function(wrap_pyfunction!(make_plan, module)?)?;
-    module.add_function(wrap_pyfunction!(signature, module)?)?;
     module.add_function(wrap_pyfunction!(scan, module)?)?;
     module.add_function(wrap_pyfunction!(info, module)?)?;
     module.add_function(wrap_pyfunction!(cache_info, module)?)?;
     module.add_function(wrap_pyfunction!(cache_clear, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_list, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_find, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_load, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_load_by_name, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_library, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_pin, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_export, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_import, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_verify, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_collect, module)?)?;
+    module.add_function(wrap_pyfunction!(byte_count, module)?)?;
+    module.add_function(wrap_pyfunction!(signature, module)?)?;
     module.add_function(wrap_pyfunction!(targets, module)?)?;
     module.add_function(wrap_pyfunction!(file_suffix, module)?)?;
     module.add_function(wrap_pyfunction!(warnings, module)?)?;
@@ -269,6 +285,156 @@ fn cache_info(py: Python<'_>, request: &Request) -> PyResult<(OsString, &'static
 #[pyfunction]
 fn cache_clear(py: Python<'_>, request: &Request) -> PyResult<u64> {
     py.detach(|| request.store.clear()).map_err(|error| exception(py, &error))
+}
+
+/// Returns every registry entry as a JSON document.
+#[pyfunction]
+fn cache_list(py: Python<'_>, request: &Request) -> String {
+    py.detach(|| registry::list_json(&request.store))
+}
+
+/// Returns the entry whose key starts with `prefix` as a JSON document.
+#[pyfunction]
+fn cache_find(py: Python<'_>, request: &Request, prefix: &str) -> PyResult<String> {
+    let found = py.detach(|| registry::find(&request.store, prefix));
+    found.map(|stored| stored.json().to_string()).map_err(|error| exception(py, &error))
+}
+
+/// Makes the artifact whose key starts with `prefix` loadable; returns its
+/// module, its source and itself.
+#[pyfunction]
+fn cache_load(
+    py: Python<'_>,
+    request: &Request,
+    prefix: &str,
+    frontend: Py<PyAny>,
+) -> PyResult<(String, OsString, Artifact)> {
+    let loadable = work(py, request, frontend, |context| {
+        registry::find(context.store, prefix).and_then(|stored| registry::loadable(context, &stored))
+    })?;
+    Ok(named_artifact(loadable))
+}
+
+/// The same for the one artifact of a module that this Python can load.
+#[pyfunction]
+fn cache_load_by_name(
+    py: Python<'_>,
+    request: &Request,
+    module: &str,
+    frontend: Py<PyAny>,
+) -> PyResult<(String, OsString, Artifact)> {
+    let loadable = work(py, request, frontend, |context| {
+        registry::find_by_name(context, module).and_then(|stored| registry::loadable(context, &stored))
+    })?;
+    Ok(named_artifact(loadable))
+}
+
+fn named_artifact(loadable: Loadable) -> (String, OsString, Artifact) {
+    let record = &loadable.record;
+    (record.module.clone(), record.source_path.clone().into_os_string(), artifact(loadable))
+}
+
+/// Returns path, module, target and ABI of the library whose key starts with
+/// `prefix`, unpacked and checked, for whatever platform it is.
+#[pyfunction]
+fn cache_library(py: Python<'_>, request: &Request, prefix: &str) -> PyResult<(OsString, String, String, String)> {
+    let found = py.detach(|| {
+        let stored = registry::find(&request.store, prefix)?;
+        let (path, _) = registry::library(&request.store, &stored.entry)?;
+        Ok((path.into_os_string(), stored.entry.module, stored.entry.target, stored.entry.abi))
+    });
+    found.map_err(|error| exception(py, &error))
+}
+
+/// Pins or unpins the artifact whose key starts with `prefix`; returns its key
+/// and module.
+#[pyfunction]
+fn cache_pin(py: Python<'_>, request: &Request, prefix: &str, pinned: bool) -> PyResult<(String, String)> {
+    let done = py.detach(|| {
+        let stored = registry::find(&request.store, prefix)?;
+        registry::set_pin(&request.store, &stored, pinned)?;
+        Ok((stored.entry.key, stored.entry.module))
+    });
+    done.map_err(|error| exception(py, &error))
+}
+
+/// Exports the artifacts whose keys start with `prefixes`, or all; returns how
+/// many, and the bytes of their objects.
+#[pyfunction]
+fn cache_export(
+    py: Python<'_>,
+    request: &Request,
+    prefixes: Option<Vec<String>>,
+    destination: PathBuf,
+) -> PyResult<(u64, u64)> {
+    let exported = py.detach(|| {
+        let all = match prefixes {
+            None => registry::list(&request.store),
+            Some(prefixes) => {
+                prefixes.iter().map(|prefix| registry::find(&request.store, prefix)).collect::<HostResult<Vec<_>>>()?
+            }
+        };
+        archive::export(&request.store, &all, &destination)
+    });
+    exported.map(|carried| (carried.entries, carried.bytes)).map_err(|error| exception(py, &error))
+}
+
+/// Imports an exported folder or archive; returns how many artifacts are new,
+/// how many were there, and the bytes of the new objects.
+#[pyfunction]
+fn cache_import(py: Python<'_>, request: &Request, source: PathBuf) -> PyResult<(u64, u64, u64)> {
+    let imported = py.detach(|| archive::import(&request.store, &source));
+    imported.map(|carried| (carried.entries, carried.present, carried.bytes)).map_err(|error| exception(py, &error))
+}
+
+/// A problem of a store: path, what is wrong, and what was done.
+type Problem = (OsString, String, &'static str);
+
+/// Verifies every file; returns whether anything is wrong still, whether it
+/// was, the files and bytes read, and the problems.
+#[pyfunction]
+fn cache_verify(py: Python<'_>, request: &Request, repair: bool) -> PyResult<(bool, bool, u64, u64, Vec<Problem>)> {
+    let verified = py.detach(|| verify::verify(&request.store, repair)).map_err(|error| exception(py, &error))?;
+    let (is_left, is_damaged) = (verified.is_left(), verified.is_damaged());
+    let problems = verified
+        .problems
+        .into_iter()
+        .map(|problem| (problem.path.into_os_string(), problem.message, problem.outcome.name()))
+        .collect();
+    Ok((is_left, is_damaged, verified.files, verified.bytes, problems))
+}
+
+/// Something that was collected: kind, name, modules, bytes, and last use.
+type Collected = (&'static str, String, Vec<String>, u64, String);
+
+/// Removes the longest unused until at most `bytes_max` are left, and what was
+/// not used for `unused_seconds`; returns bytes freed and left, and what went.
+/// Without any limit, that of the settings holds.
+#[pyfunction]
+fn cache_collect(
+    py: Python<'_>,
+    request: &Request,
+    bytes_max: Option<u64>,
+    unused_seconds: Option<u64>,
+    dry_run: bool,
+) -> PyResult<(u64, u64, Vec<Collected>)> {
+    let limits = Limits {
+        bytes_max: bytes_max.or(request.layer.cache_bytes_max.filter(|_| unused_seconds.is_none())),
+        unused_max: unused_seconds.map(Duration::from_secs),
+        dry_run,
+    };
+    let done = py.detach(|| collect::collect(&request.store, limits, SystemTime::now()));
+    let done = done.map_err(|error| exception(py, &error))?;
+    let removed = done.removed.into_iter().map(|item| {
+        (item.kind.name(), item.name, item.modules, item.bytes, zigimport_host::store::utc_of(item.last_used))
+    });
+    Ok((done.bytes_freed, done.bytes_left, removed.collect()))
+}
+
+/// Reads a size such as `500M`; `None` if it is none.
+#[pyfunction]
+fn byte_count(text: &str) -> Option<u64> {
+    config::byte_count(text)
 }
 
 /// Returns the label of every target.

@@ -26,11 +26,19 @@ __all__ = [
     "build",
     "clear_cache",
     "compile_string",
+    "export_cached",
+    "gc_cache",
+    "import_cached",
+    "import_cached_by_name",
+    "import_cached_result",
     "install",
+    "list_cached",
+    "pin",
     "plan",
     "reset_logger",
     "signature",
     "uninstall",
+    "unpin",
 ]
 
 #: Where each lazily loaded name comes from.
@@ -47,9 +55,17 @@ _LAZY = {
     "build": "zigimport._api",
     "clear_cache": "zigimport._api",
     "compile_string": "zigimport._string",
+    "export_cached": "zigimport._registry",
+    "gc_cache": "zigimport._registry",
+    "import_cached": "zigimport._registry",
+    "import_cached_by_name": "zigimport._registry",
+    "import_cached_result": "zigimport._registry",
+    "list_cached": "zigimport._registry",
+    "pin": "zigimport._registry",
     "plan": "zigimport._api",
     "reset_logger": "zigimport._log",
     "signature": "zigimport._api",
+    "unpin": "zigimport._registry",
 }
 
 

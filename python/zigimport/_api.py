@@ -89,11 +89,16 @@ def build_found(found, targets, optimize, force, workers, stubs=None):
 
 
 def _result(the_finder, found, artifact):
+    return result_of(the_finder, found.name, found.source_path, artifact)
+
+
+def result_of(the_finder, module, source, artifact):
+    """Returns the ``BuildResult`` of an artifact as the host describes it."""
     library, key, zig_version, optimize, target, abi, built, digest = artifact
-    leaf = found.name.rpartition(".")[2]
+    leaf = module.rpartition(".")[2]
     return BuildResult(
-        module=found.name,
-        source=found.source_path,
+        module=module,
+        source=source,
         target=target,
         library=library,
         digest=digest,
@@ -123,7 +128,7 @@ def signature(path, *, target=None, optimize=None):
     """Returns the key of the module at ``path`` and all that is in it, as a dict.
 
     ``source_key`` covers the inputs and settings, ``action_key`` the compiler
-    too, and ``key`` what the compiler read beyond the inputs: it is ``None``
+    too (``None`` where none is looked for), and ``key`` what the compiler read beyond the inputs: it is ``None``
     until the module was built. Writes nothing and starts no process.
 
     Raises:

@@ -6,10 +6,9 @@ import argparse
 import json
 import os
 import shlex
-import shutil
 import sys
 
-from zigimport import __version__, _api, _build, _native
+from zigimport import __version__, _api, _build, _native, _registry
 from zigimport._errors import ZigImportError
 from zigimport._settings import OPTIMIZE_MODES
 
@@ -99,10 +98,8 @@ def _parser():
         action.add_argument("--user", action="store_true", help="for this user, in the user's site-packages folder")
     _command(actions, "info", _site_info, "show whether that is so, and by which file")
 
-    cache = commands.add_parser("cache", help="look at the cache or clear it")
-    actions = cache.add_subparsers(metavar="ACTION", required=True)
-    _command(actions, "info", _cache_info, "show where the cache is and how large")
-    _command(actions, "clear", _cache_clear, "remove everything that zigimport stored")
+    cache = commands.add_parser("cache", help="look at the cache, carry it elsewhere, check it, clear it")
+    _add_cache_commands(cache.add_subparsers(metavar="ACTION", required=True))
     return parser
 
 
@@ -111,6 +108,34 @@ def _command(commands, name, run, description):
     command.set_defaults(run=run)
     command.add_argument("--format", choices=("text", "json"), default="text", help="form of the answer")
     return command
+
+
+def _add_cache_commands(actions):
+    _command(actions, "info", _cache_info, "show where the cache is and how large")
+    _command(actions, "list", _cache_list, "list the artifacts in the cache")
+    verify = _command(actions, "verify", _cache_verify, "read and check every file; exit with 1 if any is wrong")
+    verify.add_argument("--repair", action="store_true", help="remove what is wrong, or make it again of its copy")
+    collect = _command(actions, "gc", _cache_gc, "remove what was not used for the longest time")
+    collect.add_argument(
+        "--max-size", type=_size_option, metavar="SIZE", help="get below SIZE (default: ZIGIMPORT_CACHE_SIZE)"
+    )
+    collect.add_argument(
+        "--older-than", type=_age_option, metavar="AGE", help="remove what was not used for AGE, as 30d"
+    )
+    collect.add_argument("--dry-run", action="store_true", help="say only what would go")
+    _command(actions, "clear", _cache_clear, "remove everything that zigimport stored")
+    export = _command(actions, "export", _cache_export, "write artifacts for another cache")
+    export.add_argument("keys", nargs="*", metavar="KEY", help="key of an artifact, or its start")
+    export.add_argument("--all", action="store_true", help="every artifact")
+    export.add_argument("destination", metavar="DEST", help="a folder, or an archive NAME.tar.zst")
+    import_ = _command(actions, "import", _cache_import, "take in what was exported, after checking all of it")
+    import_.add_argument("source", metavar="SOURCE", help="the folder or archive")
+    for name, run, description in (
+        ("pin", _cache_pin, "keep artifacts whatever the limits say"),
+        ("unpin", _cache_unpin, "let artifacts be removed again"),
+    ):
+        command = _command(actions, name, run, description)
+        command.add_argument("keys", nargs="+", metavar="KEY", help="key of an artifact, or its start")
 
 
 def _add_paths(command):
@@ -135,6 +160,20 @@ def _jobs(text):
     if not 1 <= jobs <= 32:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1 to 32")
     return jobs
+
+
+def _size_option(text):
+    try:
+        return _registry.size_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _age_option(text):
+    try:
+        return _registry.seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _print_json(value):
@@ -209,11 +248,7 @@ def _copied(results, options):
         if other is not result:
             raise ValueError(f"{other.source!r} and {result.source!r} would both be {path!r}: build one at a time")
     for path, result in copies.items():
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        # A library that is loaded must not be written to: a new file takes its name.
-        unfinished = f"{path}.{os.getpid()}"
-        shutil.copyfile(result.library, unfinished)
-        os.replace(unfinished, path)
+        _registry.copy_library(result.library, path)
     return [result._replace(library=path) for path, result in copies.items()]
 
 
@@ -370,4 +405,111 @@ def _cache_clear(options):
         _print_json({"bytes_freed": freed})
     else:
         print(f"{_size(freed)} freed")
+    return 0
+
+
+def _cache_list(options):
+    artifacts = _registry.list_cached()
+    if options.format == "json":
+        _print_json(artifacts)
+        return 0
+    if not artifacts:
+        print("no artifacts")
+        return 0
+    header = ("KEY", "MODULE", "TARGET", "MODE", "ABI", "ZIG", "SIZE", "LAST USED", "")
+    rows = [header] + [
+        (
+            one["key"][:12],
+            one["module"],
+            one["target"],
+            one["optimize"],
+            one["abi"],
+            one["zig_version"],
+            _size(one["stored_bytes"]),
+            one["last_used_utc"],
+            "pinned" if one["pinned"] else "",
+        )
+        for one in artifacts
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
+    return 0
+
+
+def _cache_verify(options):
+    is_left, answer = _registry.verify_cache(repair=options.repair)
+    if options.format == "json":
+        _print_json(answer)
+    else:
+        for problem in answer["problems"]:
+            outcome = "" if problem["outcome"] == "found" else f" ({problem['outcome']})"
+            print(f"{problem['path']}: {problem['message']}{outcome}")
+        wrong = sum(problem["outcome"] != "noted" for problem in answer["problems"])
+        problems = "1 problem" if wrong == 1 else f"{wrong or 'no'} problems"
+        print(f"{answer['files']} files, {_size(answer['bytes'])}: {problems}")
+        if is_left and not options.repair:
+            print("hint: zigimport cache verify --repair", file=sys.stderr)
+    return int(is_left)
+
+
+def _cache_gc(options):
+    age = None if options.older_than is None else f"{options.older_than}s"
+    done = _registry.gc_cache(max_size=options.max_size, older_than=age, dry_run=options.dry_run)
+    if options.format == "json":
+        _print_json(done)
+        return 0
+    for one in done["removed"]:
+        modules = f"  {', '.join(one['modules'])}" if one["modules"] else ""
+        name = one["name"][:12] if one["kind"] == "artifact" else one["name"]
+        print(f"{one['kind']}  {name}{modules}  {_size(one['bytes'])}  last used {one['last_used_utc']}")
+    would = "would be " if options.dry_run else ""
+    print(f"{_size(done['bytes_freed'])} {would}freed, {_size(done['bytes_left'])} {would}left")
+    return 0
+
+
+def _cache_export(options):
+    if options.all == bool(options.keys):
+        raise ValueError("expected keys or --all: zigimport cache export --all mods.tar.zst")
+    keys = None if options.all else options.keys
+    entries, size = _native.cache_export(_registry.request(), keys, options.destination)
+    if options.format == "json":
+        _print_json({"path": os.path.abspath(options.destination), "artifacts": entries, "bytes": size})
+    else:
+        print(f"{options.destination}: {_count(entries)}, {_size(size)}")
+    return 0
+
+
+def _cache_import(options):
+    entries, present, size = _native.cache_import(_registry.request(), options.source)
+    if options.format == "json":
+        _print_json({"artifacts": entries, "present": present, "bytes": size})
+    else:
+        print(f"{_count(entries)} imported ({_size(size)}), {present} already there")
+    return 0
+
+
+def _count(artifacts):
+    return "1 artifact" if artifacts == 1 else f"{artifacts} artifacts"
+
+
+def _cache_pin(options):
+    return _pinned(options, True)
+
+
+def _cache_unpin(options):
+    return _pinned(options, False)
+
+
+def _pinned(options, pinned):
+    request = _registry.request()
+    # All of them or none: each is looked up before the first is changed.
+    for key in options.keys:
+        _native.cache_find(request, key)
+    done = [_native.cache_pin(request, key, pinned) for key in options.keys]
+    if options.format == "json":
+        _print_json([{"key": key, "module": module, "pinned": pinned} for key, module in done])
+    else:
+        for key, module in done:
+            print(f"{'pinned' if pinned else 'unpinned'}  {key[:12]}  {module}")
     return 0

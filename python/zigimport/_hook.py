@@ -14,7 +14,7 @@ import sys
 
 import _imp
 from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import ExtensionFileLoader, PathFinder
+from _frozen_importlib_external import ExtensionFileLoader, PathFinder, _path_stat
 from zigimport import _native
 
 
@@ -104,28 +104,17 @@ class NamespaceFinder:
         return None
 
 
-class ZigLoader(ExtensionFileLoader):
-    """Builds a module when it is created, and loads its library."""
+class LibraryLoader(ExtensionFileLoader):
+    """Loads a library of the cache."""
 
-    def __init__(self, finder, found):
-        super().__init__(found.name, found.source_path)
-        self.finder = finder
-        self.found = found
-        self.record = None
-
-    def is_package(self, fullname):
-        """Returns whether the module has submodules."""
-        return self.found.package_folder is not None
+    def __init__(self, name, path, record):
+        super().__init__(name, path)
+        self.record = record
 
     def create_module(self, spec):
-        """Builds the module if need be, and loads its library."""
-        try:
-            library, self.record = self.finder.resolve(self.found)
-        except ImportError as error:
-            # How we got here says nothing to whoever reads the message.
-            raise error.with_traceback(None)
+        """Loads the library."""
         # ``__file__`` is the library; the source is in ``__zigimport__``.
-        self.path = spec.origin = library
+        library = spec.origin = self.path
         try:
             return _imp.create_dynamic(spec)
         except ImportError as error:
@@ -146,6 +135,47 @@ class ZigLoader(ExtensionFileLoader):
         if self.record is not None:
             module.__file__ = self.path
             module.__zigimport__ = self.record
+
+
+class ZigLoader(LibraryLoader):
+    """Builds a module when it is created, and loads its library."""
+
+    def __init__(self, finder, found):
+        super().__init__(found.name, found.source_path, None)
+        self.finder = finder
+        self.found = found
+
+    def is_package(self, fullname):
+        """Returns whether the module has submodules."""
+        return self.found.package_folder is not None
+
+    def create_module(self, spec):
+        """Builds the module if need be, and loads its library."""
+        self.resolve()
+        try:
+            return super().create_module(spec)
+        except ImportError:
+            if _path_exists(self.path):
+                raise
+        # Another process collected it between our look and the load.
+        self.resolve()
+        return super().create_module(spec)
+
+    def resolve(self):
+        """Finds or builds the library."""
+        try:
+            self.path, self.record = self.finder.resolve(self.found)
+        except ImportError as error:
+            # How we got here says nothing to whoever reads the message.
+            raise error.with_traceback(None)
+
+
+def _path_exists(path):
+    try:
+        _path_stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def installed():

@@ -75,6 +75,7 @@ pub struct Compiled {
 /// # Errors
 /// The compiler's text, or why it could not run.
 pub fn build(job: &Job<'_>) -> Result<Option<Vec<Compiled>>> {
+    let _in_use = job.context.store.use_zig(job.version())?;
     let support = job.context.store.put_binding(job.version(), binding::digest(), binding::SOURCES)?;
     let work = Work::create(job)?;
     match job.build.route {

@@ -1,0 +1,187 @@
+"""The store survives a process that ends, or a system call that fails, at any point of a
+publication. The points are enumerated: a first run under strace lists the system calls from the
+end of the compiler to the end of the import, and each run after it ends or fails at one of them."""
+
+import re
+import resource
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from conftest import ADD, IMPORT, finish
+from test_store import assert_imports
+
+#: What a publication changes the store with, or could.
+CHANGING = "openat,open,creat,write,pwrite64,writev,mkdir,mkdirat,link,linkat,rename,renameat,renameat2"
+CHANGING += ",unlink,unlinkat,rmdir,chmod,fchmod,fchmodat,utimensat,ftruncate,flock,close,symlink,symlinkat"
+CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)$")
+
+
+@pytest.fixture(scope="module")
+def strace(tmp_path_factory):
+    """The path of strace; skips where it is missing or may not trace."""
+    program = shutil.which("strace")
+    if program is None:
+        pytest.skip("the program strace is not on this machine")
+    probe = tmp_path_factory.mktemp("strace") / "probe"
+    command = [program, "-o", probe, "-e", "inject=getppid:retval=1:when=1", "true"]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("strace may not trace here")
+    return program
+
+
+@pytest.fixture
+def neighbours(project):
+    """A project with two modules in the store that nothing may harm."""
+    project.write("kept.zig", ADD.replace("a + b", "a - b"))
+    project.write("other.zig", ADD.replace("a + b", "a * b"))
+    for name in ("kept", "other"):
+        project.imports(name)
+    return project
+
+
+def traced_import(project, strace, options):
+    """Imports ``m`` with only the process itself, and not the compiler, under strace."""
+    process = project.start_under([strace, "-qq", *options], "-c", IMPORT, "m", "module.add(1, 2)")
+    return finish(process)
+
+
+def points_of_a_publication(project, strace, log):
+    """The system calls of a publication, each by its name and its number in the process."""
+    traced_import(project, strace, ["-o", log, "-e", f"trace={CHANGING}"])
+    lines = log.read_text(errors="replace").splitlines()
+    calls = [(match.group(1), match.group(2)) for match in map(CALL.match, lines) if match]
+    numbers = {}
+    numbered = []
+    for name, arguments in calls:
+        numbers[name] = numbers.get(name, 0) + 1
+        numbered.append((name, numbers[name], arguments))
+    # Before it, nothing but the compiler's own folders is written.
+    first = next(index for index, (_, _, text) in enumerate(numbered) if "objects-v" in text)
+    last = max(index for index, (_, _, text) in enumerate(numbered) if str(project.store) in text or "log" in text)
+    return [(name, number) for name, number, _ in numbered[first : last + 1]]
+
+
+def forget(project, number):
+    """Lets the next import of ``m`` compile and publish."""
+    project.write("m.zig", ADD + f"pub const number: u32 = {number};\n")
+
+
+def assert_nothing_is_lost(project):
+    """``m`` is right, and so are the neighbours, without a compile."""
+    assert_imports(project)
+    for name, value in (("kept", -1), ("other", 2)):
+        imported = project.imports(name, "module.add(1, 2)")
+        assert (imported.value, imported.stderr) == (value, ""), imported
+
+
+def run_at_every_point(project, strace, tmp_path, what, points):
+    """Runs one import for each point with ``what`` injected there; returns how many ended early."""
+    ended = 0
+    for number, (name, count) in enumerate(points, 1):
+        forget(project, number)
+        injection = f"inject={name}:{what}:when={count}"
+        options = ["-o", tmp_path / "log", "-e", f"trace={name}", "-e", injection]
+        result = traced_import(project, strace, options)
+        if result.returncode != 0:
+            ended += 1
+        else:
+            answer = result.json
+            # It worked all the same, or it says what is wrong.
+            assert answer.get("value") == 3 or answer["error"] in ("CacheError", "ImportError", "OSError"), answer
+        assert_nothing_is_lost(project)
+    return ended
+
+
+def test_a_process_may_be_killed_at_every_system_call_of_a_publication(neighbours, strace, tmp_path, capsys):
+    forget(neighbours, 0)
+    points = points_of_a_publication(neighbours, strace, tmp_path / "log")
+    assert len(points) >= 20
+    ended = run_at_every_point(neighbours, strace, tmp_path, "signal=KILL", points)
+    with capsys.disabled():
+        print(f" [killed at {ended} of {len(points)} system calls, 0 failures]", end="")
+    # The number of calls may differ by a few between runs, but most are hit.
+    assert ended >= len(points) * 3 // 4
+    verified = neighbours.cli("cache", "verify")
+    assert verified.returncode == 0, verified
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EROFS", "EDQUOT"])
+def test_every_writing_system_call_of_a_publication_may_fail(neighbours, strace, tmp_path, capsys, error):
+    forget(neighbours, 0)
+    points = points_of_a_publication(neighbours, strace, tmp_path / "log")
+    fallible = [point for point in points if point[0] not in ("close", "flock", "chmod", "utimensat")]
+    run_at_every_point(neighbours, strace, tmp_path, f"error={error}", fallible)
+    with capsys.disabled():
+        print(f" [{error} at {len(fallible)} system calls, 0 failures]", end="")
+    assert neighbours.cli("cache", "verify").returncode == 0
+
+
+def test_a_limit_on_the_size_of_files_gives_short_writes_and_no_wrong_import(neighbours, capsys):
+    """The kernel writes up to the limit, says how much, and fails the next write."""
+    sizes = [1, 100, 1_000, 4_096, 20_000, 100_000, 400_000, 1_000_000, 2_000_000]
+    failed = 0
+    for number, size in enumerate(sizes):
+        forget(neighbours, number)
+        result = finish(
+            neighbours.start(
+                "-c",
+                IMPORT,
+                "m",
+                "module.add(1, 2)",
+                preexec_fn=lambda size=size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+            )
+        )
+        failed += "error" in result.json
+        assert "error" in result.json or result.json["value"] == 3
+        assert_nothing_is_lost(neighbours)
+    with capsys.disabled():
+        print(f" [{len(sizes)} limits, {failed} refused imports, 0 failures]", end="")
+    assert failed and neighbours.cli("cache", "verify").returncode == 0
+
+
+def test_a_file_system_without_locks_costs_at_most_a_second_compile(neighbours, strace, tmp_path, wrapped_zig):
+    """The documented fallback: publication is atomic, so both results are right."""
+    forget(neighbours, 0)
+    options = ["-o", tmp_path / "log", "-e", "trace=flock", "-e", "inject=flock:error=ENOLCK"]
+    command = [strace, "-qq", *options]
+    running = [neighbours.start_under(command, "-c", IMPORT, "m", "module.add(1, 2)") for _ in range(2)]
+    for result in map(finish, running):
+        assert result.json == {"value": 3}, result
+    assert 1 <= len([call for call in wrapped_zig.compiles if " m " in call or "-Mroot" in call or call]) <= 2
+    assert_nothing_is_lost_without_zig_change(neighbours)
+
+
+def assert_nothing_is_lost_without_zig_change(project):
+    """The same where the compiler is another program than that of the neighbours."""
+    assert project.imports("m", "module.add(1, 2)").stderr == ""
+    assert project.cli("cache", "verify").returncode == 0
+
+
+def test_an_interrupted_repair_is_finished_by_the_next(neighbours, strace, tmp_path):
+    for bucket in ("objects", "libraries"):
+        path = neighbours.stored(bucket)[0 if bucket == "objects" else -1]
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content[:-1])
+    command = [strace, "-qq", "-o", tmp_path / "log", "-e", "trace=linkat", "-e", "inject=linkat:signal=KILL:when=1"]
+    killed = finish(neighbours.start_under(command, "-m", "zigimport", "cache", "verify", "--repair"))
+    assert killed.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), killed
+    assert neighbours.cli("cache", "verify", "--repair").returncode == 0
+    for name, value in (("kept", -1), ("other", 2)):
+        assert neighbours.imports(name, "module.add(1, 2)").value == value
+
+
+def test_an_interrupted_import_of_an_archive_is_finished_by_the_next(neighbours, make_project, strace, tmp_path):
+    archive = tmp_path / "mods.tar.zst"
+    neighbours.cli("cache", "export", "--all", archive)
+    other = make_project("other-machine", warm=False)
+    other.store.mkdir(mode=0o700, exist_ok=True)
+    for number in range(1, 6):
+        options = ["-o", tmp_path / "log", "-e", "trace=linkat", "-e", f"inject=linkat:signal=KILL:when={number}"]
+        finish(other.start_under([strace, "-qq", *options], "-m", "zigimport", "cache", "import", archive))
+        assert other.cli("cache", "verify").returncode == 0
+    assert other.cli("cache", "import", archive).returncode == 0
+    assert len(other.cli("cache", "list", "--format", "json").json) == 2
