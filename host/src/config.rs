@@ -500,6 +500,24 @@ impl ProjectSettings {
 mod tests {
     use super::*;
 
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1000000", 1_000_000),
+            ("500M", 500 << 20),
+            ("2G", 2 << 30),
+            ("1.5 GiB", 3 << 29),
+            ("10kb", 10 << 10),
+            ("1T", 1 << 40),
+        ] {
+            assert_eq!(byte_count(text), Some(bytes), "{text}");
+        }
+        for text in ["", "M", "B", "-1", "1.5", "1e6", "5 apples", "1..5M", "99999999T", "1MM", "\u{664}"] {
+            assert_eq!(byte_count(text), None, "{text}");
+        }
+    }
+
     fn layer(pairs: &[(&str, &str)]) -> Result<Layer> {
         Layer::from_variables(pairs.iter().map(|(name, value)| (name.into(), value.into())))
     }

@@ -260,6 +260,7 @@ fn restore(
         Ok((path, library)) => {
             note_history(context, prepared, target, entry);
             note_use(context, digest);
+            keep_below_cap(context, library.stamp.size, &[digest]);
             let discovered = discovered_now(prepared, entry);
             Ok(Some(finish(context, plan, prepared, target, entry, discovered, path, library, false)))
         }
@@ -284,6 +285,16 @@ fn note_history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarg
 fn note_use(context: Context<'_>, digest: Digest) {
     if context.layer.native != Native::Never {
         context.store.note_use(digest);
+    }
+}
+
+fn keep_below_cap(context: Context<'_>, bytes: u64, published: &[Digest]) {
+    if context.layer.native == Native::Never {
+        return;
+    }
+    if let Err(error) = collect::after_publication(context.store, context.layer.cache_bytes_max, bytes, published) {
+        // The module is there; the next build tries again.
+        context.frontend.report(Level::Debug, error.report());
     }
 }
 
@@ -366,10 +377,7 @@ fn build(
         done.push((target.target.label.to_owned(), loadable));
     }
     let published: Vec<Digest> = done.iter().map(|(_, loadable)| loadable.library.digest).collect();
-    if let Err(error) = collect::after_publication(context.store, context.layer.cache_bytes_max, bytes, &published) {
-        // The module is built; the next build tries again.
-        context.frontend.report(Level::Warning, error.report());
-    }
+    keep_below_cap(context, bytes, &published);
     context
         .frontend
         .report(Level::Info, format!("built {}{suffix} in {:.2} s", module.name, started.elapsed().as_secs_f64()));

@@ -383,7 +383,11 @@ fn cache_export(
 /// how many were there, and the bytes of the new objects.
 #[pyfunction]
 fn cache_import(py: Python<'_>, request: &Request, source: PathBuf) -> PyResult<(u64, u64, u64)> {
-    let imported = py.detach(|| archive::import(&request.store, &source));
+    let imported = py.detach(|| {
+        let carried = archive::import(&request.store, &source)?;
+        collect::after_publication(&request.store, request.layer.cache_bytes_max, carried.bytes, &[])?;
+        Ok(carried)
+    });
     imported.map(|carried| (carried.entries, carried.present, carried.bytes)).map_err(|error| exception(py, &error))
 }
 

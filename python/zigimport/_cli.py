@@ -384,7 +384,7 @@ def _cache_info(options):
         _print_json({"path": path, "chosen_by": reason, "entries": entries, "buckets": sizes})
         return 0
     print(f"{path} ({reason})")
-    print(f"{entries} artifacts")
+    print(_count(entries))
     for name, files, size in buckets:
         print(f"  {name:<11} {files:>6} files  {_size(size):>10}")
     print(f"  {'total':<11} {sum(b[1] for b in buckets):>6} files  {_size(sum(b[2] for b in buckets)):>10}")
