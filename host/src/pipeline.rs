@@ -32,7 +32,7 @@ use crate::toolchain::{self, Located, Toolchain};
 const PLANS_MAX: usize = 6;
 
 /// How often a hit notes that it was one, for the order in which artifacts are
-/// collected: two system calls a day.
+/// collected: a few system calls a day.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A library that may be loaded.

@@ -83,7 +83,8 @@ pub(crate) const META: &str = "meta.json";
 /// The file of an entry's folder that keeps it from being collected.
 pub(crate) const PIN: &str = "pin";
 
-/// Level 3 is the knee: 10 times smaller on Debug artifacts at 700 MB/s.
+/// Level 3 is the knee: 8 times smaller on Debug artifacts at 500 MB/s, see
+/// `benches/README.md`; the next one costs four times as much for a tenth.
 const ZSTD_LEVEL: i32 = 3;
 /// No artifact is larger; bounds what a damaged entry makes us allocate.
 pub(crate) const LIBRARY_BYTES_MAX: u64 = 1 << 30;
@@ -372,16 +373,14 @@ impl Store {
         mode: u32,
         existing: Existing,
     ) -> Result<bool> {
-        let publish = || -> Result<bool, (io::ErrorKind, Error)> {
-            let folder_open = self.folder(folder).map_err(|error| (io::ErrorKind::Other, error))?;
-            publish::publish(&folder_open, name, bytes, mode, existing)
-                .map_err(|error| (error.kind(), Error::cache("write", self.root.join(folder).join(name), &error)))
-        };
-        match publish() {
+        let publish =
+            || -> Result<io::Result<bool>> { Ok(publish::publish(&self.folder(folder)?, name, bytes, mode, existing)) };
+        let outcome = match publish()? {
             // Collecting may remove an empty folder that we have just opened.
-            Err((io::ErrorKind::NotFound, _)) => publish().map_err(|(_, error)| error),
-            outcome => outcome.map_err(|(_, error)| error),
-        }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => publish()?,
+            outcome => outcome,
+        };
+        outcome.map_err(|error| Error::cache("write", self.root.join(folder).join(name), &error))
     }
 
     // Manifests.
