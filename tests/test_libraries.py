@@ -186,6 +186,25 @@ def test_a_pyz3_module_of_several_files_sees_their_edits(pyz3):
     assert (changed.value, changed.reasons) == (12, ["sum.zig changed"])
 
 
+def test_a_pyz3_module_is_reloaded(pyz3):
+    code = """
+    import gc, importlib, zigimport, m
+    old, text = m.Counter(3), open("m.zig").read()
+    for change, sum in ((text.replace("args.a + args.b", "args.a - args.b"), -4), (text, 6)) * 3:
+        open("m.zig", "w").write(change)
+        assert importlib.reload(m).add(1) == sum
+        gc.collect()
+        assert m.Counter(1).up() == 2 and m.greet("Ada") == "Hello, Ada!"
+        try:
+            m.fail("no")
+        except ValueError as error:
+            assert str(error) == "no"
+    assert old.up() == 4
+    """
+    ran = pyz3().run(dedented(code))
+    assert ran.returncode == 0, ran
+
+
 def test_a_compile_error_in_a_pyz3_module_names_the_users_line(pyz3):
     project = pyz3()
     project.write("m.zig", MODULE.replace("LIBRARY", "pyz3").replace("args.a + args.b", "args.c"))

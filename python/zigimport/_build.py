@@ -54,8 +54,13 @@ def ensure(finder, found, optimize):
     return library, BuildRecord(found.source_path, key, zig_version, mode)
 
 
+_memory_paths = {}
+
+
 def memory_path(library):
     """Returns a path from which a library can be loaded although its mount
     forbids execution. The library is named by its digest, which is checked."""
-    digest = os.path.basename(library).split(".", 1)[0]
-    return _native.memory_file(library, digest)
+    if library not in _memory_paths:
+        digest = os.path.basename(library).split(".", 1)[0]
+        _memory_paths[library] = _native.memory_file(library, digest)
+    return _memory_paths[library]

@@ -17,6 +17,8 @@ from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import ExtensionFileLoader, PathFinder, _path_stat
 from zigimport import _native
 
+_Module = type(sys)
+
 
 class BuildRecord:
     """What a loaded module was built from, as its ``__zigimport__``.
@@ -25,13 +27,16 @@ class BuildRecord:
     key, 64 hexadecimal digits), ``zig_version``, ``optimize`` (mode).
     """
 
-    __slots__ = ("key", "optimize", "source", "zig_version")
+    __slots__ = ("_names", "_spec", "key", "optimize", "source", "zig_version")
 
     def __init__(self, source, key, zig_version, optimize):
         self.source = source
         self.key = key
         self.zig_version = zig_version
         self.optimize = optimize
+        # What a reload has to know: see `names_of`, and the module's spec.
+        self._names = {}
+        self._spec = None
 
     def __repr__(self):
         return (
@@ -62,11 +67,7 @@ class ZigFinder(_native.Finder):
         found = self.locate(fullname, sys.path if is_top_level else path, is_top_level)
         if found is None:
             return None
-        spec = ModuleSpec(fullname, ZigLoader(self, found), origin=found.source_path)
-        spec.has_location = True
-        if found.package_folder is not None:
-            spec.submodule_search_locations = [found.package_folder]
-        return spec
+        return spec_of(ZigLoader(self, found))
 
     def resolve(self, found):
         """Returns path and ``BuildRecord`` of the library of a found module,
@@ -104,6 +105,27 @@ class NamespaceFinder:
         return None
 
 
+def spec_of(loader):
+    """Returns a new spec for the module of a ``ZigLoader``."""
+    found = loader.found
+    spec = ModuleSpec(found.name, loader, origin=found.source_path)
+    spec.has_location = True
+    if found.package_folder is not None:
+        spec.submodule_search_locations = [found.package_folder]
+    return spec
+
+
+def names_of(module, name):
+    """Returns what a build has just put into a module and the namespaces in it: by
+    dotted name the module object and a copy of its dict."""
+    names = module.__dict__.copy()
+    found = {name: (module, names)}
+    for inner, value in names.items():
+        if type(value) is _Module and value.__spec__ is None and value.__name__ == f"{name}.{inner}":
+            found.update(names_of(value, value.__name__))
+    return found
+
+
 class LibraryLoader(ExtensionFileLoader):
     """Loads a library of the cache."""
 
@@ -132,13 +154,18 @@ class LibraryLoader(ExtensionFileLoader):
     def exec_module(self, module):
         """Runs the module's init function."""
         _imp.exec_dynamic(module)
-        if self.record is not None:
-            module.__file__ = self.path
-            module.__zigimport__ = self.record
+        record = self.record
+        record._names = names_of(module, self.name)
+        record._spec = module.__spec__
+        module.__file__ = self.path
+        module.__zigimport__ = record
 
 
 class ZigLoader(LibraryLoader):
     """Builds a module when it is created, and loads its library."""
+
+    #: Path and ``BuildRecord`` of the library, where they are known beforehand.
+    resolved = None
 
     def __init__(self, finder, found):
         super().__init__(found.name, found.source_path, None)
@@ -158,13 +185,24 @@ class ZigLoader(LibraryLoader):
             if _path_exists(self.path):
                 raise
         # Another process collected it between our look and the load.
+        self.resolved = None
         self.resolve()
         return super().create_module(spec)
+
+    def exec_module(self, module):
+        """Runs the module's init function, or reloads the module."""
+        if self.record is not None:
+            super().exec_module(module)
+            return
+        # `importlib.reload` has a new loader create no module.
+        from zigimport import _reload
+
+        _reload.execute(self, module)
 
     def resolve(self):
         """Finds or builds the library."""
         try:
-            self.path, self.record = self.finder.resolve(self.found)
+            self.path, self.record = self.resolved or self.finder.resolve(self.found)
         except ImportError as error:
             # How we got here says nothing to whoever reads the message.
             raise error.with_traceback(None)

@@ -152,6 +152,7 @@ pub extern fn PyBytes_AsString(object: *Object) callconv(.c) ?[*:0]u8;
 pub extern fn PyBytes_AsStringAndSize(object: *Object, data: *?[*:0]u8, size: *isize) callconv(.c) c_int;
 
 pub extern fn PyDict_New() callconv(.c) ?*Object;
+pub extern fn PyDict_SetItem(dict: *Object, key: *Object, value: *Object) callconv(.c) c_int;
 pub extern fn PyDict_SetItemString(dict: *Object, key: [*:0]const u8, value: *Object) callconv(.c) c_int;
 
 pub extern fn PyErr_Clear() callconv(.c) void;
@@ -185,6 +186,7 @@ pub extern fn PyMem_Free(memory: ?*anyopaque) callconv(.c) void;
 pub extern fn PyModuleDef_Init(definition: *ModuleDefinition) callconv(.c) ?*Object;
 pub extern fn PyModule_GetNameObject(module: *Object) callconv(.c) ?*Object;
 pub extern fn PyModule_GetState(module: *Object) callconv(.c) ?*anyopaque;
+pub extern fn PyModule_NewObject(name: *Object) callconv(.c) ?*Object;
 
 pub extern fn PyNumber_Index(object: *Object) callconv(.c) ?*Object;
 pub extern fn PyNumber_Lshift(left: *Object, right: *Object) callconv(.c) ?*Object;
@@ -220,8 +222,9 @@ pub extern fn PyDict_Next(dict: *Object, position: *isize, key: *?*Object, value
 pub extern fn PyDict_Size(dict: *Object) callconv(.c) isize;
 pub extern fn PyEval_RestoreThread(thread: *anyopaque) callconv(.c) void;
 pub extern fn PyEval_SaveThread() callconv(.c) *anyopaque;
+pub extern fn PyImport_GetModule(name: *Object) callconv(.c) ?*Object;
 /// Borrowed.
-pub extern fn PyImport_AddModule(name: [*:0]const u8) callconv(.c) ?*Object;
+pub extern fn PyImport_GetModuleDict() callconv(.c) *Object;
 pub extern fn PyImport_ImportModule(name: [*:0]const u8) callconv(.c) ?*Object;
 pub extern fn PyList_AsTuple(list: *Object) callconv(.c) ?*Object;
 pub extern fn PyList_New(size: isize) callconv(.c) ?*Object;

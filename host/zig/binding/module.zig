@@ -118,11 +118,14 @@ fn Namespace(comptime user: type, comptime exports: Exports, comptime path: []co
                 const T = exports_module.Constant(@TypeOf(value), user, declaration.name);
                 if (!addAttribute(holder, declaration.name, constant(T, value, &context))) return false;
             }
+            if (exports.namespaces.len == 0) return true;
+            const imported = isImported(module);
             inline for (exports.namespaces) |declaration| {
                 const T = @field(user, declaration.name);
                 const inner = comptime exports_module.sort(T, declarations.of(T).?.list, path ++ .{T});
-                const submodule = newSubmodule(module_name, declaration.name, comptime declarations.of(T).?.doc) orelse return false;
-                if (abi.PyObject_SetAttrString(holder, declaration.name, submodule) < 0) return false;
+                const submodule = newSubmodule(module_name, declaration.name, comptime declarations.of(T).?.doc, imported) orelse return false;
+                // The holder keeps it.
+                if (!addAttribute(holder, declaration.name, submodule)) return false;
                 if (!Namespace(T, inner, path ++ .{T}).fill(submodule, module)) return false;
             }
             return true;
@@ -142,15 +145,26 @@ fn constant(comptime T: type, comptime value: T, context: *const scope_module.Co
     return convert.toPython(@import("types.zig").Bytes, .{ .data = value }, context);
 }
 
-/// Returns a module of `sys.modules` (borrowed), made if need be.
-fn newSubmodule(parent: *Object, name: [*:0]const u8, doc: [:0]const u8) ?*Object {
+/// Whether `sys.modules` has this very object under its name. A reload makes another one, which must
+/// leave what is imported alone until all of it is there.
+fn isImported(module: *Object) bool {
+    const name = abi.PyModule_GetNameObject(module) orelse return false;
+    defer abi.Py_DecRef(name);
+    const found = abi.PyImport_GetModule(name);
+    defer abi.Py_DecRef(found);
+    return found == module;
+}
+
+/// Returns a new module, in `sys.modules` if the one that it belongs to is.
+fn newSubmodule(parent: *Object, name: [*:0]const u8, doc: [:0]const u8, imported: bool) ?*Object {
     const full = abi.PyUnicode_FromFormat("%U.%s", parent, name) orelse return null;
     defer abi.Py_DecRef(full);
-    const bytes = abi.PyUnicode_AsUTF8String(full) orelse return null;
-    defer abi.Py_DecRef(bytes);
-    const module = abi.PyImport_AddModule(abi.PyBytes_AsString(bytes) orelse return null) orelse return null;
-    if (doc.len > 0 and !addAttribute(module, "__doc__", convert.textToPython(doc))) return null;
-    return module;
+    const module = abi.PyModule_NewObject(full) orelse return null;
+    const complete = (doc.len == 0 or addAttribute(module, "__doc__", convert.textToPython(doc))) and
+        (!imported or abi.PyDict_SetItem(abi.PyImport_GetModuleDict(), full, module) == 0);
+    if (complete) return module;
+    abi.Py_DecRef(module);
+    return null;
 }
 
 /// Sets an attribute to a new reference, which it takes over. False with an exception set on failure.
