@@ -24,6 +24,9 @@
 //! | [`store`] | objects, libraries, entries, locks |
 //! | [`stub`] | stub files for type checkers |
 //! | [`editor`] | a build file for the language server |
+//! | [`graph`] | a plan as modules, files and what they need |
+//! | [`layout`], [`page`], [`dot`] | its picture: places, the HTML page, Graphviz |
+//! | [`difference`] | what differs between two plans |
 //!
 //! What is done with a store beside imports:
 //!
@@ -65,16 +68,21 @@ pub mod closure;
 pub mod collect;
 pub mod compiler;
 pub mod config;
+pub mod difference;
 pub mod digest;
 pub mod discover;
+pub mod dot;
 pub mod editor;
 pub mod error;
+pub mod graph;
 pub mod guest;
 pub mod interpreter;
 pub mod key;
+pub mod layout;
 pub mod manifest;
 pub mod memory;
 pub mod package;
+pub mod page;
 pub mod pipeline;
 pub mod plan;
 pub mod publish;

@@ -219,6 +219,7 @@ fn execute(context: Context<'_>, plan: &Plan, targets: &[&'static Target]) -> Re
                 };
                 done.extend(built);
             }
+            Decision::Skip => return Err(no_action(&prepared.module)),
             Decision::Refuse(refusal) => {
                 return Err(refusal::error(context, plan, prepared, *refusal, &action.reason));
             }

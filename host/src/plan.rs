@@ -55,6 +55,8 @@ pub struct PreparedTarget {
 /// A module with all that decides about it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
+    /// What an import takes in its place, for a person.
+    pub shadowed_by: Option<String>,
     /// What is wanted.
     pub module: Module,
     /// What it is made of.
@@ -91,11 +93,28 @@ pub struct Plan {
 /// A source cannot be scanned or a setting is wrong. That something cannot be
 /// built is no error here: it is an action of the plan.
 pub fn plan(context: Context<'_>, modules: &[Module], targets: &[&'static Target]) -> Result<Plan> {
+    plan_shadowed(context, modules, &[], targets)
+}
+
+/// Plans modules of which some are shadowed: for each module, if the list has
+/// it, what an import takes in its place.
+///
+/// # Errors
+/// As for [`plan`].
+pub fn plan_shadowed(
+    context: Context<'_>,
+    modules: &[Module],
+    shadows: &[Option<String>],
+    targets: &[&'static Target],
+) -> Result<Plan> {
     let toolchain = toolchain(context)?;
-    let modules = modules
+    let mut modules = modules
         .iter()
         .map(|module| prepare(context, module, targets, toolchain.as_ref()))
         .collect::<Result<Vec<_>>>()?;
+    for (prepared, shadow) in modules.iter_mut().zip(shadows) {
+        prepared.shadowed_by.clone_from(shadow);
+    }
     let request = planning::Request {
         modules: modules.iter().map(|prepared| planner_module(context, prepared)).collect(),
         toolchain: toolchain.as_ref().map(|toolchain| planning::Toolchain {
@@ -186,7 +205,8 @@ pub fn prepare(
             )
         })
         .collect::<Result<_>>()?;
-    Ok(Prepared { module: module.clone(), closure, optimize, abi, package, strip, headers, key_inputs, targets })
+    let module = module.clone();
+    Ok(Prepared { shadowed_by: None, module, closure, optimize, abi, package, strip, headers, key_inputs, targets })
 }
 
 /// What the store has for a target.
@@ -330,11 +350,14 @@ fn planner_module(context: Context<'_>, prepared: &Prepared) -> planning::Module
         optimize: prepared.optimize.name().to_owned(),
         abi: prepared.abi.clone(),
         inputs,
+        shadowed_by: prepared.shadowed_by.clone(),
         targets,
     }
 }
 
-fn history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) -> Option<History> {
+/// Returns what the last artifact of a module for a target was made from.
+#[must_use]
+pub fn history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) -> Option<History> {
     context.store.history(&prepared.module.source_path, target.target.label)
 }
 

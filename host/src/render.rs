@@ -1,19 +1,22 @@
 //! A plan for people, and the same for programs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::closure::{Module, Role};
+use crate::closure::{self, Module, Role};
 use crate::compiler;
 use crate::digest::Digest;
+use crate::graph;
+use crate::guest;
 use crate::guest::planning::{Action, Decision, Reason, ReasonCode, Refusal, Route, Step};
 use crate::guest::source::{DeclarationKind, DependencyKind, Scan, Span};
+use crate::package::Package;
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::refusal;
 
 /// Version of the JSON form; raised when a field changes its meaning or goes.
-pub const PLAN_JSON_VERSION: u32 = 1;
+pub const PLAN_JSON_VERSION: u32 = 2;
 
 /// Returns the word for what is done.
 #[must_use]
@@ -24,6 +27,7 @@ pub fn decision(decision: &Decision) -> &'static str {
         Decision::Fetch => "fetch",
         Decision::Build(_) => "build",
         Decision::Refuse(_) => "refuse",
+        Decision::Skip => "skip",
     }
 }
 
@@ -50,9 +54,10 @@ pub fn reason(action: &Action) -> String {
         ReasonCode::ObjectPresent => "built before, unpacked from the cache".to_owned(),
         ReasonCode::RemotePresent => "built before, fetched from the shared cache".to_owned(),
         ReasonCode::Refused => match &action.decision {
-            Decision::Refuse(refusal) => refusal_name(*refusal).replace('-', " "),
+            Decision::Refuse(refusal) => refusal_reason(*refusal).to_owned(),
             _ => "refused".to_owned(),
         },
+        ReasonCode::Shadowed => format!("an import takes {subject}"),
     }
 }
 
@@ -71,6 +76,22 @@ fn reason_name(code: ReasonCode) -> &'static str {
         ReasonCode::ObjectPresent => "object-present",
         ReasonCode::RemotePresent => "remote-present",
         ReasonCode::Refused => "refused",
+        ReasonCode::Shadowed => "shadowed",
+    }
+}
+
+fn refusal_reason(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NativeForbidden => "not in the cache, and building is forbidden here",
+        Refusal::ZigMissing => "there is no Zig compiler",
+        Refusal::ZigUnsupported => "this version of Zig is not supported",
+        Refusal::CImportRemoved => "this version of Zig has no @cImport",
+        Refusal::BindingNeedsProject => "its binding library is for project modules",
+        Refusal::BindingMissing => "its binding library is not installed",
+        Refusal::BindingZig => "its binding library goes with another version of Zig",
+        Refusal::BindingPython => "its binding library goes with a newer Python",
+        Refusal::HeadersMissing => "the C headers of Python are missing",
+        Refusal::SandboxUnavailable => "the compiler cannot be confined here",
     }
 }
 
@@ -127,10 +148,12 @@ fn zig_line(plan: &Plan) -> String {
 #[must_use]
 pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
     let mut lines = Vec::new();
+    let name_width = column(plan.actions.iter().map(|action| prepared_of(plan, action).module.name.chars().count()));
+    let targets_width = column(plan.actions.iter().map(|action| action.targets.join(" ").len()));
     for action in &plan.actions {
         let prepared = prepared_of(plan, action);
         lines.push(format!(
-            "{:<8} {}  {}  ({})",
+            "{:<8} {:<name_width$}  {:<targets_width$}  ({})",
             decision(&action.decision),
             prepared.module.name,
             action.targets.join(" "),
@@ -150,6 +173,14 @@ pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
     }
     lines.push(summary(plan));
     lines.join("\n")
+}
+
+/// Longer cells than this do not push the others aside.
+const COLUMN_MAX: usize = 40;
+
+/// Returns the width of a column for cells of these widths.
+fn column(widths: impl Iterator<Item = usize>) -> usize {
+    widths.filter(|width| *width <= COLUMN_MAX).max().unwrap_or(0)
 }
 
 fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: &Prepared, lines: &mut Vec<String>) {
@@ -191,51 +222,88 @@ fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: 
     }
 }
 
-fn summary(plan: &Plan) -> String {
-    let counted = ["load", "restore", "fetch", "build", "refuse"]
+/// Counts the actions, in one line.
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
+    let counted = ["load", "restore", "fetch", "build", "refuse", "skip"]
         .map(|name| (name, plan.actions.iter().filter(|action| decision(&action.decision) == name).count()));
     let parts: Vec<String> =
         counted.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} to {name}")).collect();
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
 }
 
-/// Writes a plan as JSON.
+/// Names paths in JSON: relative to the folder in which the plan was made, with
+/// `/`, so that the same tree elsewhere gives the same document; absolute
+/// where they lie outside.
+struct Names<'a>(&'a Path);
+
+impl Names<'_> {
+    fn of(&self, path: &Path) -> String {
+        if path == self.0 {
+            return ".".to_owned();
+        }
+        if path.starts_with(self.0) {
+            return closure::relative_to(path, self.0);
+        }
+        path.to_string_lossy().into_owned()
+    }
+}
+
+/// Writes a plan as JSON: `docs/plan.schema.json` describes it. Paths in
+/// `folder` are relative to it. The commands, whose paths are absolute, are in
+/// it only if they are asked for.
 #[must_use]
-pub fn plan_json(context: Context<'_>, plan: &Plan) -> String {
-    let modules: Vec<Value> = plan.modules.iter().map(module_json).collect();
-    let actions: Vec<Value> = plan.actions.iter().map(|action| action_json(context, plan, action)).collect();
+pub fn plan_json(context: Context<'_>, plan: &Plan, folder: &Path, explain: bool) -> Value {
+    let names = Names(folder);
+    let modules: Vec<Value> = plan.modules.iter().map(|prepared| module_json(prepared, &names)).collect();
+    let actions: Vec<Value> =
+        plan.actions.iter().map(|action| action_json(context, plan, action, folder, explain)).collect();
     let toolchain = plan.toolchain.as_ref().map(|toolchain| {
         json!({
-            "path": toolchain.located.path.to_string_lossy(),
+            "path": names.of(&toolchain.located.path),
             "origin": toolchain.located.origin.describe(),
             "version": toolchain.version,
             "identity": toolchain.identity.hex(),
         })
     });
-    let document = json!({
+    json!({
         "version": PLAN_JSON_VERSION,
-        "cache": context.store.root().to_string_lossy(),
+        "cache": names.of(context.store.root()),
         "native": context.layer.native.name(),
+        "force_rebuild": context.layer.force_rebuild,
         "toolchain": toolchain,
+        "components": guest::components().iter().map(|(name, digest)| json!({
+            "name": name, "digest": digest.hex(),
+        })).collect::<Vec<_>>(),
         "modules": modules,
         "actions": actions,
-    });
-    serde_json::to_string_pretty(&document).expect("a plan has only encodable values")
+    })
 }
 
-fn module_json(prepared: &Prepared) -> Value {
+fn module_json(prepared: &Prepared, names: &Names<'_>) -> Value {
     let Module { name, source_path, kind } = &prepared.module;
     let closure = &prepared.closure;
+    let relative = |path: &PathBuf| closure::relative_to(path, &closure.project_root);
     json!({
         "name": name,
-        "source": source_path.to_string_lossy(),
+        "source": names.of(source_path),
         "kind": kind.name(),
-        "project_root": closure.project_root.to_string_lossy(),
+        "project_root": names.of(&closure.project_root),
+        "shadowed_by": prepared.shadowed_by,
         "binding": plan::binding_name(closure.binding),
+        "library": prepared.package.as_ref().map(Package::describe),
         "optimize": prepared.optimize.name(),
         "abi": prepared.abi,
+        "flags": prepared.key_inputs.flags,
         "inputs": closure.inputs.iter().map(|input| json!({
             "path": input.relative, "role": input.role.name(), "digest": input.digest.hex(),
+        })).collect::<Vec<_>>(),
+        "dependencies": graph::named(prepared).iter().map(|named| json!({
+            "from": relative(&named.from),
+            "how": named.how,
+            "to": if named.is_name { named.to.to_string_lossy().into_owned() } else { relative(&named.to) },
+            "line": named.line,
+            "found": if named.is_name { Value::Null } else { named.to.exists().into() },
         })).collect::<Vec<_>>(),
         "remarks": closure.remarks.iter().map(|remark| json!({
             "path": remark.path, "line": remark.line, "text": remark.text,
@@ -250,10 +318,11 @@ fn module_json(prepared: &Prepared) -> Value {
     })
 }
 
-fn action_json(context: Context<'_>, plan: &Plan, action: &Action) -> Value {
+fn action_json(context: Context<'_>, plan: &Plan, action: &Action, folder: &Path, explain: bool) -> Value {
     let prepared = prepared_of(plan, action);
     let mut value = json!({
         "module": prepared.module.name,
+        "source": Names(folder).of(&prepared.module.source_path),
         "targets": action.targets,
         "action": decision(&action.decision),
         "reason": {
@@ -269,7 +338,7 @@ fn action_json(context: Context<'_>, plan: &Plan, action: &Action) -> Value {
         Decision::Build(build) => {
             value["route"] = route_name(build.route).into();
             value["steps"] = build.steps.iter().map(|step| step_name(*step)).collect::<Vec<_>>().into();
-            if let Some(toolchain) = &plan.toolchain {
+            if let Some(toolchain) = plan.toolchain.as_ref().filter(|_| explain) {
                 value["commands"] = compiler::commands(context, prepared, toolchain, action).into();
             }
         }
@@ -277,7 +346,7 @@ fn action_json(context: Context<'_>, plan: &Plan, action: &Action) -> Value {
             value["refusal"] = refusal_name(*refusal).into();
             value["message"] = refusal::error(context, plan, prepared, *refusal, &action.reason).report().into();
         }
-        Decision::Load | Decision::Restore | Decision::Fetch => {}
+        Decision::Load | Decision::Restore | Decision::Fetch | Decision::Skip => {}
     }
     value
 }

@@ -10,11 +10,15 @@ use zigimport_host::archive;
 use zigimport_host::closure::{self, Module};
 use zigimport_host::collect::{self, Limits};
 use zigimport_host::config::{self, Native, ProjectSettings};
+use zigimport_host::difference;
 use zigimport_host::discover;
+use zigimport_host::dot;
 use zigimport_host::editor;
 use zigimport_host::error::Result as HostResult;
+use zigimport_host::graph;
 use zigimport_host::guest::{self, Execution, Sandbox};
 use zigimport_host::interpreter::STABLE_ABI;
+use zigimport_host::page;
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::plan::{self, Context};
 use zigimport_host::registry;
@@ -166,24 +170,41 @@ fn build(
     Ok(loadables.into_iter().map(artifact).collect())
 }
 
-/// Plans modules: the answer as text or JSON, whether anything would be built,
-/// and whether anything is refused.
+/// Plans modules: the answer in the form `text`, `json`, `dot` or `html`, whether
+/// anything would be built, and the exit code of each refusal.
+///
+/// `shadows` has for each module what an import takes in its place, or `None`;
+/// paths in `folder` are relative to it in JSON. With `old`, the path of an
+/// earlier plan, the answer is what differs from that.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "one for each option of the command")]
 fn make_plan(
     py: Python<'_>,
     request: &Request,
     found: Vec<PyRef<'_, Found>>,
+    shadows: Vec<Option<String>>,
     target_names: Vec<String>,
+    folder: PathBuf,
     explain: bool,
-    as_json: bool,
+    form: &str,
+    old: Option<PathBuf>,
     frontend: Py<PyAny>,
 ) -> PyResult<(String, bool, Vec<u8>)> {
     let targets = targets_named(&target_names)?;
     let modules: Vec<Module> = found.iter().map(|found| found.module.clone()).collect();
     work(py, request, frontend, move |context| {
-        let plan = plan::plan(context, &modules, &targets)?;
-        let answer =
-            if as_json { render::plan_json(context, &plan) } else { render::plan_text(context, &plan, explain) };
+        // A file that is no plan is said before the work, not after it.
+        let old = old.map(|path| difference::read(&path)).transpose()?;
+        let plan = plan::plan_shadowed(context, &modules, &shadows, &targets)?;
+        let json = || render::plan_json(context, &plan, &folder, explain);
+        let answer = match (form, &old) {
+            ("json", Some(old)) => format!("{:#}", difference::between(old, &json())),
+            (_, Some(old)) => difference::words(&difference::between(old, &json())),
+            ("json", None) => format!("{:#}", json()),
+            ("dot", None) => dot::write(&graph::of(context, &plan)),
+            ("html", None) => page::write(&graph::of(context, &plan), &render::summary(&plan)),
+            _ => render::plan_text(context, &plan, explain),
+        };
         let refusals = zigimport_host::refusal::errors(context, &plan).iter().map(|error| error.exit_code()).collect();
         Ok((answer, pipeline::would_build(&plan), refusals))
     })

@@ -111,17 +111,38 @@ def result_of(the_finder, module, source, artifact):
     )
 
 
-def plan(*paths, targets=(), optimize=None):
-    """Returns what would be done for the modules at ``paths``, as the document
+def plan(*paths, targets=(), optimize=None, explain=False, diff=None):
+    """Returns what imports of the modules at ``paths`` would do, as the document
     of ``zigimport plan --format json``. Writes nothing and starts no process.
+
+    Args:
+        paths: ``.zig`` files, and folders for all modules below them; the
+            current folder if there are none.
+        targets: labels such as ``aarch64-linux-gnu``; this machine's if empty.
+        optimize: as for ``build``.
+        explain: with the exact commands of each build.
+        diff: path of an earlier plan; the answer is what differs from that.
 
     Raises:
         ZigImportError: or one of its subclasses.
         ValueError: for an unknown target.
     """
-    request = _native.Request(finder(), sys.path, optimize)
-    text, _, _ = _native.make_plan(request, modules_at(paths), list(targets), True, True, _build.Listener())
+    text, _, _ = make_plan(paths or ["."], targets, optimize, explain, "json", diff)
     return json.loads(text)
+
+
+def make_plan(paths, targets, optimize, explain, form, diff):
+    """Returns the plan in a form, whether anything would be built, and the exit
+    codes of what is refused."""
+    from zigimport import _resolve
+
+    the_finder = finder()
+    modules = modules_at(paths)
+    shadows = _resolve.shadows(the_finder, modules)
+    request = _native.Request(the_finder, sys.path, optimize)
+    return _native.make_plan(
+        request, modules, shadows, list(targets), os.getcwd(), explain, form, diff, _build.Listener()
+    )
 
 
 def signature(path, *, target=None, optimize=None):

@@ -52,11 +52,13 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"zigimport {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    plan = _command(commands, "plan", _plan, "show what would be done, without doing anything")
+    description = "show what would be done, without doing anything"
+    plan = _command(commands, "plan", _plan, description, ("text", "json", "dot", "html"))
     _add_paths(plan)
     _add_build_options(plan)
     plan.add_argument("--explain", action="store_true", help="show inputs, keys and commands")
     plan.add_argument("--check", action="store_true", help="exit with 1 if anything would be built")
+    plan.add_argument("--diff", metavar="OLD.json", help="show what differs from an earlier plan in JSON")
 
     build = _command(commands, "build", _build_command, "build modules as an import would")
     _add_paths(build)
@@ -103,10 +105,10 @@ def _parser():
     return parser
 
 
-def _command(commands, name, run, description):
+def _command(commands, name, run, description, formats=("text", "json")):
     command = commands.add_parser(name, help=description, description=description[0].upper() + description[1:] + ".")
     command.set_defaults(run=run)
-    command.add_argument("--format", choices=("text", "json"), default="text", help="form of the answer")
+    command.add_argument("--format", choices=formats, default="text", help="form of the answer")
     return command
 
 
@@ -181,13 +183,17 @@ def _print_json(value):
 
 
 def _plan(options):
-    modules = _api.modules_at(options.paths)
-    request = _native.Request(_api.finder(), sys.path, options.optimize)
-    as_json = options.format == "json"
-    text, would_build, refusals = _native.make_plan(
-        request, modules, options.target, options.explain, as_json, _build.Listener()
+    if options.diff and options.format not in ("text", "json"):
+        raise ValueError(f"--diff with --format {options.format}: a difference is text or json")
+    text, would_build, refusals = _api.make_plan(
+        options.paths, options.target, options.optimize, options.explain, options.format, options.diff
     )
-    print(text)
+    if options.format in ("dot", "html"):
+        # The page says that it is UTF-8, whatever the terminal is.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode() + b"\n")
+    else:
+        print(text)
     if not options.check:
         return 0
     return max(refusals, default=int(would_build))

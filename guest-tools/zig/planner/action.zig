@@ -19,7 +19,7 @@ pub const Refusal = enum(u8) {
     sandbox_unavailable,
 };
 
-pub const Decision = union(enum) { load, restore, fetch, build: Build, refuse: Refusal };
+pub const Decision = union(enum) { load, restore, fetch, build: Build, refuse: Refusal, skip };
 
 pub const ReasonCode = enum(u8) {
     unchanged,
@@ -35,6 +35,7 @@ pub const ReasonCode = enum(u8) {
     object_present,
     remote_present,
     refused,
+    shadowed,
 };
 
 pub const Reason = struct {

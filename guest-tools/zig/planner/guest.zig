@@ -78,6 +78,7 @@ const Module = extern struct {
     optimize: String,
     abi: String,
     inputs: List(Input),
+    shadowed_by: Option(String),
     targets: List(Presence),
 
     fn lift(module: Module) planning.Module {
@@ -92,6 +93,7 @@ const Module = extern struct {
             .optimize = module.optimize.slice(),
             .abi = module.abi.slice(),
             .inputs = liftAll(planning.Input, module.inputs.slice()),
+            .shadowed_by = if (module.shadowed_by.is_some) module.shadowed_by.value.slice() else null,
             .targets = liftAll(planning.Presence, module.targets.slice()),
         };
     }
@@ -100,7 +102,7 @@ const Module = extern struct {
 const Build = extern struct { route: planning.Route, steps: List(planning.Step) };
 
 const Decision = extern struct {
-    tag: enum(u8) { load, restore, fetch, build, refuse },
+    tag: enum(u8) { load, restore, fetch, build, refuse, skip },
     payload: extern union { none: u8, build: Build, refusal: planning.Refusal } = .{ .none = 0 },
 
     fn lower(decision: planning.Decision) Decision {
@@ -111,6 +113,7 @@ const Decision = extern struct {
             .build => |build| .{ .tag = .build, .payload = .{
                 .build = .{ .route = build.route, .steps = .of(build.steps) },
             } },
+            .skip => .{ .tag = .skip },
             .refuse => |refusal| .{ .tag = .refuse, .payload = .{ .refusal = refusal } },
         };
     }
@@ -206,7 +209,7 @@ comptime {
     canonical.assertLayout(Previous, 32, "inputs", 24);
     canonical.assertLayout(Presence, 56, "previous", 20);
     canonical.assertLayout(Package, 12, "version", 0);
-    canonical.assertLayout(Module, 76, "targets", 68);
+    canonical.assertLayout(Module, 88, "targets", 80);
     canonical.assertLayout(Build, 12, "steps", 4);
     canonical.assertLayout(Decision, 16, "payload", 4);
     canonical.assertLayout(Reason, 32, "more", 28);

@@ -38,8 +38,8 @@ const zig_minor_max = 17;
 const zig_minor_without_c_import = 17;
 
 /// Returns the actions in the order in which they should be done: what makes a
-/// module loadable soonest comes first, refusals last, and within each kind the
-/// order of the request holds. Borrows from `request` and from `arena`, whose
+/// module loadable soonest comes first, refusals and what is skipped last, and
+/// within each kind the order of the request holds. Borrows from `request` and from `arena`, whose
 /// memory is not freed here, on success or failure.
 pub fn plan(arena: Allocator, request: Request) Allocator.Error![]const Action {
     var planner: Planner = .{ .arena = arena, .request = request };
@@ -50,6 +50,7 @@ pub fn plan(arena: Allocator, request: Request) Allocator.Error![]const Action {
         planner.fetches.items,
         planner.builds.items,
         planner.refusals.items,
+        planner.skips.items,
     });
 }
 
@@ -61,8 +62,10 @@ const Planner = struct {
     fetches: std.ArrayList(Action) = .empty,
     builds: std.ArrayList(Action) = .empty,
     refusals: std.ArrayList(Action) = .empty,
+    skips: std.ArrayList(Action) = .empty,
 
     fn takeModule(planner: *Planner, module: Module, index: u32) Allocator.Error!void {
+        if (module.shadowed_by) |subject| return planner.skip(module, index, subject);
         var missing: std.ArrayList(Presence) = .empty;
         for (module.targets) |presence| {
             switch (shortcut(presence, planner.request.force_rebuild)) {
@@ -89,6 +92,16 @@ const Planner = struct {
         // makes modules that our binding exports.
         if (module.kind != .project and module.binding == .plain) return planner.build(module, index, buildable.items);
         for (buildable.items) |*presence| try planner.build(module, index, presence[0..1]);
+    }
+
+    fn skip(planner: *Planner, module: Module, index: u32, subject: []const u8) Allocator.Error!void {
+        if (module.targets.len == 0) return;
+        try planner.skips.append(planner.arena, .{
+            .module = index,
+            .targets = try planner.targets(module.targets),
+            .decision = .skip,
+            .reason = .{ .code = .shadowed, .subject = subject },
+        });
     }
 
     fn add(

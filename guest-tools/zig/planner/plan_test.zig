@@ -74,7 +74,7 @@ fn expectAction(wanted: planning.Action, found: planning.Action) !void {
             try testing.expectEqualSlices(planning.Step, build.steps, found.decision.build.steps);
         },
         .refuse => |refusal| try expectEqual(refusal, found.decision.refuse),
-        .load, .restore, .fetch => {},
+        .load, .restore, .fetch, .skip => {},
     }
     try expectReason(wanted.reason, found.reason);
 }
@@ -129,6 +129,23 @@ test "the cheapest way to the artifact" {
     try expectSingle(single.request(module_default, packed_only, base), .restore, .{ .code = .object_present });
     try expectSingle(single.request(module_default, remote_only, base), .fetch, .{ .code = .remote_present });
     try expectRefusal(single.request(module_default, nothing, base), .native_forbidden, "");
+}
+
+test "what an import does not come to is skipped, whatever else holds" {
+    const shadowed: planning.Action = .{
+        .module = 0,
+        .targets = &.{ "t", "u" },
+        .decision = .skip,
+        .reason = .{ .code = .shadowed, .subject = "m.py" },
+    };
+    const both: []const planning.Presence = &.{ with(nothing, .{ .library = true }), with(nothing, .{ .target = "u" }) };
+    const module = with(module_default, .{ .shadowed_by = "m.py", .targets = both });
+    for ([_]bool{ false, true }) |force_rebuild| for ([_]planning.NativePolicy{ .auto, .never }) |native| {
+        try expectPlan(
+            with(request_default, .{ .modules = &.{module}, .force_rebuild = force_rebuild, .native = native }),
+            &.{shadowed},
+        );
+    };
 }
 
 test "a forced rebuild uses nothing that is there" {
@@ -487,6 +504,7 @@ fn rank(decision: planning.Decision) usize {
         .fetch => 2,
         .build => 3,
         .refuse => 4,
+        .skip => 5,
     };
 }
 

@@ -40,6 +40,7 @@ pub const Module = struct {
     optimize: []const u8,
     abi: []const u8,
     inputs: []const Input,
+    shadowed_by: ?[]const u8 = null,
     targets: []const Presence,
 };
 
