@@ -47,7 +47,7 @@ def planned(project, *arguments, **keywords):
     assert result.returncode == 0, result
     *lines, summary = result.stdout.splitlines()
     assert re.fullmatch(r"(\d+ to \w+(, )?)+", summary), result
-    return [re.fullmatch(r"(\w+) +(\S+)  (\S+)  \((.*)\)", line).groups() for line in lines]
+    return [re.fullmatch(r"(\w+) +(\S+) +(\S+) +\((.*)\)", line).groups() for line in lines]
 
 
 def the_reason(project, *arguments, **keywords):
@@ -205,27 +205,30 @@ def test_a_refusal_says_what_is_wrong_and_what_to_do(project):
     result = project.cli("plan", "library.zig")
     assert result.returncode == 0
     first, *report, summary = result.stdout.splitlines()
-    assert first == "refuse   library  x86_64-linux-gnu  (binding missing)"
+    assert first == "refuse   library  x86_64-linux-gnu  (its binding library is not installed)"
     assert "library.zig" in report[0] and report[1].strip().startswith("hint: ")
     assert summary == "1 to refuse"
 
 
 def test_the_json_of_a_plan_has_every_field(project):
     write_module(project)
-    plan = project.cli("plan", "m.zig", "--format", "json").json
-    assert sorted(plan) == ["actions", "cache", "modules", "native", "toolchain", "version"]
-    assert (plan["version"], plan["native"], plan["cache"]) == (1, "auto", str(project.store))
+    plan = project.cli("plan", "m.zig", "--format", "json", "--explain").json
+    assert (plan["version"], plan["native"], plan["cache"]) == (2, "auto", str(project.store))
     assert sorted(plan["toolchain"]) == ["identity", "origin", "path", "version"]
     assert (plan["toolchain"]["version"], plan["toolchain"]["origin"]) == ("0.16.0", "ZIGIMPORT_ZIG")
     (module,) = plan["modules"]
     (target,) = module.pop("targets")
     inputs = module.pop("inputs")
+    assert len(module.pop("dependencies")) == 2
     assert module == {
         "name": "m",
-        "source": str(project.root / "m.zig"),
+        "source": "m.zig",
         "kind": "file",
-        "project_root": str(project.root),
+        "project_root": ".",
+        "shadowed_by": None,
         "binding": "plain",
+        "library": None,
+        "flags": ["strip"],
         "optimize": "Debug",
         "abi": "abi3",
         "remarks": [],
@@ -241,6 +244,7 @@ def test_the_json_of_a_plan_has_every_field(project):
     assert command.startswith(project.environment["ZIGIMPORT_ZIG"] + " build-lib ")
     assert action == {
         "module": "m",
+        "source": "m.zig",
         "targets": ["x86_64-linux-gnu"],
         "action": "build",
         "reason": {"code": "first-build", "subject": "", "old": "", "new": "", "more": 0, "text": "first build"},

@@ -56,7 +56,7 @@ def inputs_of(project, *arguments):
     planned = project.cli("plan", *arguments, "--format", "json")
     assert planned.returncode == 0, planned
     (module,) = planned.json["modules"]
-    return [os.path.join(module["project_root"], one["path"]) for one in module["inputs"]]
+    return [os.path.normpath(os.path.join(project.root, module["project_root"], one["path"])) for one in module["inputs"]]
 
 
 # Executable memory forbidden.

@@ -122,7 +122,7 @@ def test_declarations_are_where_they_are_said_to_be(library):
 def test_a_closure_has_every_file_that_an_import_leads_to(library):
     planned = library.project.cli("plan", library.folder / "std.zig", "--format", "json").json
     (module,) = planned["modules"]
-    root = Path(module["project_root"])
+    root = library.project.root / module["project_root"]
     found = {(root / one["path"]).resolve() for one in module["inputs"]}
     reached, waiting = set(), [library.folder / "std.zig"]
     known = {Path(scan["path"]): scan for scan in library.scans}

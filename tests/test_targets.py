@@ -127,7 +127,7 @@ class Graph:
         self.after = self.plan()
 
     def plan(self):
-        planned = self.project.cli("plan", *self.arguments, "--format", "json")
+        planned = self.project.cli("plan", *self.arguments, "--explain", "--format", "json")
         assert planned.returncode == 0, planned
         return planned.json
 

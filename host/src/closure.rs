@@ -8,13 +8,12 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use rayon::prelude::*;
-
 use crate::config::{ModuleSettings, ProjectSettings};
 use crate::digest::Digest;
 use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::{Scanner, source};
+use crate::parallel;
 use crate::stamp::{self, Stamp};
 
 /// A source larger than this is no source; the scanner has the same limit.
@@ -23,10 +22,6 @@ pub const SOURCE_BYTES_MAX: u64 = 128 << 20;
 const INPUT_BYTES_MAX: u64 = 1 << 30;
 /// More files than this in one project module is a wrong folder.
 const PROJECT_FILES_MAX: usize = 20_000;
-/// More threads than this do not make reading files faster.
-const SCAN_THREADS_MAX: usize = 8;
-/// Fewer files than this are scanned faster by one thread.
-const PARALLEL_FILES_MIN: usize = 16;
 
 /// What kind of module a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -431,23 +426,7 @@ fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> 
 /// Reads and scans the files of one level, in parallel where that pays.
 fn scan_level(level: &[(PathBuf, Role)], root: &Path) -> Result<Vec<Option<Scanned>>> {
     let one = |scanner: &mut Option<Scanner>, (path, role): &(PathBuf, Role)| scan_file(scanner, path, *role, root);
-    let serial = || {
-        let mut scanner = None;
-        level.iter().map(|file| one(&mut scanner, file)).collect()
-    };
-    if level.len() < PARALLEL_FILES_MIN {
-        return serial();
-    }
-    // A pool of its own: the threads of a global one would be missing in a
-    // process that was forked from this one, and it would wait for them for ever.
-    match rayon::ThreadPoolBuilder::new().num_threads(scan_threads()).build() {
-        Ok(pool) => pool.install(|| level.par_iter().map_init(|| None, one).collect()),
-        Err(_) => serial(),
-    }
-}
-
-fn scan_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(SCAN_THREADS_MAX)
+    parallel::map(level.iter().collect(), one).into_iter().collect()
 }
 
 /// Reads one file and scans it if it is Zig. A folder is no input.

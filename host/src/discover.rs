@@ -7,6 +7,7 @@ use crate::closure::{self, Module, ModuleKind};
 use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::Scanner;
+use crate::parallel;
 use crate::stamp;
 
 /// Folders that a person would not look into for modules.
@@ -42,7 +43,9 @@ pub fn modules_at(path: &Path) -> Result<Vec<Module>> {
 fn modules_below(folder: &Path) -> Result<Vec<Module>> {
     let mut candidates = Vec::new();
     collect(folder, &mut candidates)?;
-    let mut imports = Imports::default();
+    candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
+    let is_file = |module: &&Module| module.kind != ModuleKind::Project;
+    let mut imports = Imports::of(candidates.iter().filter(is_file).map(|module| module.source_path.clone()).collect());
     let reached: Vec<BTreeSet<PathBuf>> = candidates
         .iter()
         .map(|module| match module.kind {
@@ -50,39 +53,46 @@ fn modules_below(folder: &Path) -> Result<Vec<Module>> {
             ModuleKind::File | ModuleKind::Package => imports.reached_from(&module.source_path),
         })
         .collect();
+    let indices: BTreeMap<&Path, usize> =
+        candidates.iter().enumerate().map(|(index, module)| (module.source_path.as_path(), index)).collect();
     let depth = |index: usize| candidates[index].source_path.components().count();
-    // Of files that import each other, the outermost is the module.
-    let is_part = |part: usize| {
-        (0..candidates.len()).any(|whole| {
-            whole != part
-                && reached[whole].contains(&candidates[part].source_path)
-                && (!reached[part].contains(&candidates[whole].source_path) || depth(whole) < depth(part))
-        })
-    };
-    let parts: Vec<bool> = (0..candidates.len()).map(is_part).collect();
-    let mut parts = parts.into_iter();
-    candidates.retain(|_| !parts.next().unwrap_or(false));
-    candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
+    let mut is_part = vec![false; candidates.len()];
+    for (whole, files) in reached.iter().enumerate() {
+        for part in files.iter().filter_map(|path| indices.get(path.as_path()).copied()) {
+            // Of files that import each other, the outermost is the module.
+            let is_cycle = reached[part].contains(&candidates[whole].source_path);
+            is_part[part] |= whole != part && (!is_cycle || depth(whole) < depth(part));
+        }
+    }
+    let mut is_part = is_part.into_iter();
+    candidates.retain(|_| !is_part.next().unwrap_or(false));
     Ok(candidates)
 }
 
 /// Which file imports which, each scanned once.
-#[derive(Default)]
 struct Imports {
     scanner: Option<Scanner>,
     known: BTreeMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl Imports {
+    /// Scans files, in parallel where that pays.
+    fn of(paths: Vec<PathBuf>) -> Self {
+        let one = |scanner: &mut Option<Scanner>, path: PathBuf| {
+            let imports = imports_of(scanner, &path);
+            (path, imports)
+        };
+        let known = parallel::map(paths, one);
+        Self { scanner: None, known: known.into_iter().collect() }
+    }
+
     /// Returns every file that `path` reaches, without itself unless in a cycle.
-    /// A file that cannot be read or scanned reaches nothing; its own module
-    /// will say why.
     fn reached_from(&mut self, path: &Path) -> BTreeSet<PathBuf> {
         let mut reached = BTreeSet::new();
         let mut pending = vec![path.to_owned()];
         while let Some(path) = pending.pop() {
             if !self.known.contains_key(&path) {
-                let imports = closure::imports(&mut self.scanner, &path).unwrap_or_default();
+                let imports = imports_of(&mut self.scanner, &path);
                 self.known.insert(path.clone(), imports);
             }
             for import in &self.known[&path] {
@@ -93,6 +103,11 @@ impl Imports {
         }
         reached
     }
+}
+
+/// A file that cannot be read or scanned imports nothing; its own module will say why.
+fn imports_of(scanner: &mut Option<Scanner>, path: &Path) -> Vec<PathBuf> {
+    closure::imports(scanner, path).unwrap_or_default()
 }
 
 fn collect(folder: &Path, found: &mut Vec<Module>) -> Result<()> {

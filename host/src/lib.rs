@@ -39,7 +39,7 @@
 //!
 //! Beside them: [`discover`] (paths on the command line to modules),
 //! [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
-//! [`memory`] (libraries where mounts forbid execution),
+//! [`parallel`] (many items at once), [`memory`] (libraries where mounts forbid execution),
 //! [`error`], [`digest`], [`stamp`] (file identity), [`publish`] (atomic files).
 //!
 //! # Invariants
@@ -83,6 +83,7 @@ pub mod manifest;
 pub mod memory;
 pub mod package;
 pub mod page;
+pub mod parallel;
 pub mod pipeline;
 pub mod plan;
 pub mod publish;

@@ -14,6 +14,7 @@ use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
 use crate::key::{self, KeyInput, KeyInputs};
 use crate::manifest::{Library, Recorded};
 use crate::package::Package;
+use crate::parallel;
 use crate::report::Frontend;
 use crate::store::{Discovered, Entry, History, Store};
 use crate::target::Target;
@@ -108,10 +109,8 @@ pub fn plan_shadowed(
     targets: &[&'static Target],
 ) -> Result<Plan> {
     let toolchain = toolchain(context)?;
-    let mut modules = modules
-        .iter()
-        .map(|module| prepare(context, module, targets, toolchain.as_ref()))
-        .collect::<Result<Vec<_>>>()?;
+    let one = |(): &mut (), module| prepare(context, module, targets, toolchain.as_ref());
+    let mut modules = parallel::map(modules.iter().collect(), one).into_iter().collect::<Result<Vec<_>>>()?;
     for (prepared, shadow) in modules.iter_mut().zip(shadows) {
         prepared.shadowed_by.clone_from(shadow);
     }

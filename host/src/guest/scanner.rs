@@ -1,5 +1,7 @@
 //! The scanner component: one source in, what it depends on and declares out.
 
+use std::sync::OnceLock;
+
 use wasmtime::Store;
 use wasmtime::component::HasSelf;
 
@@ -32,6 +34,18 @@ pub struct Scanner {
     input_bytes_max: usize,
 }
 
+/// Loads and links the component once for the process, in which there is one sandbox.
+fn prepared(sandbox: &Sandbox, images: &Images) -> wasmtime::Result<&'static bindings::ScannerPre<State>> {
+    static PREPARED: OnceLock<bindings::ScannerPre<State>> = OnceLock::new();
+    if let Some(there) = PREPARED.get() {
+        return Ok(there);
+    }
+    let mut linker = sandbox.linker();
+    bindings::Scanner::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    let made = bindings::ScannerPre::new(linker.instantiate_pre(&sandbox.load(images)?)?)?;
+    Ok(PREPARED.get_or_init(|| made))
+}
+
 /// Sources up to this size share an instance.
 const INPUT_BYTES_USUAL: usize = 16 << 20;
 
@@ -48,12 +62,9 @@ impl Scanner {
         let images: &Images = &SCANNER;
         let sandbox = Sandbox::get()?;
         let make = || -> wasmtime::Result<Self> {
-            let component = sandbox.load(images)?;
-            let mut linker = sandbox.linker();
-            bindings::Scanner::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
             let mut store = sandbox.store(input_bytes_max);
             store.set_fuel(FUEL_BASE)?;
-            let instance = bindings::Scanner::instantiate(&mut store, &component, &linker)?;
+            let instance = prepared(sandbox, images)?.instantiate(&mut store)?;
             Ok(Self { store, instance, input_bytes_max })
         };
         make().map_err(|error| failed(images.name, &error))
