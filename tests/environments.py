@@ -3,13 +3,13 @@
 One virtual environment for each CPython from 3.9 to 3.13 that this machine
 has, with the wheel in it; the newest release of each supported Zig line from
 its ``ziglang`` package; the binding libraries whose packages carry their Zig
-sources; NumPy in each environment; pytest, two type checkers and what runs notebooks in the
-main one.
+sources; NumPy in each environment; pytest with what tests use, two type checkers and what runs
+notebooks in the main one; a browser and Graphviz where the system's packages can be installed.
 What is there already stays, so that a second run costs next to nothing. The
 result is described by ``target/test-environments/environments.json``, with all
 that cannot be had on this machine.
 
-Standard library only: nothing is installed when this runs.
+Standard library only: nothing is installed when this starts.
 """
 
 import argparse
@@ -28,7 +28,9 @@ ZIGS = {"0.15": "0.15.2", "0.16": "0.16.0", "0.17": "0.17.0"}
 #: By the name of the module that each gives to Zig. They are not installed into
 #: the environments: a test that wants one says so with ``PYTHONPATH``.
 LIBRARIES = {"pyz3": ("pyz3", "0.11.0"), "pydust": ("ziggy-pydust", "0.26.0")}
-TOOLS = ("pytest",)
+TOOLS = ("pytest", "jsonschema", "selenium")
+#: Programs that tests use which no package registry has, and their Debian packages.
+PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver", "dot": "graphviz"}
 #: Taken where the registry has wheels of them and of all that they need.
 EVERYWHERE = ("numpy",)
 TYPE_CHECKERS = ("mypy", "basedpyright")
@@ -112,6 +114,18 @@ def prepare_python(version, base, wheel, wheel_digest, tools, optional):
     return python, missing
 
 
+def add_programs():
+    """Installs programs of the system where that is possible; names what is missing."""
+    lacking = [program for program in PROGRAMS if shutil.which(program) is None]
+    if lacking and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+        print("installing " + ", ".join(lacking), flush=True)
+        packages = [PROGRAMS[program] for program in lacking]
+        command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
+    return [program for program in PROGRAMS if shutil.which(program) is None]
+
+
 def prepare_package(name, package, release, python):
     """Installs one release of a package into the folder ``name``, which it returns."""
     folder = FOLDER / name
@@ -141,7 +155,7 @@ def main():
         raise SystemExit(f"no CPython from {PYTHONS[0]} to {PYTHONS[-1]} with venv is on this machine")
     main_version = MAIN_PYTHON if MAIN_PYTHON in found else found[-1]
     pythons = {}
-    missing = ["CPython " + version for version in PYTHONS if version not in found]
+    missing = ["CPython " + version for version in PYTHONS if version not in found] + add_programs()
     for version in found:
         tools = TOOLS if version == main_version else ()
         optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS) if version == main_version else EVERYWHERE

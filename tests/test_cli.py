@@ -301,6 +301,11 @@ def test_explain_names_what_is_no_literal_and_what_is_no_token(project):
     assert any(remark.startswith("m.zig:6: ") for remark in remarks), remarks
 
 
+def test_explain_names_what_is_not_there(project):
+    project.write("m.zig", ADD + 'const gone = @import("parts/gone.zig");\n')
+    assert explained(project, "m.zig")["absent"] == ["parts/gone.zig (named in m.zig:4)"]
+
+
 def test_the_command_that_explain_shows_builds_when_run_by_hand(project):
     write_module(project)
     build(project, "m.zig")

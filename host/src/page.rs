@@ -13,6 +13,8 @@ const TEMPLATE: &str = include_str!("page.html");
 const LABEL_CHARACTERS_MAX: usize = 34;
 /// About how wide a character of a label is.
 const CHARACTER_WIDTH: u32 = 8;
+/// The edges of a node with more than this would cover what lies below them, and are pale.
+const PLAIN_EDGES_MAX: usize = 40;
 /// Of a node, beside its label.
 const NODE_MARGIN: u32 = 44;
 
@@ -107,9 +109,16 @@ fn picture(graph: &Graph, labels: &[String], layout: &Layout) -> String {
          aria-label=\"Dependency graph\" aria-describedby=\"keys\">"
     )];
     parts.push("<g id=\"edges\" aria-hidden=\"true\">".to_owned());
+    let mut degrees = vec![0; graph.nodes.len()];
+    for edge in &graph.edges {
+        degrees[edge.from] += 1;
+        degrees[edge.to] += 1;
+    }
     for (number, edge) in graph.edges.iter().enumerate() {
         let line = curve(places[edge.from], places[edge.to]);
-        parts.push(format!("<path id=\"e{number}\" d=\"{line}\" marker-end=\"url(#arrow)\"/>"));
+        let is_many = degrees[edge.from].max(degrees[edge.to]) > PLAIN_EDGES_MAX;
+        let class = if is_many { " class=\"many\"" } else { "" };
+        parts.push(format!("<path id=\"e{number}\"{class} d=\"{line}\" marker-end=\"url(#arrow)\"/>"));
     }
     parts.push("</g>".to_owned());
     for (index, ((node, label), place)) in graph.nodes.iter().zip(labels).zip(places).enumerate() {

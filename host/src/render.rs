@@ -165,6 +165,7 @@ pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
         }
         if explain {
             explain_action(context, plan, action, prepared, &mut lines);
+            lines.push(String::new());
         }
     }
     if explain {
@@ -209,6 +210,10 @@ fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: 
         for input in &entry.discovered {
             line("input", format!("{} discovered {}", &input.digest[..16.min(input.digest.len())], input.path));
         }
+    }
+    for named in graph::named(prepared).iter().filter(|named| !named.is_name && !named.to.exists()) {
+        let relative = |path: &Path| closure::relative_to(path, &closure.project_root);
+        line("absent", format!("{} (named in {}:{})", relative(&named.to), relative(&named.from), named.line));
     }
     for remark in &closure.remarks {
         line("remark", format!("{}:{}: {}", remark.path, remark.line, remark.text));
