@@ -40,7 +40,11 @@ def build(
     stubs: str | PathLike[str] | None = None,
 ) -> BuildResult | list[BuildResult]: ...
 def plan(
-    *paths: str | PathLike[str], targets: Sequence[str] = (), optimize: str | None = None
+    *paths: str | PathLike[str],
+    targets: Sequence[str] = (),
+    optimize: str | None = None,
+    explain: bool = False,
+    diff: str | PathLike[str] | None = None,
 ) -> dict[str, Any]: ...
 def signature(
     path: str | PathLike[str], *, target: str | None = None, optimize: str | None = None

@@ -121,8 +121,8 @@ def _state(loader):
         if hit is not None:
             return hit[1]
         request = _native.Request(finder, sys.path, optimize)
-        plan = json.loads(_native.make_plan(request, [found], [], False, True, _build.Listener())[0])
-        return plan["modules"][0]["targets"][0]["action_key"]
+        signature = json.loads(_native.signature(request, found, [], _build.Listener()))
+        return signature["action_key"] or signature["source_key"]
     except ZigImportError as error:
         return str(error)
 
