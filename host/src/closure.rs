@@ -13,13 +13,14 @@ use crate::digest::Digest;
 use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::{Scanner, source};
+use crate::headers;
 use crate::parallel;
 use crate::stamp::{self, Stamp};
 
 /// A source larger than this is no source; the scanner has the same limit.
 pub const SOURCE_BYTES_MAX: u64 = 128 << 20;
 /// A file that is embedded or belongs to a project may be this large.
-const INPUT_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const INPUT_BYTES_MAX: u64 = 1 << 30;
 /// More files than this in one project module is a wrong folder.
 const PROJECT_FILES_MAX: usize = 20_000;
 
@@ -58,6 +59,12 @@ pub struct Module {
 }
 
 impl Module {
+    /// Returns the folder of the module's own file.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.source_path.parent().unwrap_or(Path::new("/"))
+    }
+
     /// Returns the last component of the dotted name.
     #[must_use]
     pub fn leaf(&self) -> &str {
@@ -178,7 +185,7 @@ pub enum Role {
     Source,
     /// Reached by `@embedFile`.
     Embedded,
-    /// Reached by `@cInclude`.
+    /// Reached by `@cInclude` or `#include`.
     Header,
     /// In the folder of a project module.
     Project,
@@ -275,6 +282,21 @@ pub struct Closure {
     pub binding: source::Binding,
     /// Operands that are not literals, invalid tokens.
     pub remarks: Vec<Remark>,
+    /// What a project's `build.zig.zon` and those that it leads to fetch.
+    pub packages: Vec<PinnedPackage>,
+}
+
+/// A package that is fetched, named by the hash of its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedPackage {
+    /// As the `build.zig.zon` has it, which is the name of its folder.
+    pub hash: String,
+    /// Whether it is fetched only when the build asks for it.
+    pub lazy: bool,
+    /// The `build.zig.zon`.
+    pub named_by: PathBuf,
+    /// Line of the hash, from 1.
+    pub line: u32,
 }
 
 /// Finds the project root of a module: the nearest folder with a
@@ -353,15 +375,16 @@ pub fn scan(module: &Module) -> Result<Closure> {
         translate_c: false,
         binding: source::Binding::Plain,
         remarks: Vec::new(),
+        packages: Vec::new(),
     };
     match module.kind {
         ModuleKind::File | ModuleKind::Package => follow(module, &mut closure, &mut absent)?,
-        ModuleKind::Project => walk(module, &mut closure)?,
+        ModuleKind::Project => walk(module, &mut closure, &mut absent)?,
     }
     let lines = closure.root_scan.settings.iter().map(|line| (line.name.as_str(), line.value.as_str(), line.line));
     closure.module_settings = ModuleSettings::parse(lines, &module.source_path)?;
-    for path in closure.c_sources(module) {
-        closure.inputs.push(read_input(&path, Role::CSource, &closure.project_root, INPUT_BYTES_MAX)?.0);
+    if module.kind != ModuleKind::Project {
+        headers::follow(module, &mut closure, &mut absent)?;
     }
     closure.sort_inputs();
     closure.absent = absent;
@@ -372,8 +395,16 @@ impl Closure {
     /// Returns the C sources that the module's settings name.
     #[must_use]
     pub fn c_sources(&self, module: &Module) -> Vec<PathBuf> {
-        let folder = module.source_path.parent().unwrap_or(Path::new("/"));
-        self.module_settings.c_sources.iter().map(|name| normalize(&folder.join(name))).collect()
+        self.module_settings.c_sources.iter().map(|name| normalize(&module.folder().join(name))).collect()
+    }
+
+    /// Returns the folders in which `@cInclude` and the C sources look for
+    /// headers, before those of Python and of the system.
+    #[must_use]
+    pub fn include_folders(&self, module: &Module) -> Vec<PathBuf> {
+        let own = self.c_import.then(|| module.folder().to_owned());
+        let named = self.module_settings.include_paths.iter().map(|name| normalize(&module.folder().join(name)));
+        own.into_iter().chain(named).collect()
     }
 
     /// Adds inputs that no source names, such as a library's.
@@ -398,7 +429,7 @@ fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> 
             let Some(scanned) = scanned else { continue };
             if let Some(scan) = &scanned.scan {
                 note(scan, &scanned.input, closure);
-                for (path, role) in targets(scan, &scanned.input.path, &module.source_path) {
+                for (path, role) in targets(scan, &scanned.input.path) {
                     if seen.insert(path.clone()) {
                         next.push((path, role));
                     }
@@ -437,7 +468,7 @@ fn scan_file(scanner: &mut Option<Scanner>, path: &Path, role: Role, root: &Path
     let is_source = matches!(role, Role::Root | Role::Source);
     let (input, bytes) = read_input(path, role, root, if is_source { SOURCE_BYTES_MAX } else { INPUT_BYTES_MAX })?;
     let scan = if is_source && path.extension().is_some_and(|extension| extension == "zig") {
-        Some(scan_bytes(scanner, path, &bytes)?)
+        Some(scan_bytes(scanner, path, &bytes, source::Language::Zig)?)
     } else {
         None
     };
@@ -448,13 +479,18 @@ fn scan_file(scanner: &mut Option<Scanner>, path: &Path, role: Role, root: &Path
 ///
 /// # Errors
 /// The file is too large, or the component failed on it.
-pub fn scan_bytes(scanner: &mut Option<Scanner>, path: &Path, bytes: &[u8]) -> Result<source::Scan> {
+pub fn scan_bytes(
+    scanner: &mut Option<Scanner>,
+    path: &Path,
+    bytes: &[u8],
+    language: source::Language,
+) -> Result<source::Scan> {
     let scanner = match scanner {
         Some(scanner) => scanner,
         None => scanner.insert(Scanner::new()?),
     };
     let failed = |reason: String| Error::Scan { path: path.to_owned(), reason };
-    match scanner.scan(bytes) {
+    match scanner.scan(bytes, language) {
         Ok(Ok(scan)) => Ok(scan),
         Ok(Err(source::ScanError::SourceTooLarge(limit))) => Err(failed(format!("larger than {} MiB", limit >> 20))),
         Err(error) => Err(failed(error.to_string())),
@@ -479,8 +515,18 @@ pub(crate) fn read_input(path: &Path, role: Role, root: &Path, bytes_max: u64) -
     Ok((input, content.bytes))
 }
 
+/// Returns what a file is written in, by its name.
+#[must_use]
+pub fn language(path: &Path) -> source::Language {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("zon") => source::Language::Zon,
+        Some("c" | "h" | "cc" | "cpp" | "cxx" | "hh" | "hpp" | "hxx" | "m" | "mm" | "S") => source::Language::C,
+        _ => source::Language::Zig,
+    }
+}
+
 /// Records what a file's scan means for the whole module.
-fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
+pub(crate) fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
     let mut remark = |line: u32, text: String| {
         closure.remarks.push(Remark { path: input.relative.clone(), line, text });
     };
@@ -510,8 +556,8 @@ fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
 pub fn imports(scanner: &mut Option<Scanner>, path: &Path) -> Result<Vec<PathBuf>> {
     let content = stamp::read(path, SOURCE_BYTES_MAX)
         .map_err(|error| Error::Scan { path: path.to_owned(), reason: error.to_string() })?;
-    let scan = scan_bytes(scanner, path, &content.bytes)?;
-    let sources = targets(&scan, path, path).into_iter().filter(|(_, role)| *role == Role::Source);
+    let scan = scan_bytes(scanner, path, &content.bytes, source::Language::Zig)?;
+    let sources = targets(&scan, path).into_iter().filter(|(_, role)| *role == Role::Source);
     Ok(sources.map(|(path, _)| path).filter(|path| path.extension().is_some_and(|end| end == "zig")).collect())
 }
 
@@ -526,30 +572,24 @@ pub fn imported_file(dependency: &source::Dependency, path: &Path) -> Option<Pat
     Some(normalize(&path.parent().unwrap_or(Path::new("/")).join(operand)))
 }
 
-/// The files that a scan names, resolved as the compiler resolves them: imports
-/// from the file that has them, headers from the folder of the module's own file.
-fn targets(scan: &source::Scan, path: &Path, root: &Path) -> Vec<(PathBuf, Role)> {
+/// The Zig sources and embedded files that a scan names, resolved as the
+/// compiler resolves them. Headers are the concern of [`headers`].
+fn targets(scan: &source::Scan, path: &Path) -> Vec<(PathBuf, Role)> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let include_folder = root.parent().unwrap_or(Path::new("/"));
     let mut found = Vec::new();
     for dependency in scan.dependencies.iter().filter(|dependency| dependency.literal) {
         if let Some(file) = imported_file(dependency, path) {
             found.push((file, Role::Source));
             continue;
         }
-        let operand = os_path(&dependency.operand);
-        let role = match dependency.kind {
-            source::DependencyKind::EmbedFile => Role::Embedded,
-            source::DependencyKind::CInclude if include_folder.join(&operand).is_file() => Role::Header,
-            _ => continue,
-        };
-        let from = if role == Role::Header { include_folder } else { folder };
-        found.push((normalize(&from.join(operand)), role));
+        if dependency.kind == source::DependencyKind::EmbedFile {
+            found.push((normalize(&folder.join(os_path(&dependency.operand))), Role::Embedded));
+        }
     }
     found
 }
 
-fn os_path(bytes: &[u8]) -> PathBuf {
+pub(crate) fn os_path(bytes: &[u8]) -> PathBuf {
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt;
@@ -561,14 +601,16 @@ fn os_path(bytes: &[u8]) -> PathBuf {
     }
 }
 
-/// Takes every file of a project module's folder: its `build.zig` is a program,
-/// and it is not run to find out what it reads. Links are followed, also out of
-/// the folder, because a build follows them; each folder is listed once.
-fn walk(module: &Module, closure: &mut Closure) -> Result<()> {
+/// Takes every file of a project module's folder, and of the packages that it
+/// names by path: its `build.zig` is a program, and it is not run to find out
+/// what it reads. Links are followed, also out of the folder, because a build
+/// follows them; each folder is listed once.
+fn walk(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
     let folder = module.source_path.parent().unwrap_or(Path::new("/")).to_owned();
     let root = closure.project_root.clone();
     let failed = |path: &Path, reason: String| Error::Scan { path: path.to_owned(), reason };
     let mut listed = BTreeSet::new();
+    let mut packages = BTreeSet::from([folder.clone()]);
     let mut pending = vec![folder];
     let mut scanner = None;
     while let Some(folder) = pending.pop() {
@@ -600,12 +642,48 @@ fn walk(module: &Module, closure: &mut Closure) -> Result<()> {
             let role = if path == module.source_path { Role::Root } else { Role::Project };
             let (input, bytes) = read_input(&path, role, &root, INPUT_BYTES_MAX)?;
             if role == Role::Root {
-                closure.root_scan = scan_bytes(&mut scanner, &path, &bytes)?;
+                closure.root_scan = scan_bytes(&mut scanner, &path, &bytes, source::Language::Zig)?;
             }
             closure.inputs.push(input);
+            if path.file_name().is_some_and(|name| name == "build.zig.zon") && packages.contains(&folder) {
+                let scan = scan_bytes(&mut scanner, &path, &bytes, source::Language::Zon)?;
+                for package in local_packages(&scan, &path, closure) {
+                    if package.is_dir() {
+                        packages.insert(package.clone());
+                        pending.push(package);
+                    } else {
+                        absent.push(package);
+                    }
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// Returns the folders of the packages that a `build.zig.zon` names by path, and
+/// records those that it names by hash.
+fn local_packages(scan: &source::Scan, path: &Path, closure: &mut Closure) -> Vec<PathBuf> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut folders = Vec::new();
+    for dependency in &scan.dependencies {
+        let lazy = match dependency.kind {
+            source::DependencyKind::PackagePath => {
+                folders.push(normalize(&folder.join(os_path(&dependency.operand))));
+                continue;
+            }
+            source::DependencyKind::PackageHash => false,
+            source::DependencyKind::LazyPackageHash => true,
+            _ => continue,
+        };
+        closure.packages.push(PinnedPackage {
+            hash: String::from_utf8_lossy(&dependency.operand).into_owned(),
+            lazy,
+            named_by: path.to_owned(),
+            line: dependency.span.line,
+        });
+    }
+    folders
 }
 
 fn empty_scan() -> source::Scan {

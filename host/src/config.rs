@@ -413,7 +413,9 @@ pub struct ModuleSettings {
     pub debug_info: Option<bool>,
     /// C sources to compile along, relative to the file.
     pub c_sources: Vec<String>,
-    /// Flags for them.
+    /// Where they and `@cInclude` look for headers, relative to the file.
+    pub include_paths: Vec<String>,
+    /// Flags for the C sources.
     pub c_flags: Vec<String>,
     /// System libraries to link, without `lib`.
     pub libraries: Vec<String>,
@@ -438,15 +440,16 @@ impl ModuleSettings {
                 }
                 "c-sources" => settings.c_sources.extend(words()),
                 "c-flags" => settings.c_flags.extend(words()),
+                "include-paths" => settings.include_paths.extend(words()),
                 "libraries" => settings.libraries.extend(words()),
                 _ => {
                     return Err(Error::Setting {
                         name: "//! zigimport:".to_owned(),
                         value: name.to_owned(),
                         place,
-                        expected:
-                            "`optimize`, `debug-info`, `c-sources`, `c-flags` or `libraries`, then ` = ` and a value"
-                                .to_owned(),
+                        expected: "`optimize`, `debug-info`, `c-sources`, `c-flags`, `include-paths` or `libraries`, \
+                                   then ` = ` and a value"
+                            .to_owned(),
                     });
                 }
             }

@@ -12,6 +12,7 @@
 //! | [`pipeline`] | every path that an import or a build can take |
 //! | [`manifest`] | the fast path: decides a hit |
 //! | [`closure`] | the files that a module is known to be made of |
+//! | [`headers`] | those of them that C sources and `@cInclude` name |
 //! | [`guest`] | the sandbox with the scanner and the planner component |
 //! | [`package`] | binding libraries that are Python packages |
 //! | [`toolchain`] | where Zig is, and its version without running it |
@@ -76,6 +77,7 @@ pub mod editor;
 pub mod error;
 pub mod graph;
 pub mod guest;
+pub mod headers;
 pub mod interpreter;
 pub mod key;
 pub mod layout;

@@ -282,8 +282,9 @@ fn has_digest(input: &Discovered, root: &Path) -> bool {
 fn flags(strip: bool, closure: &Closure) -> Vec<String> {
     let settings = &closure.module_settings;
     let flags = settings.c_flags.iter().map(|flag| format!("c-flag {flag}"));
+    let folders = settings.include_paths.iter().map(|folder| format!("include path {folder}"));
     let libraries = settings.libraries.iter().map(|library| format!("library {library}"));
-    strip.then(|| "strip".to_owned()).into_iter().chain(flags).chain(libraries).collect()
+    strip.then(|| "strip".to_owned()).into_iter().chain(flags).chain(folders).chain(libraries).collect()
 }
 
 /// Resolves the optimize mode: argument or environment, the module's own

@@ -370,6 +370,13 @@ pub fn scan_json(path: &Path, bytes: &[u8], scan: &Scan) -> String {
                 DependencyKind::CInclude => "@cInclude",
                 DependencyKind::CDefine => "@cDefine",
                 DependencyKind::CUndef => "@cUndef",
+                DependencyKind::QuotedInclude => "#include \"\"",
+                DependencyKind::AngledInclude => "#include <>",
+                DependencyKind::NextInclude => "#include_next",
+                DependencyKind::CEmbed => "#embed",
+                DependencyKind::PackagePath => "package path",
+                DependencyKind::PackageHash => "package hash",
+                DependencyKind::LazyPackageHash => "lazy package hash",
             };
             json!({
                 "kind": kind,

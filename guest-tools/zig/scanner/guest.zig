@@ -115,10 +115,10 @@ fn lowerAll(comptime T: type, values: anytype) List(T) {
     return .of(lowered);
 }
 
-fn scanSource(pointer: ?[*]const u8, length: usize) callconv(.c) *const Answer {
+fn scanSource(pointer: ?[*]const u8, length: usize, language: u32) callconv(.c) *const Answer {
     const source = canonical.liftTerminated(pointer, length);
     const answer = canonical.create(Answer);
-    answer.* = if (scanning.scan(canonical.allocator, source)) |scan|
+    answer.* = if (scanning.scan(canonical.allocator, source, @enumFromInt(language))) |scan|
         .ok(.lower(scan))
     else |err| switch (err) {
         error.SourceTooLarge => .err(.{ .tag = .source_too_large, .limit = scanning.source_bytes_max }),

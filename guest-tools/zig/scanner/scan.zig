@@ -1,18 +1,21 @@
-//! Finds what a Zig source file depends on and declares, in one pass over its
+//! Finds what a source file depends on and declares, in one pass over its
 //! tokens.
 //!
 //! Invariants: no I/O, no globals, no recursion, no syntax tree. Memory is
 //! linear in the source. Every source below the limit gives a result, however
 //! broken it is.
 const std = @import("std");
+const c_source = @import("c_source.zig");
 const source_types = @import("source.zig");
 const text = @import("text.zig");
 const Declarations = @import("declarations.zig").Declarations;
 const Tokens = @import("tokens.zig").Tokens;
+const zon_source = @import("zon_source.zig");
 const Allocator = std.mem.Allocator;
 const Token = std.zig.Token;
 const assert = std.debug.assert;
 
+pub const Language = source_types.Language;
 pub const Span = source_types.Span;
 pub const Dependency = source_types.Dependency;
 pub const DependencyKind = source_types.DependencyKind;
@@ -36,9 +39,14 @@ pub const Error = error{SourceTooLarge} || Allocator.Error;
 
 /// Returns what `source` says about itself. The result borrows from `source`
 /// and from `arena`, whose memory is not freed here, on success or failure.
-pub fn scan(arena: Allocator, source: [:0]const u8) Error!Scan {
+pub fn scan(arena: Allocator, source: [:0]const u8, language: Language) Error!Scan {
     if (source.len > source_bytes_max) return error.SourceTooLarge;
     var locator: text.Locator = .{ .source = source };
+    switch (language) {
+        .zig => {},
+        .zon => return onlyDependencies(try zon_source.scan(arena, source, &locator)),
+        .c => return onlyDependencies(try c_source.scan(arena, source, &locator)),
+    }
     var scanner: Scanner = .{
         .arena = arena,
         .source = source,
@@ -46,6 +54,18 @@ pub fn scan(arena: Allocator, source: [:0]const u8) Error!Scan {
         .declarations = .{ .arena = arena, .source = source, .locator = &locator },
     };
     return scanner.run();
+}
+
+fn onlyDependencies(dependencies: []const Dependency) Scan {
+    return .{
+        .dependencies = dependencies,
+        .declarations = &.{},
+        .binding = .plain,
+        .features = .{},
+        .settings = &.{},
+        .doc = "",
+        .invalid = null,
+    };
 }
 
 /// A call of a builtin whose operand is being read.

@@ -61,7 +61,7 @@ fn measure(sources: []const [:0]const u8, rounds: u32) !void {
         declarations = 0;
         const start = now();
         for (sources) |source| {
-            const scan = try scanning.scan(arena.allocator(), source);
+            const scan = try scanning.scan(arena.allocator(), source, .zig);
             dependencies += scan.dependencies.len;
             declarations += scan.declarations.len;
             _ = arena.reset(.retain_capacity);

@@ -13,9 +13,13 @@ const Case = struct {
     result: scanning.Scan,
 
     fn init(source: []const u8) !Case {
+        return initIn(.zig, source);
+    }
+
+    fn initIn(language: scanning.Language, source: []const u8) !Case {
         var arena: std.heap.ArenaAllocator = .init(testing.allocator);
         errdefer arena.deinit();
-        const result = try scanning.scan(arena.allocator(), try terminated(arena.allocator(), source));
+        const result = try scanning.scan(arena.allocator(), try terminated(arena.allocator(), source), language);
         return .{ .arena = arena, .result = result };
     }
 
@@ -33,7 +37,11 @@ fn terminated(allocator: std.mem.Allocator, source: []const u8) ![:0]u8 {
 const Operand = struct { scanning.DependencyKind, []const u8, bool };
 
 fn expectOperands(source: []const u8, expected: []const Operand) !void {
-    var case: Case = try .init(source);
+    return expectOperandsIn(.zig, source, expected);
+}
+
+fn expectOperandsIn(language: scanning.Language, source: []const u8, expected: []const Operand) !void {
+    var case: Case = try .initIn(language, source);
     defer case.deinit();
     errdefer std.debug.print("source: {s}\n", .{source});
     try expectEqual(expected.len, case.result.dependencies.len);
@@ -491,7 +499,7 @@ test "a source that is too large is not read" {
     var byte: [1:0]u8 = .{0};
     var source: [:0]const u8 = &byte;
     source.len = scanning.source_bytes_max + 1;
-    try testing.expectError(error.SourceTooLarge, scanning.scan(testing.failing_allocator, source));
+    try testing.expectError(error.SourceTooLarge, scanning.scan(testing.failing_allocator, source, .zig));
 }
 
 /// Has a bit of everything, to be cut and mutated.
@@ -554,10 +562,7 @@ test "keywords are those of the standard library" {
     try expectSameTokens(letters ++ " 0a A_ __");
 }
 
-/// Scans and checks what holds for every source.
-fn expectInvariants(arena: std.mem.Allocator, source: [:0]const u8) !void {
-    try expectSameTokens(source);
-    const result = try scanning.scan(arena, source);
+fn expectDependencies(source: []const u8, result: scanning.Scan) !void {
     var start: usize = 0;
     for (result.dependencies) |dependency| {
         try expect(dependency.span.start >= start);
@@ -569,6 +574,16 @@ fn expectInvariants(arena: std.mem.Allocator, source: [:0]const u8) !void {
         const line_start = if (std.mem.lastIndexOfScalar(u8, before, '\n')) |newline| newline + 1 else 0;
         try expectEqual(dependency.span.start - line_start + 1, dependency.span.column);
     }
+}
+
+/// Scans and checks what holds for every source.
+fn expectInvariants(arena: std.mem.Allocator, source: [:0]const u8) !void {
+    try expectSameTokens(source);
+    for ([_]scanning.Language{ .zon, .c }) |language| {
+        try expectDependencies(source, try scanning.scan(arena, source, language));
+    }
+    const result = try scanning.scan(arena, source, .zig);
+    try expectDependencies(source, result);
     for (result.declarations) |declaration| {
         inline for (.{ "name", "container", "type_text", "doc" }) |field| {
             try expect(std.unicode.utf8ValidateSlice(@field(declaration, field)));
@@ -611,11 +626,12 @@ test "fuzz: random bytes, random tokens and mutations" {
     var prng: std.Random.DefaultPrng = .init(0x5eed);
     const random = prng.random();
     const words = [_][]const u8{
-        "pub ",   "const ",  "var ",      "fn ",   "export ",   "extern ",     "struct ",  "enum ",     "error", "a",
-        "@\"b\"", "(",       ")",         "{",     "}",         "[",           "]",        ",",         ";",     ":",
-        "=",      "*",       "\"PyInit_", "\"",    "@import",   "@embedFile(", "@export",  "@cDefine(", "\\\\",  "'",
-        "\n",     "/// d",   "//! e",     "align", "callconv",  "// f",        "        ", "\r\n",      "\t",    "\x7f",
-        "/",      "switch ", "\x00",      "\xff",  "\\u{d800}", "\r",
+        "pub ",   "const ",  "var ",      "fn ",   "export ",   "extern ",     "struct ",  "enum ",     "error",         "a",
+        "@\"b\"", "(",       ")",         "{",     "}",         "[",           "]",        ",",         ";",             ":",
+        "=",      "*",       "\"PyInit_", "\"",    "@import",   "@embedFile(", "@export",  "@cDefine(", "\\\\",          "'",
+        "\n",     "/// d",   "//! e",     "align", "callconv",  "// f",        "        ", "\r\n",      "\t",            "\x7f",
+        "/",      "switch ", "\x00",      "\xff",  "\\u{d800}", "\r",          "#",        "include",   "<",             ">",
+        "R\"(",   ")\"",     "\\\n",      "/*",    "*/",        ".path",       ".hash",    ".{",        "__has_include",
     };
     var buffer: [512]u8 = undefined;
     for (0..4000) |round| {
@@ -650,7 +666,7 @@ test "deep nesting stays linear" {
         defer arena.deinit();
         const source = try arena.allocator().allocSentinel(u8, opener.len * depth, 0);
         for (0..depth) |index| @memcpy(source[index * opener.len ..][0..opener.len], opener);
-        const result = try scanning.scan(arena.allocator(), source);
+        const result = try scanning.scan(arena.allocator(), source, .zig);
         var operands: usize = 0;
         for (result.dependencies) |dependency| operands += dependency.operand.len;
         try expect(operands <= 8 * source.len);
@@ -661,10 +677,56 @@ test "deep nesting stays linear" {
 fn scanWith(allocator: std.mem.Allocator, source: [:0]const u8) !void {
     var arena: std.heap.ArenaAllocator = .init(allocator);
     defer arena.deinit();
-    _ = try scanning.scan(arena.allocator(), source);
+    for (std.enums.values(scanning.Language)) |language| {
+        _ = try scanning.scan(arena.allocator(), source, language);
+    }
 }
 
 test "every allocation may fail" {
     const source: [:0]const u8 = sample;
     try testing.checkAllAllocationFailures(testing.allocator, scanWith, .{source});
+}
+
+test "directives of C name files" {
+    const cases = [_]struct { []const u8, []const Operand }{
+        .{ "#include \"a.h\"\n  # /* c */ include <b/c.h> // d", &.{ .{ .quoted_include, "a.h", true }, .{ .angled_include, "b/c.h", true } } },
+        .{ "#import \"a.h\"\n%:include <b.h>", &.{ .{ .quoted_include, "a.h", true }, .{ .angled_include, "b.h", true } } },
+        .{ "#inc\\\nlude \\ \r\n\"a\\\n.h\"", &.{.{ .quoted_include, "a.h", true }} },
+        .{ "#include_next <a.h>\n#embed \"b.bin\"", &.{ .{ .next_include, "a.h", true }, .{ .c_embed, "b.bin", true } } },
+        .{ "\xef\xbb\xbf#include \"\xff.h\"\r\n", &.{.{ .quoted_include, "\xff.h", true }} },
+        .{ "#if __has_include(\"a.h\") && __has_include ( <b.h> )", &.{ .{ .quoted_include, "a.h", true }, .{ .angled_include, "b.h", true } } },
+        .{ "#include HEADER(x) \n", &.{.{ .quoted_include, "HEADER(x)", false }} },
+        .{ "#include \"open\n#include <a.h>", &.{ .{ .quoted_include, "open", false }, .{ .angled_include, "a.h", true } } },
+        .{ "#if 0\ndon't\n#endif\n#include \"a.h\"", &.{.{ .quoted_include, "a.h", true }} },
+        .{ "int a = 1'000'000; /* ' */ char b = '\"'; //\n#include \"a.h\"", &.{.{ .quoted_include, "a.h", true }} },
+        .{ "u8R\"x(\n#include \"no.h\"\n)\" )x\"\n#include \"a.h\"", &.{.{ .quoted_include, "a.h", true }} },
+        .{ "/* #include \"no.h\"\n*/ // \\\n#include \"no.h\"\n\"\\\"\\\n#include <no.h>\"\n#include \"a\\b.h\"", &.{.{ .quoted_include, "a\\b.h", true }} },
+        .{ "a #include \"no.h\"\n#define f(x) #x\n#define __has_include(x) 0\n#ifdef __has_include\n#includes \"no.h\"", &.{} },
+        .{ "#", &.{} },
+        .{ "#include", &.{.{ .quoted_include, "", false }} },
+    };
+    for (cases) |case| try expectOperandsIn(.c, case[0], case[1]);
+}
+
+test "a build.zig.zon names packages" {
+    try expectOperandsIn(.zon,
+        \\.{
+        \\    .name = .hash,
+        \\    .path = "no",
+        \\    .dependencies = .{
+        \\        .one = .{ .url = "https://x", .hash = "one-1" },
+        \\        // .no = .{ .path = "no" },
+        \\        .@"two-three" = .{ .@"path" = "..\x2fthree" },
+        \\        .four = .{ .lazy = true, .url = "u", .hash = "four-1" },
+        \\        .five = .{ .url = "u", .hash = "five-1", .lazy = false },
+        \\        .six = .{ .other = .{ .path = "no" } },
+        \\    },
+        \\    .paths = .{ "path", .{ .path = "no" } },
+        \\}
+    , &.{
+        .{ .package_hash, "one-1", true },
+        .{ .package_path, "../three", true },
+        .{ .lazy_package_hash, "four-1", true },
+        .{ .package_hash, "five-1", true },
+    });
 }

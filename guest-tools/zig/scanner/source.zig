@@ -4,14 +4,29 @@
 /// A range of bytes, with the position of its first byte from 1.
 pub const Span = struct { start: u32, end: u32, line: u32, column: u32 };
 
-pub const DependencyKind = enum(u8) { zig_import, embed_file, c_include, c_define, c_undef };
+pub const Language = enum(u8) { zig, zon, c };
+
+pub const DependencyKind = enum(u8) {
+    zig_import,
+    embed_file,
+    c_include,
+    c_define,
+    c_undef,
+    quoted_include,
+    angled_include,
+    next_include,
+    c_embed,
+    package_path,
+    package_hash,
+    lazy_package_hash,
+};
 
 pub const Dependency = struct {
     kind: DependencyKind,
     /// The operand with its escapes resolved where `literal`, else its text.
     operand: []const u8,
     literal: bool,
-    /// From the `@` to the end of the operand.
+    /// From the `@` or `#` to the end of the operand.
     span: Span,
 };
 

@@ -8,6 +8,7 @@ use super::{Compiled, Job, graph, protocol};
 use crate::digest::FieldHasher;
 use crate::error::{Error, Result};
 use crate::guest::source::Binding;
+use crate::headers;
 use crate::package;
 use crate::report::Level;
 use crate::target::{System, Target};
@@ -174,7 +175,7 @@ fn c_arguments(job: &Job<'_>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     if job.has_c_sources() {
         arguments.extend(["-lc".into(), "-cflags".into()]);
-        arguments.extend(settings.c_flags.iter().map(OsString::from));
+        arguments.extend(headers::c_flags(&settings.c_flags, job.module().folder()).into_iter().map(OsString::from));
         arguments.push("--".into());
         arguments.extend(job.prepared.closure.c_sources(job.module()).into_iter().map(PathBuf::into_os_string));
     }
@@ -182,15 +183,13 @@ fn c_arguments(job: &Job<'_>) -> Vec<OsString> {
     arguments
 }
 
-/// Where `@cInclude` of the user's files looks: the module's own folder, and
-/// Python's headers where they are used. The flag is for the next module only.
+/// Where the user's files look for headers, Python's last. The flag is for the
+/// next module only.
 fn include_folders(job: &Job<'_>) -> Vec<OsString> {
-    if !job.prepared.closure.c_import {
-        return Vec::new();
-    }
-    let own = job.module().source_path.parent();
-    let headers = job.prepared.headers.iter().flat_map(|headers| &headers.folders);
-    own.into_iter().chain(headers.map(PathBuf::as_path)).flat_map(|folder| ["-I".into(), folder.into()]).collect()
+    let closure = &job.prepared.closure;
+    let headers = job.prepared.headers.iter().filter(|_| closure.c_import).flat_map(|headers| headers.folders.clone());
+    let folders = closure.include_folders(job.module()).into_iter().chain(headers);
+    folders.flat_map(|folder| ["-I".into(), folder.into()]).collect()
 }
 
 fn module(name: &str, path: &Path) -> OsString {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::process::{Finished, Invocation};
 use super::{Compiled, Job, reads};
 use crate::error::{Error, Result};
+use crate::headers;
 use crate::report::Level;
 use crate::target::{System, Target};
 
@@ -30,7 +31,7 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Vec<Co
     if !finished.status.success() {
         return Err(job.compile_error(&finished, &without_runner_lines(&finished.text), work));
     }
-    let read = reads::files(&local, work, Some(&declarations));
+    let read = reads::files(&local, work);
     job.targets
         .iter()
         .map(|target| {
@@ -199,7 +200,8 @@ fn request(job: &Job<'_>, support: &Path, declarations: &Path, targets: &[&Targe
         "user": job.module().source_path.to_string_lossy(),
         "declarations": declarations.to_string_lossy(),
         "c_sources": c_sources,
-        "c_flags": settings.c_flags,
+        "c_flags": headers::c_flags(&settings.c_flags, job.module().folder()),
+        "include_paths": job.prepared.closure.include_folders(job.module()),
         "libraries": settings.libraries,
         "targets": targets,
     })

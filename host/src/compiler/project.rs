@@ -54,7 +54,7 @@ pub(super) fn build(job: &Job<'_>, work: &Path) -> Result<Compiled> {
         return Err(job.compile_error(&finished, &text, &invocation.directory));
     }
     let library = find_library(job, &work.join("out"))?;
-    Ok(Compiled { library, read: reads::files(&job.cache(&names.local), &invocation.directory, None) })
+    Ok(Compiled { library, read: reads::files(&job.cache(&names.local), &invocation.directory) })
 }
 
 /// What a project's local cache has seen: path, stamp and digest.

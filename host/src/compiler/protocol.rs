@@ -68,18 +68,7 @@ fn input_path(entry: &[u8], directory: &Path) -> Option<PathBuf> {
     if !matches!(*prefix, WORKING_DIRECTORY | BUILD_ROOT) || path.is_empty() {
         return None;
     }
-    Some(crate::closure::normalize(&directory.join(bytes_path(path))))
-}
-
-#[cfg(unix)]
-fn bytes_path(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn bytes_path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+    Some(crate::closure::normalize(&directory.join(crate::closure::os_path(path))))
 }
 
 #[cfg(test)]

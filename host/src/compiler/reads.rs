@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::closure;
+
 /// A manifest is never larger; the build runner's own has some 10,000 files.
 const MANIFEST_BYTES_MAX: usize = 64 << 20;
 
 /// Returns the files that compilations in a local cache read, the compiler's
-/// own left out. Where `naming` is given, only of those that read that file.
+/// own left out. Those of C sources are compilations of their own.
 ///
 /// `directory` is the working directory of the build.
 #[must_use]
-pub fn files(local_cache: &Path, directory: &Path, naming: Option<&Path>) -> Vec<PathBuf> {
+pub fn files(local_cache: &Path, directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(local_cache.join("h")).into_iter().flatten().flatten() {
         let Ok(bytes) = std::fs::read(entry.path()) else {
@@ -20,10 +22,7 @@ pub fn files(local_cache: &Path, directory: &Path, naming: Option<&Path>) -> Vec
             continue;
         }
         let is_text = entry.path().extension().is_some_and(|extension| extension == "txt");
-        let read = if is_text { parse_text(&bytes, directory) } else { parse_binary(&bytes, directory) };
-        if naming.is_none_or(|name| read.iter().any(|path| path == name)) {
-            files.extend(read);
-        }
+        files.extend(if is_text { parse_text(&bytes, directory) } else { parse_binary(&bytes, directory) });
     }
     files.sort();
     files.dedup();
@@ -39,19 +38,17 @@ fn resolve(prefix: u32, path: &[u8], directory: &Path) -> Option<PathBuf> {
     if !matches!(prefix, WORKING_DIRECTORY | BUILD_ROOT) {
         return None;
     }
-    let path = std::str::from_utf8(path).ok()?;
-    Some(crate::closure::normalize(&directory.join(path)))
+    Some(closure::normalize(&directory.join(closure::os_path(path))))
 }
 
 /// Zig 0.15 and 0.16: a line `0`, then `size inode mtime digest prefix path`.
 fn parse_text(bytes: &[u8], directory: &Path) -> Vec<PathBuf> {
-    let text = String::from_utf8_lossy(bytes);
-    let entry = |line: &str| {
-        let mut fields = line.splitn(6, ' ');
-        let prefix = fields.nth(4)?.parse().ok()?;
-        resolve(prefix, fields.next()?.as_bytes(), directory)
+    let entry = |line: &[u8]| {
+        let mut fields = line.splitn(6, |byte| *byte == b' ');
+        let prefix = std::str::from_utf8(fields.nth(4)?).ok()?.parse().ok()?;
+        resolve(prefix, fields.next()?, directory)
     };
-    text.lines().skip(1).filter_map(entry).collect()
+    bytes.split(|byte| *byte == b'\n').skip(1).filter_map(entry).collect()
 }
 
 /// Zig 0.17: records of a fixed head, a path, and padding to 8 bytes.
@@ -78,8 +75,9 @@ mod tests {
 
     #[test]
     fn both_forms_name_what_was_read() {
-        let text = b"0\n12 34 56 0123456789abcdef0123456789abcdef 0 /p/a b.zig\n1 1 1 00 1 std/std.zig\n";
-        assert_eq!(parse_text(text, Path::new("/w")), [PathBuf::from("/p/a b.zig")]);
+        let text = b"0\n12 34 56 0123456789abcdef0123456789abcdef 0 /p/a b.zig\n1 1 1 00 1 std/std.zig\n1 1 1 00 0 \xff\n";
+        let read = parse_text(text, Path::new("/w"));
+        assert_eq!(read, [PathBuf::from("/p/a b.zig"), Path::new("/w").join(closure::os_path(b"\xff"))]);
 
         let mut binary = Vec::new();
         for (prefix, path) in [(0u8, "/p/a.zig"), (1, "std/std.zig"), (4, "src/b.zig")] {

@@ -70,17 +70,24 @@ impl Scanner {
         make().map_err(|error| failed(images.name, &error))
     }
 
-    /// Scans one source.
+    /// Scans one source in a language.
     ///
     /// # Errors
     /// A trap, an exhausted limit or a malformed answer is a component error;
     /// the instance is replaced then, so that the next scan is not affected.
-    pub fn scan(&mut self, source: &[u8]) -> Result<Result<source::Scan, source::ScanError>> {
+    pub fn scan(
+        &mut self,
+        source: &[u8],
+        language: source::Language,
+    ) -> Result<Result<source::Scan, source::ScanError>> {
         if source.len() > self.input_bytes_max {
             *self = Self::with_limit(source.len())?;
         }
         let fuel = FUEL_BASE.saturating_add((source.len() as u64).saturating_mul(FUEL_PER_BYTE));
-        let answer = self.store.set_fuel(fuel).and_then(|()| self.instance.call_scan_source(&mut self.store, source));
+        let answer = self
+            .store
+            .set_fuel(fuel)
+            .and_then(|()| self.instance.call_scan_source(&mut self.store, source, language));
         answer.map_err(|error| {
             let error = failed(SCANNER.name, &error);
             if let Ok(fresh) = Self::new() {

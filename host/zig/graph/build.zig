@@ -39,6 +39,8 @@ const Request = struct {
     /// C files to compile along with `user`, and flags for them.
     c_sources: []const []const u8,
     c_flags: []const []const u8,
+    /// Where they and `@cInclude` look for headers.
+    include_paths: []const []const u8,
     /// System libraries, without `lib`.
     libraries: []const []const u8,
     targets: []const Target,
@@ -116,6 +118,7 @@ const Modules = struct {
         for (request.c_sources) |path| {
             modules.user.addCSourceFile(.{ .file = absolute(path), .flags = request.c_flags });
         }
+        for (request.include_paths) |path| modules.user.addIncludePath(absolute(path));
         for (request.libraries) |name| modules.user.linkSystemLibrary(name, .{});
         return modules;
     }
@@ -219,6 +222,7 @@ fn check(request: Request) void {
     for ([_][]const u8{ request.root, request.binding, request.user, request.declarations }) |path|
         checkAbsolute(path);
     for (request.c_sources) |path| checkAbsolute(path);
+    for (request.include_paths) |path| checkAbsolute(path);
     for (request.targets, 0..) |target, index| {
         checkFileName(target.label);
         checkFileName(target.output);
