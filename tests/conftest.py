@@ -421,8 +421,19 @@ def interrupt(process):
     process.send_signal(signal.SIGINT)
 
 
+def normal(folder, path):
+    """A path of bytes in a folder, without `.` and `..`."""
+    return Path(os.path.normpath(folder / os.fsdecode(path)))
+
+
+#: What tests measured, for the closing lines.
+CLOSING = []
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Names what this machine lacks in the closing lines."""
+    """Prints what was measured, and names what this machine lacks."""
+    for line in CLOSING:
+        terminalreporter.write_line(line)
     if not DESCRIPTION.is_file():
         return
     for missing in json.loads(DESCRIPTION.read_text())["missing"]:

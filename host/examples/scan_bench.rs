@@ -95,7 +95,10 @@ fn measure(sources: &[Vec<u8>], rounds: usize, barrier: &Barrier) -> Result<Meas
 fn scan_all(scanner: &mut Scanner, sources: &[Vec<u8>]) -> Result<(usize, usize), String> {
     let (mut dependencies, mut declarations) = (0, 0);
     for source in sources {
-        let scan = scanner.scan(source, zigimport_host::guest::source::Language::Zig).map_err(|error| error.report())?.map_err(|error| format!("{error:?}"))?;
+        let scan = scanner
+            .scan(source, zigimport_host::guest::source::Language::Zig)
+            .map_err(|error| error.report())?
+            .map_err(|error| format!("{error:?}"))?;
         dependencies += scan.dependencies.len();
         declarations += scan.declarations.len();
     }

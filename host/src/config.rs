@@ -169,6 +169,8 @@ pub struct Layer {
     pub lock_timeout_seconds: u64,
     /// Where stubs are wanted, also for what is cached; only as an argument.
     pub stubs: Option<Stubs>,
+    /// Whether packages that a project names may be downloaded; only as an argument.
+    pub fetch: bool,
     /// `PATH`, the last place where Zig is looked for.
     pub path: Option<OsString>,
 }
@@ -192,6 +194,7 @@ impl Default for Layer {
             salt: String::new(),
             lock_timeout_seconds: 600,
             stubs: None,
+            fetch: false,
             path: None,
         }
     }

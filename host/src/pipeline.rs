@@ -4,10 +4,11 @@
 //! in the sandbox, then do what the plan says. The planner's decisions are
 //! carried out here and never taken again.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::closure::{self, Module};
+use crate::closure::{self, Module, ModuleKind};
 use crate::collect;
 use crate::compiler::{self, Job, process};
 use crate::config::{Layer, Native};
@@ -359,6 +360,8 @@ fn build(
     let Some(compiled) = compiler::build(&job)? else { return Ok(None) };
     let discovered: Vec<Vec<Recorded>> =
         compiled.iter().map(|compiled| discovered(context, prepared, &compiled.read)).collect();
+    let read: BTreeSet<&Path> = compiled.iter().flat_map(|compiled| &compiled.read).map(PathBuf::as_path).collect();
+    report_discovered(context, prepared, first, &discovered, &read);
     // What the scan did not name has no digest from before the compile: its
     // stamp has to be older than that.
     let young = discovered.iter().flatten().find(|input| input.stamp.changed_since(started_at));
@@ -398,25 +401,62 @@ fn changed_input(prepared: &Prepared) -> Option<PathBuf> {
     prepared.closure.inputs.iter().find(|input| !is_same(input)).map(|input| input.path.clone())
 }
 
-/// Keeps what the compiler read and the scan did not name: the proof that no
-/// gap of the scanner can make a stale hit, and the report of the gap.
+/// Keeps what the compiler read and the scan did not name, so that no gap of the
+/// scanner can make a stale hit.
 fn discovered(context: Context<'_>, prepared: &Prepared, read: &[PathBuf]) -> Vec<Recorded> {
-    let closure = &prepared.closure;
+    let scanned: BTreeSet<&Path> = prepared.closure.inputs.iter().map(|input| input.path.as_path()).collect();
     let known = |path: &Path| {
-        closure.inputs.iter().any(|input| input.path == *path)
+        scanned.contains(path)
             || context.store.is_own(path)
             || prepared.headers.iter().flat_map(|headers| &headers.folders).any(|folder| path.starts_with(folder))
     };
-    let beyond: Vec<Recorded> =
-        read.iter().filter(|path| !known(path)).filter_map(|path| Recorded::file(path)).collect();
-    for input in &beyond {
-        let relative = closure::relative_to(&input.path, &closure.project_root);
-        context.frontend.report(
-            Level::Debug,
-            format!("{}: the compiler read {relative}, which no scan named", prepared.module.name),
-        );
+    read.iter().filter(|path| !known(path)).filter_map(|path| Recorded::file(path)).collect()
+}
+
+/// Says which files are inputs from now on that no source names, each once. In a
+/// file module that is an operand which is computed, or a bug of the scanner.
+fn report_discovered(
+    context: Context<'_>,
+    prepared: &Prepared,
+    target: &PreparedTarget,
+    discovered: &[Vec<Recorded>],
+    read: &BTreeSet<&Path>,
+) {
+    let Prepared { module, closure, .. } = prepared;
+    let root = &closure.project_root;
+    let unread: Vec<&str> = closure
+        .inputs
+        .iter()
+        .filter(|input| !read.contains(input.path.as_path()))
+        .map(|input| input.relative.as_str())
+        .collect();
+    let unread = if unread.is_empty() { "all".to_owned() } else { format!("all but {}", unread.join(", ")) };
+    let count = closure.inputs.len();
+    context
+        .frontend
+        .report(Level::Debug, format!("{}: of {count} scanned files the compiler read {unread}", module.name));
+    let history = context.store.history(&module.source_path, target.target.label);
+    let reported: Vec<String> =
+        history.into_iter().flat_map(|history| history.discovered).map(|(path, _)| path).collect();
+    let new: BTreeSet<String> = discovered
+        .iter()
+        .flatten()
+        .map(|input| discovered_name(&input.path, root))
+        .filter(|name| !reported.contains(name))
+        .collect();
+    if new.is_empty() {
+        return;
     }
-    beyond
+    let new = new.into_iter().collect::<Vec<_>>().join(", ");
+    let computed: Vec<String> =
+        closure.remarks.iter().map(|remark| format!("{}:{}: {}", remark.path, remark.line, remark.text)).collect();
+    let (level, why) = match module.kind {
+        ModuleKind::Project => (Level::Info, "its build.zig led to it".to_owned()),
+        _ if computed.is_empty() => (Level::Warning, "no source names it; please report that".to_owned()),
+        _ => (Level::Info, computed.join("; ")),
+    };
+    let message = format!("{}: the compiler read {new}, an input from now on ({why})", module.name);
+    context.frontend.report(level, message);
 }
 
 /// Names a discovered input: relative to the project root, absolute outside.

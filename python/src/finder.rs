@@ -109,7 +109,7 @@ impl Finder {
         search_path: &Bound<'_, PyAny>,
         optimize: Option<&str>,
     ) -> PyResult<Option<(OsString, String, String, String)>> {
-        let request = Request::new(py, self, search_path, optimize, false, None, None)?;
+        let request = Request::new(py, self, search_path, optimize, false, None, None, false)?;
         let hit = py.detach(|| request.cached(&found.module));
         match hit {
             Ok(hit) => Ok(hit.map(|loadable| {

@@ -233,7 +233,8 @@ fn scan(py: Python<'_>, path: PathBuf) -> PyResult<String> {
         let bytes = zigimport_host::stamp::read(&path, closure::SOURCE_BYTES_MAX)
             .map_err(|error| zigimport_host::error::Error::Scan { path: path.clone(), reason: error.to_string() })?
             .bytes;
-        closure::scan_bytes(&mut None, &path, &bytes, closure::language(&path)).map(|scan| render::scan_json(&path, &bytes, &scan))
+        closure::scan_bytes(&mut None, &path, &bytes, closure::language(&path))
+            .map(|scan| render::scan_json(&path, &bytes, &scan))
     });
     scanned.map_err(|error| exception(py, &error))
 }

@@ -27,7 +27,8 @@ pub struct Request {
 impl Request {
     /// Reads the environment; arguments that are given win over it.
     #[new]
-    #[pyo3(signature = (finder, search_path, optimize = None, force = false, workers = None, stubs = None))]
+    #[pyo3(signature = (finder, search_path, optimize = None, force = false, workers = None, stubs = None, fetch = false))]
+    #[expect(clippy::too_many_arguments, reason = "they are keyword arguments in Python")]
     pub fn new(
         py: Python<'_>,
         finder: &Finder,
@@ -36,6 +37,7 @@ impl Request {
         force: bool,
         workers: Option<usize>,
         stubs: Option<PathBuf>,
+        fetch: bool,
     ) -> PyResult<Self> {
         let mut folders: Vec<PathBuf> = Vec::new();
         for entry in search_path.try_iter()? {
@@ -49,6 +51,7 @@ impl Request {
                 layer.optimize = Some(Optimize::parse(optimize, "optimize", "")?);
             }
             layer.force_rebuild |= force;
+            layer.fetch = fetch;
             layer.max_workers = workers.unwrap_or(layer.max_workers);
             // An empty path stands for the place beside each source.
             layer.stubs = stubs.map(|folder| match folder.as_os_str().is_empty() {

@@ -38,6 +38,7 @@ def build(
     force: bool = False,
     workers: int | None = None,
     stubs: str | PathLike[str] | None = None,
+    fetch: bool = False,
 ) -> BuildResult | list[BuildResult]: ...
 def plan(
     *paths: str | PathLike[str],

@@ -55,7 +55,7 @@ def the_module_at(path):
     return found[0]
 
 
-def build(path, *, targets=(), optimize=None, force=False, workers=None, stubs=None):
+def build(path, *, targets=(), optimize=None, force=False, workers=None, stubs=None, fetch=False):
     """Builds the module at ``path`` and returns its artifacts.
 
     Args:
@@ -66,6 +66,7 @@ def build(path, *, targets=(), optimize=None, force=False, workers=None, stubs=N
         force: build although the artifact is there.
         workers: jobs of the build system, the cores by default.
         stubs: folder for the module's stub file, ``""`` for beside the source.
+        fetch: download the packages that a project's ``build.zig.zon`` names.
 
     Returns:
         A ``BuildResult``, or a list of them in the order of ``targets`` if
@@ -75,15 +76,15 @@ def build(path, *, targets=(), optimize=None, force=False, workers=None, stubs=N
         ZigImportError: or one of its subclasses.
         ValueError: for an unknown target, or a path with several modules.
     """
-    results = build_found(the_module_at(path), targets, optimize, force, workers, stubs)
+    results = build_found(the_module_at(path), targets, optimize, force, workers, stubs, fetch)
     return results if len(targets) > 1 else results[0]
 
 
-def build_found(found, targets, optimize, force, workers, stubs=None):
+def build_found(found, targets, optimize, force, workers, stubs=None, fetch=False):
     """Builds a found module; returns one ``BuildResult`` for each target."""
     the_finder = finder()
     _build.warn_once(the_finder)
-    request = _native.Request(the_finder, sys.path, optimize, force, workers, stubs)
+    request = _native.Request(the_finder, sys.path, optimize, force, workers, stubs, fetch)
     artifacts = _native.build(request, found, list(targets), _build.Listener())
     return [_result(the_finder, found, artifact) for artifact in artifacts]
 

@@ -66,6 +66,9 @@ def _parser():
     build.add_argument("-j", "--jobs", type=_jobs, metavar="N", help="modules to build at once (default: the cores)")
     build.add_argument("--force", action="store_true", help="build although the artifact is there")
     build.add_argument(
+        "--fetch", action="store_true", help="download the packages that a build.zig.zon names by hash, if they are missing"
+    )
+    build.add_argument(
         STUBS, metavar="=DIR", help="write a .pyi file beside each source, or below DIR (give it with the equals sign)"
     )
     build.add_argument(
@@ -207,7 +210,9 @@ def _build_command(options):
 
     def one(found):
         try:
-            return _api.build_found(found, options.target, options.optimize, options.force, options.jobs, options.stubs)
+            return _api.build_found(
+                found, options.target, options.optimize, options.force, options.jobs, options.stubs, options.fetch
+            )
         except ZigImportError as error:
             return error
 

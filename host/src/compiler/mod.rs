@@ -23,6 +23,7 @@
 pub mod diagnostics;
 mod direct;
 mod graph;
+mod packages;
 pub mod process;
 mod project;
 pub mod protocol;
@@ -69,8 +70,8 @@ pub struct Compiled {
 
 /// Builds, and returns one result for each target in order.
 ///
-/// `None` means that the compiler is not the version it was taken for, which is
-/// remembered now: plan again.
+/// `None` means to plan again: the compiler is not the version it was taken for,
+/// which is remembered now, or packages were fetched.
 ///
 /// # Errors
 /// The compiler's text, or why it could not run.
@@ -81,7 +82,7 @@ pub fn build(job: &Job<'_>) -> Result<Option<Vec<Compiled>>> {
     match job.build.route {
         Route::Compiler => Ok(direct::build(job, &support, &work.0)?.map(|compiled| vec![compiled])),
         Route::Graph => graph::build(job, &support, &work.0).map(Some),
-        Route::Project => project::build(job, &work.0).map(|compiled| Some(vec![compiled])),
+        Route::Project => Ok(project::build(job, &work.0)?.map(|compiled| vec![compiled])),
     }
 }
 

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::process::Invocation;
-use super::{Compiled, Job, graph, reads};
+use super::{Compiled, Job, graph, packages, reads};
 use crate::closure::{self, Input};
 use crate::digest::{Digest, FieldHasher};
 use crate::error::{Error, Result};
@@ -41,20 +41,27 @@ pub fn build(b: *std.Build) void {
 }
 "#;
 
-pub(super) fn build(job: &Job<'_>, work: &Path) -> Result<Compiled> {
+pub(super) fn build(job: &Job<'_>, work: &Path) -> Result<Option<Compiled>> {
     let names = CacheNames::of(job);
     seed(job, &names, work)?;
     forget_lookalikes(job, &names)?;
     job.create_cache(&names.local)?;
     link_headers(job)?;
     let invocation = invocation(job, work);
+    if packages::provide(job, &names.folder, &invocation)? {
+        return Ok(None);
+    }
     let finished = job.run(&invocation)?;
     if !finished.status.success() {
         let text = graph::without_runner_lines(&finished.text);
-        return Err(job.compile_error(&finished, &text, &invocation.directory));
+        let mut error = job.compile_error(&finished, &text, &invocation.directory);
+        if let Error::Compile { hint: hint @ None, .. } = &mut error {
+            *hint = packages::hint(job, &names.folder);
+        }
+        return Err(error);
     }
     let library = find_library(job, &work.join("out"))?;
-    Ok(Compiled { library, read: reads::files(&job.cache(&names.local), &invocation.directory) })
+    Ok(Some(Compiled { library, read: reads::files(&job.cache(&names.local), &invocation.directory) }))
 }
 
 /// What a project's local cache has seen: path, stamp and digest.
@@ -95,6 +102,7 @@ fn forget_lookalikes(job: &Job<'_>, names: &CacheNames) -> Result<()> {
 /// A project's caches are its own: its `build.zig` can write to them, and Zig
 /// trusts what it finds there.
 struct CacheNames {
+    folder: String,
     local: String,
     global: String,
 }
@@ -104,7 +112,8 @@ impl CacheNames {
         let mut hasher = FieldHasher::new("project");
         hasher.field("path", job.module().source_path.as_os_str().as_encoded_bytes());
         let name = hasher.finish().hex();
-        Self { local: format!("projects/{}/local", &name[..16]), global: format!("projects/{}/global", &name[..16]) }
+        let folder = format!("projects/{}", &name[..16]);
+        Self { local: format!("{folder}/local"), global: format!("{folder}/global"), folder }
     }
 }
 
@@ -129,6 +138,7 @@ pub(super) fn invocation(job: &Job<'_>, work: &Path) -> Invocation {
         arguments.push(format!("-Doptimize={}", job.prepared.optimize.name()).into());
     }
     let mut environment = graph::runner_environment(job, &names.global);
+    environment.extend(packages::environment(job, &names.folder));
     environment.push(("ZIGIMPORT_MODULE".to_owned(), job.module().leaf().into()));
     environment.push(("ZIGIMPORT_PYTHON_ABI".to_owned(), job.prepared.abi.clone().into()));
     if let Some(folder) = job.prepared.headers.as_ref().and_then(|headers| headers.folders.first()) {
@@ -217,7 +227,7 @@ fn seed(job: &Job<'_>, names: &CacheNames, work: &Path) -> Result<()> {
     }
     // Copied beside and renamed, so that a killed process leaves no half cache.
     let parent = global.parent().unwrap_or(&global).to_owned();
-    job.create_cache(names.global.trim_end_matches("/global"))?;
+    job.create_cache(&names.folder)?;
     let unfinished = parent.join(format!("global.{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&unfinished);
     graph::copy_folder(&seed.join("global"), &unfinished)

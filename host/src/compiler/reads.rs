@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn both_forms_name_what_was_read() {
-        let text = b"0\n12 34 56 0123456789abcdef0123456789abcdef 0 /p/a b.zig\n1 1 1 00 1 std/std.zig\n1 1 1 00 0 \xff\n";
+        let text =
+            b"0\n12 34 56 0123456789abcdef0123456789abcdef 0 /p/a b.zig\n1 1 1 00 1 std/std.zig\n1 1 1 00 0 \xff\n";
         let read = parse_text(text, Path::new("/w"));
         assert_eq!(read, [PathBuf::from("/p/a b.zig"), Path::new("/w").join(closure::os_path(b"\xff"))]);
 

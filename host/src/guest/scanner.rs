@@ -84,10 +84,8 @@ impl Scanner {
             *self = Self::with_limit(source.len())?;
         }
         let fuel = FUEL_BASE.saturating_add((source.len() as u64).saturating_mul(FUEL_PER_BYTE));
-        let answer = self
-            .store
-            .set_fuel(fuel)
-            .and_then(|()| self.instance.call_scan_source(&mut self.store, source, language));
+        let answer =
+            self.store.set_fuel(fuel).and_then(|()| self.instance.call_scan_source(&mut self.store, source, language));
         answer.map_err(|error| {
             let error = failed(SCANNER.name, &error);
             if let Ok(fresh) = Self::new() {
