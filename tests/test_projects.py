@@ -101,6 +101,14 @@ def project(make_project, project_store):
     return make_project(store=project_store)
 
 
+#: Lets the source embed a file that lies outside the project.
+EMBEDS = """
+    library.root_module.addAnonymousImport("factor", .{
+        .root_source_file = .{ .cwd_relative = b.pathFromRoot("../outside/factor.txt") },
+    });
+"""
+
+
 def write_project(project, *, factor=2, build=BUILD):
     project.write("b/build.zig", build)
     project.write("b/src/root.zig", ROOT.replace("FACTOR", '@import("factor.zig").factor'))
@@ -202,6 +210,31 @@ def test_a_project_that_includes_a_file_outside_its_folder_sees_its_edits(projec
     project.write("shared/value.h", "#define VALUE 1\n")
     back = project.imports("b", "module.minor")
     assert (back.value, back.builds) == (1, [])
+
+
+def test_the_second_plan_has_what_the_first_build_learnt(project, wrapped_zig):
+    project.write("outside/factor.txt", "3")
+    reads = BUILD.replace("    b.installArtifact(library);\n", EMBEDS + "    b.installArtifact(library);\n")
+    project.write("b/build.zig", reads)
+    project.write("b/src/root.zig", ROOT.replace("FACTOR", '(@embedFile("factor")[0] - 48)'))
+
+    def planned():
+        (module,) = project.cli("plan", "b", "--format", "json").json["modules"]
+        names = [one["path"] for one in module["inputs"]]
+        return names, [one["path"] for target in module["targets"] for one in target["discovered"]]
+
+    assert planned() == (["build.zig", "src/root.zig"], [])
+    # What the build file leads to is not known without running it, and a plan runs nothing.
+    assert wrapped_zig.calls == []
+    outside = str(project.root / "outside/factor.txt")
+    built = project.imports("b", "module.scale(1)")
+    assert built.value == 3 and f"the compiler read {outside}, an input from now on" in built.stderr, built
+    assert planned() == (["build.zig", "src/root.zig"], [outside])
+    assert project.cli("plan", "b", "--check").returncode == 0
+    project.write("outside/factor.txt", "4")
+    assert project.cli("plan", "b", "--check").returncode == 1
+    changed = project.imports("b", "module.scale(1)")
+    assert changed.value == 4 and "from now on" not in changed.stderr, changed
 
 
 def test_a_compile_error_in_a_project_names_the_users_file(project):
