@@ -51,7 +51,7 @@ fn parse_text(bytes: &[u8], directory: &Path) -> Vec<PathBuf> {
     bytes.split(|byte| *byte == b'\n').skip(1).filter_map(entry).collect()
 }
 
-/// Zig 0.17: records of a fixed head, a path, and padding to 8 bytes.
+/// Zig 0.17: records of a fixed head and a path with a null byte, unaligned.
 fn parse_binary(bytes: &[u8], directory: &Path) -> Vec<PathBuf> {
     /// Size, inode, modification time, digest.
     const FLAGS_OFFSET: usize = 8 + 8 + 8 + 16;
@@ -64,7 +64,7 @@ fn parse_binary(bytes: &[u8], directory: &Path) -> Vec<PathBuf> {
             break;
         };
         files.extend(resolve(u32::from(*flags) >> PREFIX_SHIFT, &bytes[start..start + length], directory));
-        offset = (start + length + 1).next_multiple_of(8);
+        offset = start + length + 1;
     }
     files
 }
@@ -86,7 +86,6 @@ mod tests {
             binary.push(prefix << 2);
             binary.extend(path.as_bytes());
             binary.push(0);
-            binary.resize(binary.len().next_multiple_of(8), 0);
         }
         assert_eq!(parse_binary(&binary, Path::new("/w")), [PathBuf::from("/p/a.zig"), PathBuf::from("/w/src/b.zig")]);
         assert!(parse_binary(b"garbage", Path::new("/w")).is_empty());
