@@ -188,17 +188,17 @@ pub struct Named {
 pub fn named(prepared: &Prepared) -> Vec<Named> {
     let closure = &prepared.closure;
     let own = &prepared.module.source_path;
-    let folder = own.parent().unwrap_or(Path::new("/"));
+    let folders = closure.include_folders(&prepared.module);
     let scans = std::iter::once((own, &closure.root_scan))
         .chain(closure.imported_scans.iter().map(|(path, scan)| (path, scan)));
-    let mut found: Vec<Named> = scans.flat_map(|(path, scan)| named_by(path, scan, folder)).collect();
+    let mut found: Vec<Named> = scans.flat_map(|(path, scan)| named_by(path, scan, &folders)).collect();
     found.sort_by(|left, right| (&left.from, left.line, &left.to).cmp(&(&right.from, right.line, &right.to)));
     let mut seen = BTreeSet::new();
     found.retain(|named| seen.insert((named.from.clone(), named.to.clone(), named.how)));
     found
 }
 
-fn named_by<'a>(path: &'a Path, scan: &'a Scan, include_folder: &'a Path) -> impl Iterator<Item = Named> + 'a {
+fn named_by<'a>(path: &'a Path, scan: &'a Scan, include_folders: &'a [PathBuf]) -> impl Iterator<Item = Named> + 'a {
     scan.dependencies.iter().filter(|dependency| dependency.literal).filter_map(move |dependency| {
         let how = how(dependency)?;
         let operand = Path::new(std::str::from_utf8(&dependency.operand).ok()?);
@@ -211,8 +211,8 @@ fn named_by<'a>(path: &'a Path, scan: &'a Scan, include_folder: &'a Path) -> imp
             },
             DependencyKind::EmbedFile => (closure::normalize(&folder.join(operand)), false),
             _ => {
-                let header = closure::normalize(&include_folder.join(operand));
-                if header.is_file() { (header, false) } else { (operand.to_owned(), true) }
+                let mut places = include_folders.iter().map(|folder| closure::normalize(&folder.join(operand)));
+                places.find(|path| path.is_file()).map_or((operand.to_owned(), true), |path| (path, false))
             }
         };
         Some(Named { from: path.to_owned(), to, is_name, how, line: dependency.span.line })
@@ -224,7 +224,16 @@ fn how(dependency: &Dependency) -> Option<&'static str> {
         DependencyKind::ZigImport => Some("@import"),
         DependencyKind::EmbedFile => Some("@embedFile"),
         DependencyKind::CInclude => Some("@cInclude"),
-        DependencyKind::CDefine | DependencyKind::CUndef => None,
+        // No Zig source names a file by the others.
+        DependencyKind::CDefine
+        | DependencyKind::CUndef
+        | DependencyKind::QuotedInclude
+        | DependencyKind::AngledInclude
+        | DependencyKind::NextInclude
+        | DependencyKind::CEmbed
+        | DependencyKind::PackagePath
+        | DependencyKind::PackageHash
+        | DependencyKind::LazyPackageHash => None,
     }
 }
 

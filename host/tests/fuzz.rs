@@ -203,8 +203,9 @@ fn module() -> impl Strategy<Value = Module> {
         Just(Binding::Pydust),
     ];
     let targets = proptest::collection::vec(presence(), 0..4);
-    (text(), kind, binding, any::<(bool, bool)>(), text(), inputs(), targets).prop_map(
-        |(name, kind, binding, (c_import, translate_c), abi, inputs, targets)| Module {
+    let facts = (any::<bool>(), any::<bool>(), proptest::option::of(text()));
+    (text(), kind, binding, facts, text(), inputs(), targets).prop_map(
+        |(name, kind, binding, (c_import, translate_c, shadowed_by), abi, inputs, targets)| Module {
             path: name.clone(),
             name,
             kind,
@@ -212,6 +213,7 @@ fn module() -> impl Strategy<Value = Module> {
             package: None,
             c_import,
             translate_c,
+            shadowed_by,
             optimize: "Debug".to_owned(),
             abi,
             inputs,
