@@ -383,7 +383,6 @@ def test_a_notebook_has_names_errors_and_no_litter(project, notebooks):
     assert files_of(project) == ["m.zig", "part.zig"]
 
 
-@pytest.mark.xfail(strict=False, reason="importlib.reload does not rebuild yet")
 @pytest.mark.parametrize("order", ["zigimport autoreload", "autoreload zigimport"])
 def test_autoreload_takes_up_every_edit(project, notebooks, order):
     project.write("m.zig", 'pub const value = @import("part.zig").value;\n')
