@@ -108,6 +108,7 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_MAX_WORKERS",
     "ZIGIMPORT_NATIVE",
     "ZIGIMPORT_OPTIMIZE",
+    "ZIGIMPORT_PARALLEL",
     "ZIGIMPORT_RELEASE_MODE",
     "ZIGIMPORT_SALT",
     "ZIGIMPORT_VERBOSE",
@@ -119,7 +120,6 @@ const VARIABLES: &[&str] = &[
 const VARIABLES_WITHOUT_EFFECT: &[&str] = &[
     "ZIGIMPORT_AUDIT_LOG",
     "ZIGIMPORT_CACHE_UPLOAD",
-    "ZIGIMPORT_PARALLEL",
     "ZIGIMPORT_PYTHON",
     "ZIGIMPORT_REMOTE_CACHE",
     "ZIGIMPORT_REMOTE_EXECUTOR",
@@ -161,6 +161,8 @@ pub struct Layer {
     pub include_paths: Vec<PathBuf>,
     /// `ZIGIMPORT_MAX_WORKERS`: from 1 to 32, the cores by default.
     pub max_workers: usize,
+    /// `ZIGIMPORT_PARALLEL`: build ahead what the importing code imports next.
+    pub parallel: bool,
     /// `ZIGIMPORT_NATIVE`.
     pub native: Native,
     /// `ZIGIMPORT_SALT`: part of every key, to force a cache of one's own.
@@ -190,6 +192,7 @@ impl Default for Layer {
             zig: None,
             include_paths: Vec::new(),
             max_workers: 0,
+            parallel: true,
             native: Native::Auto,
             salt: String::new(),
             lock_timeout_seconds: 600,
@@ -263,6 +266,7 @@ impl Layer {
                     .filter(|count| (1..=32).contains(count))
                     .ok_or_else(|| invalid(name, &text, "a whole number from 1 to 32"))?;
             }
+            "ZIGIMPORT_PARALLEL" => self.parallel = boolean(name, &text, "")?,
             "ZIGIMPORT_NATIVE" => self.native = Native::parse(&text)?,
             "ZIGIMPORT_SALT" => self.salt = text.into_owned(),
             "ZIGIMPORT_LOCK_TIMEOUT" => {

@@ -739,12 +739,12 @@ impl Store {
                     // Only for the message of whoever waits.
                     let pid = std::process::id().to_string();
                     let _ = file.set_len(0).and_then(|()| file.write_all(pid.as_bytes()));
-                    return Ok(Lock { _file: Some(file) });
+                    return Ok(Lock { file: Some(file) });
                 }
                 Err(std::fs::TryLockError::WouldBlock) => {}
                 // A file system without locks: publication is atomic all the
                 // same, so at worst two processes build the same thing.
-                Err(std::fs::TryLockError::Error(_)) => return Ok(Lock { _file: None }),
+                Err(std::fs::TryLockError::Error(_)) => return Ok(Lock { file: None }),
             }
             if let Some(waiting) = waiting.take() {
                 waiting(holder(&path));
@@ -784,7 +784,7 @@ impl Store {
         }
         let file = self.open_lock(&self.zig_lock_path(version))?;
         let _ = file.set_modified(SystemTime::now());
-        Ok(file.lock_shared().is_ok().then(|| Lock { _file: Some(file) }))
+        Ok(file.lock_shared().is_ok().then(|| Lock { file: Some(file) }))
     }
 
     pub(crate) fn zig_lock_path(&self, version: &str) -> PathBuf {
@@ -861,7 +861,17 @@ fn holder(path: &Path) -> Option<u32> {
 /// Holds the lock of a key until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Option<File>,
+    file: Option<File>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A process that was forked meanwhile has the file open too: closing ours would
+        // leave the lock to it.
+        if let Some(file) = &self.file {
+            let _ = file.unlock();
+        }
+    }
 }
 
 /// Returns the folder of an entry. Its keys are digests, which [`Entry::parse`] checks.

@@ -495,10 +495,11 @@ fn is_verbose(py: Python<'_>) -> PyResult<bool> {
 }
 
 /// Makes every operation of this process end as if the user had interrupted it,
-/// also in threads that no signal reaches.
+/// also in threads that no signal reaches, or no longer.
 #[pyfunction]
-fn interrupt() {
-    crate::frontend::INTERRUPTED.store(true, std::sync::atomic::Ordering::Relaxed);
+#[pyo3(signature = (wanted = true))]
+fn interrupt(wanted: bool) {
+    crate::frontend::INTERRUPTED.store(wanted, std::sync::atomic::Ordering::Relaxed);
 }
 
 /// Returns a path for `dlopen` of a library on a mount that forbids execution:

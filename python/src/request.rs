@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use zigimport_host::closure::Module;
-use zigimport_host::config::{Layer, Optimize};
+use zigimport_host::config::{Layer, Native, Optimize};
 use zigimport_host::error::Result as HostResult;
 use zigimport_host::interpreter::Interpreter;
 use zigimport_host::pipeline::{self, Loadable};
@@ -67,6 +67,13 @@ impl Request {
             Ok(Self { store: Store::open(root)?, layer, interpreter, place })
         };
         make().map_err(|error| exception(py, &error))
+    }
+
+    /// How many modules may be built beside one that an import waits for.
+    #[getter]
+    fn workers_ahead(&self) -> usize {
+        let layer = &self.layer;
+        if layer.parallel && layer.native != Native::Never { layer.workers() - 1 } else { 0 }
     }
 }
 

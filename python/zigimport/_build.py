@@ -41,10 +41,17 @@ def ensure(finder, found, optimize):
     Raises:
         ZigImportError: or one of its subclasses, with the module's name and path.
     """
+    from zigimport import _ahead
     from zigimport._errors import ZigImportError
 
     warn_once(finder)
+    if _ahead.wait_for(found):
+        hit = finder.cached(found, sys.path, optimize)
+        if hit is not None:
+            library, key, zig_version, mode = hit
+            return library, BuildRecord(found.source_path, key, zig_version, mode)
     try:
+        _ahead.start(finder, found, Listener())
         request = _native.Request(finder, sys.path, optimize)
         library, key, zig_version, mode, *_ = _native.ensure(request, found, Listener())
     except ZigImportError as error:

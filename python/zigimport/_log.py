@@ -22,7 +22,8 @@ def report(level, message):
     if "logging" in sys.modules:
         getattr(_logger(), level)(message)
     elif sys.stderr is not None and (level == "warning" or _native.is_verbose() or (level == "info" and not _quiet)):
-        print(f"zigimport: {message}", file=sys.stderr)
+        # One call: another thread may have something to say, too.
+        sys.stderr.write(f"zigimport: {message}\n")
 
 
 def be_quiet(quiet):
