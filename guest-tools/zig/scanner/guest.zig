@@ -118,7 +118,7 @@ fn lowerAll(comptime T: type, values: anytype) List(T) {
 fn scanSource(pointer: ?[*]const u8, length: usize, language: u32) callconv(.c) *const Answer {
     const source = canonical.liftTerminated(pointer, length);
     const answer = canonical.create(Answer);
-    answer.* = if (scanning.scan(canonical.allocator, source, @enumFromInt(language))) |scan|
+    answer.* = if (scanning.scan(canonical.allocator, source, std.enums.values(scanning.Language)[language])) |scan|
         .ok(.lower(scan))
     else |err| switch (err) {
         error.SourceTooLarge => .err(.{ .tag = .source_too_large, .limit = scanning.source_bytes_max }),
