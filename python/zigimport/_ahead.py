@@ -16,6 +16,7 @@ from importlib.util import find_spec, resolve_name
 
 from zigimport import _native
 from zigimport._hook import ZigLoader
+from zigimport._progress import live
 
 _lock = threading.Lock()
 #: Modules that nobody builds yet, as pairs of source path and what builds it.
@@ -93,7 +94,8 @@ def _work():
             path, request, found, listener = _waiting.popleft()
             done = _running[path] = threading.Event()
         try:
-            _native.ensure(request, found, listener)
+            with live(found.name):
+                _native.ensure(request, found, listener)
         except BaseException:  # noqa: S110  The import that needs it says why.
             pass
         finally:

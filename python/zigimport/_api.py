@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from zigimport import _build, _native
 from zigimport._hook import ZigFinder, installed
+from zigimport._progress import live
 
 
 class BuildResult(NamedTuple):
@@ -85,7 +86,8 @@ def build_found(found, targets, optimize, force, workers, stubs=None, fetch=Fals
     the_finder = finder()
     _build.warn_once(the_finder)
     request = _native.Request(the_finder, sys.path, optimize, force, workers, stubs, fetch)
-    artifacts = _native.build(request, found, list(targets), _build.Listener())
+    with live(found.name):
+        artifacts = _native.build(request, found, list(targets), _build.Listener())
     return [_result(the_finder, found, artifact) for artifact in artifacts]
 
 

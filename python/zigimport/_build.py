@@ -43,6 +43,7 @@ def ensure(finder, found, optimize):
     """
     from zigimport import _ahead
     from zigimport._errors import ZigImportError
+    from zigimport._progress import live
 
     warn_once(finder)
     if _ahead.wait_for(found):
@@ -53,7 +54,8 @@ def ensure(finder, found, optimize):
     try:
         _ahead.start(finder, found, Listener())
         request = _native.Request(finder, sys.path, optimize)
-        library, key, zig_version, mode, *_ = _native.ensure(request, found, Listener())
+        with live(found.name):
+            library, key, zig_version, mode, *_ = _native.ensure(request, found, Listener())
     except ZigImportError as error:
         error.name = found.name
         error.path = found.source_path

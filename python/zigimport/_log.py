@@ -19,10 +19,19 @@ _quiet = False
 
 def report(level, message):
     """Takes one line; ``level`` is ``debug``, ``info`` or ``warning``."""
+    progress = sys.modules.get("zigimport._progress")
+    if progress is None:
+        _write(level, message)
+    else:
+        with progress.paused():
+            _write(level, message)
+
+
+def _write(level, message):
     if "logging" in sys.modules:
         getattr(_logger(), level)(message)
     elif sys.stderr is not None and (level == "warning" or _native.is_verbose() or (level == "info" and not _quiet)):
-        # One call: another thread may have something to say, too.
+        # One call, because another thread may have something to say, too.
         sys.stderr.write(f"zigimport: {message}\n")
 
 

@@ -1,0 +1,113 @@
+"""The live line: what is being built and for how long, on a terminal.
+
+It shows after half a second, and goes when the builds are done or another line
+is written.
+"""
+
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+DELAY_SECONDS = 0.5
+PERIOD_SECONDS = 0.1
+
+_lock = threading.RLock()
+#: When each build began, by the name of its module.
+_begun = {}
+_ended = threading.Event()
+_thread = None
+_width_shown = 0
+
+
+class live:
+    """Shows the name of a module while the block runs; several may."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __enter__(self):
+        global _thread
+        if not _is_terminal():
+            return
+        with _lock:
+            _begun.setdefault(self.name, time.monotonic())
+            _ended.clear()
+            if _thread is None:
+                _thread = threading.Thread(target=_draw_until_done, name="zigimport-progress", daemon=True)
+                try:
+                    _thread.start()
+                except RuntimeError:
+                    # A subinterpreter or an interpreter that ends allows none.
+                    _thread = None
+
+    def __exit__(self, *_):
+        with _lock:
+            if _begun.pop(self.name, None) is not None and not _begun:
+                _erase()
+                _ended.set()
+
+
+@contextmanager
+def paused():
+    """Keeps the live line away while another one is written."""
+    with _lock:
+        _erase()
+        yield
+
+
+def _erase():
+    global _width_shown
+    if _width_shown:
+        sys.stderr.write("\r" + " " * _width_shown + "\r")
+        sys.stderr.flush()
+        _width_shown = 0
+
+
+def _is_terminal():
+    try:
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    except (AttributeError, ValueError):
+        # There is none, or it is closed.
+        return False
+
+
+def _draw_until_done():
+    global _thread
+    while True:
+        _ended.wait(PERIOD_SECONDS)
+        with _lock:
+            if not _begun:
+                _thread = None
+                return
+            with suppress(AttributeError, OSError, ValueError):
+                # Whatever became of the terminal, the build goes on.
+                _draw()
+
+
+def _draw():
+    global _width_shown
+    waiting = time.monotonic() - min(_begun.values())
+    if waiting < DELAY_SECONDS:
+        return
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        columns = 80
+    elapsed = f"  {waiting:.1f} s"
+    text = ("zigimport: building " + ", ".join(_begun))[: max(0, columns - len(elapsed) - 1)] + elapsed
+    sys.stderr.write("\r" + text.ljust(_width_shown))
+    sys.stderr.flush()
+    _width_shown = len(text)
+
+
+def _forget():
+    """Leaves the line to the process that drew it."""
+    global _lock, _ended, _thread, _width_shown
+    _lock, _ended, _thread, _width_shown = threading.RLock(), threading.Event(), None, 0
+    _begun.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,97 @@
+"""The live line on a terminal."""
+
+import os
+import pty
+import re
+import select
+
+import pytest
+
+from conftest import ADD, HANG_SECONDS, script
+
+
+def on_terminal(project, code, env=()):
+    """Runs code with a terminal as its standard error; returns what came there."""
+    ours, theirs = pty.openpty()
+    child = os.fork()
+    if child == 0:
+        os.dup2(theirs, 2)
+        os.chdir(project.root)
+        os.execve(project.python, [str(project.python), "-c", code], {**project.environment, **dict(env)})
+    os.close(theirs)
+    text = b""
+    while select.select([ours], [], [], HANG_SECONDS)[0]:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # The other end is closed.
+            break
+        if not part:
+            break
+        text += part
+    _, status = os.waitpid(child, 0)
+    os.close(ours)
+    assert os.waitstatus_to_exitcode(status) == 0, text
+    return text.decode()
+
+
+def screen(text):
+    """Returns the lines that are left when everything was written."""
+    lines = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    return lines
+
+
+@pytest.fixture
+def slow(project, default_zig, tmp_path):
+    """A compiler that takes a second and a half, and a module."""
+    project.write("m.zig", ADD)
+    path = script(tmp_path / "zig", f"""[ "$1" = build-lib ] && sleep 1.5\nexec '{default_zig}' "$@" """)
+    project.environment = {**project.environment, "ZIGIMPORT_ZIG": str(path), "TERM": "xterm"}
+    return project
+
+
+def test_a_long_build_shows_a_line_that_goes(slow):
+    text = on_terminal(slow, "import zigimport, m")
+    drawn = re.findall(r"\rzigimport: building m  (\d+\.\d) s", text)
+    assert len(drawn) >= 3 and float(drawn[0]) >= 0.5 and drawn == sorted(drawn, key=float), text
+    first, last, end = screen(text)
+    assert first == "zigimport: building m: first build" and end == ""
+    assert re.fullmatch(r"zigimport: built m in \d+\.\d+ s", last), text
+
+
+def test_with_logging_too(slow):
+    text = on_terminal(slow, "import logging, zigimport, m")
+    assert "building m  " in text
+    assert len(screen(text)) == 3 and "built m in" in screen(text)[1], text
+
+
+def test_several_are_named_on_one_line(slow):
+    slow.write("n.zig", ADD.replace("a + b", "b + a"))
+    text = on_terminal(slow, "import zigimport\nimport m, n", {"ZIGIMPORT_MAX_WORKERS": "2"})
+    assert "building m, n  " in text or "building n, m  " in text, text
+    assert len(screen(text)) == 5, screen(text)
+
+
+@pytest.mark.parametrize("code", ["import zigimport, m", "import zigimport; zigimport.build('m.zig')"])
+def test_a_build_that_fails_leaves_its_message_alone(slow, code):
+    slow.write("m.zig", "pub fn f() u8 {\n    return missing;\n}\n")
+    text = on_terminal(slow, f"import sys\ntry:\n {code}\nexcept ImportError as error:\n print(error, file=sys.stderr)")
+    assert "building m  " in text
+    assert screen(text)[1].startswith("failed to compile `m`") and "m.zig:2:12: error" in screen(text)[2], screen(text)
+
+
+def test_nothing_moves_where_nobody_looks(slow):
+    assert "\r" not in slow.run("import zigimport, m").stderr
+    slow.write("m.zig", ADD + "\n")
+    assert "building m  " not in on_terminal(slow, "import zigimport, m", {"TERM": "dumb"})
+    closed = slow.run("import sys, zigimport\nsys.stderr = None\nopen('m.zig', 'a').write('//\\n')\nimport m\nprint(m.add(1, 2))")
+    assert closed.stdout == "3\n", closed
+
+
+def test_a_hit_draws_nothing_and_loads_nothing(slow):
+    on_terminal(slow, "import zigimport, m")
+    assert on_terminal(slow, "import sys, zigimport, m\nassert 'zigimport._progress' not in sys.modules") == ""
