@@ -8,6 +8,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +114,8 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_SALT",
     "ZIGIMPORT_VERBOSE",
     "ZIGIMPORT_VERIFY",
+    "ZIGIMPORT_WATCH",
+    "ZIGIMPORT_WATCH_INTERVAL",
     "ZIGIMPORT_ZIG",
 ];
 
@@ -124,8 +127,6 @@ const VARIABLES_WITHOUT_EFFECT: &[&str] = &[
     "ZIGIMPORT_REMOTE_CACHE",
     "ZIGIMPORT_REMOTE_EXECUTOR",
     "ZIGIMPORT_TRACK_DEPS",
-    "ZIGIMPORT_WATCH",
-    "ZIGIMPORT_WATCH_INTERVAL",
 ];
 
 /// Variables that the build of zigimport itself reads.
@@ -169,6 +170,11 @@ pub struct Layer {
     pub salt: String,
     /// `ZIGIMPORT_LOCK_TIMEOUT`: seconds to wait for another process's build.
     pub lock_timeout_seconds: u64,
+    /// `ZIGIMPORT_WATCH`: reload modules when they change.
+    pub watch: bool,
+    /// `ZIGIMPORT_WATCH_INTERVAL`: between two looks at files where the system
+    /// does not report changes.
+    pub watch_interval: Duration,
     /// Where stubs are wanted, also for what is cached; only as an argument.
     pub stubs: Option<Stubs>,
     /// Whether packages that a project names may be downloaded; only as an argument.
@@ -196,6 +202,8 @@ impl Default for Layer {
             native: Native::Auto,
             salt: String::new(),
             lock_timeout_seconds: 600,
+            watch: false,
+            watch_interval: Duration::from_secs(1),
             stubs: None,
             fetch: false,
             path: None,
@@ -272,6 +280,13 @@ impl Layer {
             "ZIGIMPORT_LOCK_TIMEOUT" => {
                 self.lock_timeout_seconds =
                     text.parse().map_err(|_| invalid(name, &text, "a whole number of seconds"))?;
+            }
+            "ZIGIMPORT_WATCH" => self.watch = boolean(name, &text)?,
+            "ZIGIMPORT_WATCH_INTERVAL" => {
+                let seconds = text.parse().ok().filter(|seconds| (0.5..=10.0).contains(seconds));
+                self.watch_interval = seconds
+                    .map(Duration::from_secs_f64)
+                    .ok_or_else(|| invalid(name, &text, "seconds, from 0.5 to 10"))?;
             }
             _ => {}
         }
@@ -552,6 +567,12 @@ mod tests {
         assert!(layer(&[("ZIGIMPORT_MAX_WORKERS", "33")]).is_err());
         assert_eq!(layer(&[("ZIGIMPORT_MAX_WORKERS", "4")]).unwrap().workers(), 4);
         assert!(layer(&[("ZIGIMPORT_OPTIMIZE", "fast")]).is_err());
+        for wrong in ["0.4", "10.1", "NaN", "often"] {
+            let error = layer(&[("ZIGIMPORT_WATCH_INTERVAL", wrong)]).unwrap_err().to_string();
+            assert!(error.contains("ZIGIMPORT_WATCH_INTERVAL") && error.contains(wrong), "{error}");
+        }
+        let interval = layer(&[("ZIGIMPORT_WATCH_INTERVAL", "0.5")]).unwrap().watch_interval;
+        assert_eq!(interval, Duration::from_millis(500));
         assert!(layer(&[("ZIGIMPORT_NATIVE", "sometimes")]).is_err());
     }
 
@@ -560,7 +581,7 @@ mod tests {
         let warning = warning("ZIGIMPORT_OPTIMISE").unwrap();
         assert!(warning.ends_with("did you mean ZIGIMPORT_OPTIMIZE?"), "{warning}");
         assert_eq!(super::warning("ZIGIMPORT_ZIG"), None);
-        assert!(super::warning("ZIGIMPORT_WATCH").unwrap().contains("no effect"));
+        assert!(super::warning("ZIGIMPORT_PARALLEL").unwrap().contains("no effect"));
     }
 
     #[test]

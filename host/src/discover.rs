@@ -38,6 +38,35 @@ pub fn modules_at(path: &Path) -> Result<Vec<Module>> {
     Ok(modules)
 }
 
+/// Returns the folders below a path, and the path, in which a new file may be, or
+/// belong to, a module; none for a path that is one module.
+#[must_use]
+pub fn folders_at(path: &Path) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    let mut pending: Vec<PathBuf> =
+        std::path::absolute(path).into_iter().map(|path| closure::normalize(&path)).collect();
+    pending.retain(|path| path.is_dir());
+    while let Some(folder) = pending.pop() {
+        if folder.join("build.zig").is_file() {
+            continue;
+        }
+        // A folder that cannot be read has no modules.
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let inner = entry.path();
+            if is_folder && !is_skipped(&entry.file_name().to_string_lossy()) && !is_foreign(&inner) {
+                pending.push(inner);
+            }
+        }
+        folders.push(folder);
+    }
+    folders
+}
+
+fn is_foreign(folder: &Path) -> bool {
+    FOREIGN_MARKS.iter().any(|mark| folder.join(mark).is_file())
+}
+
 /// Takes the `.zig` files of a folder that are no parts of another one: a file
 /// that another one imports is named to be taken by itself.
 fn modules_below(folder: &Path) -> Result<Vec<Module>> {
@@ -120,7 +149,7 @@ fn collect(folder: &Path, found: &mut Vec<Module>) -> Result<()> {
             continue;
         }
         if path.is_dir() {
-            if FOREIGN_MARKS.iter().any(|mark| path.join(mark).is_file()) {
+            if is_foreign(&path) {
                 continue;
             }
             if editor::is_project_file(&path.join("build.zig")) {

@@ -39,7 +39,7 @@
 //! | [`archive`] | carries entries to another store |
 //!
 //! Beside them: [`discover`] (paths on the command line to modules),
-//! [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
+//! [`watch`] (changes as they happen), [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
 //! [`parallel`] (many items at once), [`memory`] (libraries where mounts forbid execution),
 //! [`error`], [`digest`], [`stamp`] (file identity), [`publish`] (atomic files).
 //!
@@ -100,3 +100,4 @@ pub mod stub;
 pub mod target;
 pub mod toolchain;
 pub mod verify;
+pub mod watch;

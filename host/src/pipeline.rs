@@ -27,6 +27,7 @@ use crate::store::{self, Entry, EntryInput, History, Store};
 use crate::stub;
 use crate::target::Target;
 use crate::toolchain::{self, Located, Toolchain};
+use crate::watch::Paths;
 
 /// How often a plan is made anew because the world changed while it was carried
 /// out: an input was edited, another process built, a version became known.
@@ -114,6 +115,29 @@ pub fn cached(
         store.note_hit(name, manifest.library.digest);
     }
     Some(Loadable { path, library: manifest.library, record: manifest.record, built: false })
+}
+
+/// Returns every path whose change may change a module: what its manifest has,
+/// and, for a module that could not be built as it is now, what a scan finds.
+#[must_use]
+pub fn watched(context: Context<'_>, module: &Module, scanned: bool) -> Paths {
+    let mut paths = Paths::default();
+    // Both are of this moment; what cannot be read now is in the manifest still.
+    paths.files.insert(module.source_path.clone());
+    let name = manifest_name(context.layer, context.interpreter, module, Target::native());
+    if let Some(manifest) = Manifest::read(&context.store.manifest_path(name)) {
+        for input in manifest.inputs {
+            let kind = if input.is_folder { &mut paths.folders } else { &mut paths.files };
+            kind.insert(input.path);
+        }
+        paths.files.extend(manifest.absent.into_iter().map(|path| path.0));
+    }
+    if scanned && let Ok(closure) = closure::scan(module) {
+        paths.files.extend(closure.inputs.into_iter().chain(closure.settings_file).map(|input| input.path));
+        paths.files.extend(closure.absent);
+        paths.folders.extend(closure.folders.into_iter().map(|folder| folder.path));
+    }
+    paths
 }
 
 /// Returns the compiler that the fast path compares with.

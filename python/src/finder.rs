@@ -58,6 +58,17 @@ pub struct Finder {
     find_projects: bool,
 }
 
+/// Path of a library, its key, compiler version and optimize mode.
+type Hit = (OsString, String, String, String);
+
+fn hit(py: Python<'_>, request: &Request, found: &Found) -> PyResult<Option<Hit>> {
+    let hit = py.detach(|| request.cached(&found.module)).map_err(|error| exception(py, &error))?;
+    Ok(hit.map(|loadable| {
+        let record = loadable.record;
+        (loadable.path.into_os_string(), record.key, record.zig_version, record.optimize)
+    }))
+}
+
 #[pymethods]
 impl Finder {
     #[new]
@@ -108,16 +119,23 @@ impl Finder {
         found: &Found,
         search_path: &Bound<'_, PyAny>,
         optimize: Option<&str>,
-    ) -> PyResult<Option<(OsString, String, String, String)>> {
+    ) -> PyResult<Option<Hit>> {
         let request = Request::new(py, self, search_path, optimize, false, None, None, false)?;
-        let hit = py.detach(|| request.cached(&found.module));
-        match hit {
-            Ok(hit) => Ok(hit.map(|loadable| {
-                let record = loadable.record;
-                (loadable.path.into_os_string(), record.key, record.zig_version, record.optimize)
-            })),
-            Err(error) => Err(exception(py, &error)),
-        }
+        hit(py, &request, found)
+    }
+
+    /// The same, and looks at the inputs whatever the settings say.
+    fn unchanged(
+        &self,
+        py: Python<'_>,
+        found: &Found,
+        search_path: &Bound<'_, PyAny>,
+        optimize: Option<&str>,
+    ) -> PyResult<Option<Hit>> {
+        let mut request = Request::new(py, self, search_path, optimize, false, None, None, false)?;
+        request.layer.force_rebuild = false;
+        request.layer.release_mode = false;
+        hit(py, &request, found)
     }
 
     #[getter]

@@ -1,8 +1,8 @@
 //! The host's view of Python: where reports go, and whether the user interrupted.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -15,14 +15,16 @@ pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Reports to a Python object with `report(level, message)` and `header_folders()`.
 pub struct PythonFrontend {
     object: Py<PyAny>,
+    /// Set when this operation alone has to end.
+    stop: Option<Arc<AtomicBool>>,
     /// The exception that a signal handler raised while the host worked.
     interrupt: Mutex<Option<PyErr>>,
 }
 
 impl PythonFrontend {
     /// Takes the object that listens.
-    pub fn new(object: Py<PyAny>) -> Self {
-        Self { object, interrupt: Mutex::new(None) }
+    pub fn new(object: Py<PyAny>, stop: Option<Arc<AtomicBool>>) -> Self {
+        Self { object, stop, interrupt: Mutex::new(None) }
     }
 
     /// Takes an exception of the listener. One that fails must not make an import
@@ -105,7 +107,8 @@ impl Frontend for PythonFrontend {
     }
 
     fn interrupted(&self) -> bool {
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        let stopped = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+        if stopped || INTERRUPTED.load(Ordering::Relaxed) {
             return true;
         }
         if self.interrupt.lock().is_ok_and(|interrupt| interrupt.is_some()) {

@@ -8,6 +8,7 @@ mod finder;
 mod frontend;
 mod operations;
 mod request;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -18,5 +19,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<finder::Finder>()?;
     module.add_class::<finder::Found>()?;
     module.add_class::<request::Request>()?;
+    watch::register(module)?;
     operations::register(module)
 }

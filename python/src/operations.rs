@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PyValueError;
@@ -31,6 +33,7 @@ use zigimport_host::verify;
 use crate::finder::Found;
 use crate::frontend::{PythonFrontend, bad_call, exception, os_error};
 use crate::request::Request;
+use crate::watch::Watcher;
 
 /// Adds the functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -60,6 +63,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(warnings, module)?)?;
     module.add_function(wrap_pyfunction!(is_enabled, module)?)?;
     module.add_function(wrap_pyfunction!(is_verbose, module)?)?;
+    module.add_function(wrap_pyfunction!(is_watching, module)?)?;
     module.add_function(wrap_pyfunction!(interrupt, module)?)?;
     module.add_function(wrap_pyfunction!(write_editor_files, module)?)?;
     module.add_function(wrap_pyfunction!(memory_file, module)?)
@@ -84,13 +88,24 @@ fn artifact(loadable: Loadable) -> Artifact {
 }
 
 /// Runs host work without the GIL, and makes an exception of its error.
-fn work<T: Send>(
+pub fn work<T: Send>(
     py: Python<'_>,
     request: &Request,
     frontend: Py<PyAny>,
     operation: impl Send + FnOnce(Context<'_>) -> HostResult<T>,
 ) -> PyResult<T> {
-    let frontend = PythonFrontend::new(frontend);
+    work_until(py, request, frontend, None, operation)
+}
+
+/// The same, and ends it as if the user had interrupted it when `stop` is set.
+fn work_until<T: Send>(
+    py: Python<'_>,
+    request: &Request,
+    frontend: Py<PyAny>,
+    stop: Option<Arc<AtomicBool>>,
+    operation: impl Send + FnOnce(Context<'_>) -> HostResult<T>,
+) -> PyResult<T> {
+    let frontend = PythonFrontend::new(frontend, stop);
     let outcome = py.detach(|| {
         if request.place == Place::Temporary {
             let folder = request.store.root().display();
@@ -126,8 +141,16 @@ fn targets_named(names: &[String]) -> PyResult<Vec<&'static Target>> {
 
 /// Makes a found module loadable, whatever that takes.
 #[pyfunction]
-fn ensure(py: Python<'_>, request: &Request, found: &Found, frontend: Py<PyAny>) -> PyResult<Artifact> {
-    work(py, request, frontend, |context| pipeline::ensure(context, &found.module)).map(artifact)
+#[pyo3(signature = (request, found, frontend, watcher = None))]
+fn ensure(
+    py: Python<'_>,
+    request: &Request,
+    found: &Found,
+    frontend: Py<PyAny>,
+    watcher: Option<&Watcher>,
+) -> PyResult<Artifact> {
+    let stop = watcher.map(Watcher::stop_flag);
+    work_until(py, request, frontend, stop, |context| pipeline::ensure(context, &found.module)).map(artifact)
 }
 
 /// Returns the modules that a path stands for.
@@ -492,6 +515,12 @@ fn is_enabled(py: Python<'_>) -> PyResult<bool> {
 #[pyfunction]
 fn is_verbose(py: Python<'_>) -> PyResult<bool> {
     config::flag("ZIGIMPORT_VERBOSE", false).map_err(|error| exception(py, &error))
+}
+
+/// Returns whether `ZIGIMPORT_WATCH` asks for watch mode.
+#[pyfunction]
+fn is_watching(py: Python<'_>) -> PyResult<bool> {
+    config::flag("ZIGIMPORT_WATCH", false).map_err(|error| exception(py, &error))
 }
 
 /// Makes every operation of this process end as if the user had interrupted it,

@@ -9,7 +9,7 @@ import should cost little more than loading a prebuilt extension.
 """
 
 from zigimport._hook import ZigFinder, install, installed, uninstall
-from zigimport._native import __version__, is_enabled
+from zigimport._native import __version__, is_enabled, is_watching
 
 __all__ = [
     "BuildResult",
@@ -26,6 +26,8 @@ __all__ = [
     "build",
     "clear_cache",
     "compile_string",
+    "disable_watch_mode",
+    "enable_watch_mode",
     "export_cached",
     "gc_cache",
     "import_cached",
@@ -55,6 +57,8 @@ _LAZY = {
     "build": "zigimport._api",
     "clear_cache": "zigimport._api",
     "compile_string": "zigimport._string",
+    "disable_watch_mode": "zigimport._watch",
+    "enable_watch_mode": "zigimport._watch",
     "export_cached": "zigimport._registry",
     "gc_cache": "zigimport._registry",
     "import_cached": "zigimport._registry",
@@ -109,3 +113,7 @@ def unload_ipython_extension(ipython):
 
 if is_enabled():
     install()
+    if is_watching():
+        from zigimport._watch import enable_watch_mode
+
+        enable_watch_mode()

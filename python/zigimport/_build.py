@@ -35,8 +35,9 @@ def warn_once(finder):
         _log.report("warning", warning)
 
 
-def ensure(finder, found, optimize):
-    """Returns path and ``BuildRecord`` of the library of a found module.
+def ensure(finder, found, optimize, watcher=None):
+    """Returns path and ``BuildRecord`` of the library of a found module. A build
+    ends early when ``watcher`` is stopped.
 
     Raises:
         ZigImportError: or one of its subclasses, with the module's name and path.
@@ -55,7 +56,7 @@ def ensure(finder, found, optimize):
         _ahead.start(finder, found, Listener())
         request = _native.Request(finder, sys.path, optimize)
         with live(found.name):
-            library, key, zig_version, mode, *_ = _native.ensure(request, found, Listener())
+            library, key, zig_version, mode, *_ = _native.ensure(request, found, Listener(), watcher)
     except ZigImportError as error:
         error.name = found.name
         error.path = found.source_path

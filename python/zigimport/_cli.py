@@ -75,6 +75,13 @@ def _parser():
         "--output-dir", metavar="DIR", help="copy the artifacts to DIR, or to DIR/TARGET for several targets"
     )
 
+    watch = commands.add_parser(
+        "watch", help="build modules whenever they change", description="Build modules now and whenever they change."
+    )
+    watch.set_defaults(run=_watch)
+    _add_paths(watch)
+    watch.add_argument("--run", dest="run_command", metavar="CMD", help="shell command to run, and to run again after each good build")
+
     scan = _command(commands, "scan", _scan, "show what sources depend on and declare")
     scan.add_argument("paths", nargs="+", metavar="FILE")
 
@@ -203,36 +210,14 @@ def _plan(options):
 
 
 def _build_command(options):
-    from concurrent.futures import ThreadPoolExecutor, wait
-
     modules = _api.modules_at(options.paths)
-    jobs = options.jobs or min(len(modules), os.cpu_count() or 1) or 1
-
-    def one(found):
-        try:
-            return _api.build_found(
-                found, options.target, options.optimize, options.force, options.jobs, options.stubs, options.fetch
-            )
-        except ZigImportError as error:
-            return error
-
-    if len(modules) == 1 or jobs == 1:
-        outcomes = [one(found) for found in modules]
-    else:
-        pool = ThreadPoolExecutor(jobs)
-        try:
-            futures = [pool.submit(one, found) for found in modules]
-            # The kernel may hand a signal to any thread, which does not wake this
-            # one, and only this one can act on it: so it looks now and then.
-            while wait(futures, timeout=0.1).not_done:
-                pass
-            outcomes = [future.result() for future in futures]
-        except KeyboardInterrupt:
-            # The others do not see the signal.
-            _native.interrupt()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+    outcomes = _in_parallel(
+        modules,
+        options.jobs,
+        lambda found: _api.build_found(
+            found, options.target, options.optimize, options.force, options.jobs, options.stubs, options.fetch
+        ),
+    )
     results = [result for outcome in outcomes if isinstance(outcome, list) for result in outcome]
     errors = [outcome for outcome in outcomes if not isinstance(outcome, list)]
     if options.output_dir:
@@ -246,6 +231,42 @@ def _build_command(options):
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     return max((error.exit_code for error in errors), default=0)
+
+
+def _in_parallel(modules, jobs, build):
+    """Builds modules, and returns what ``build`` returned or its ``ZigImportError``."""
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    jobs = jobs or min(len(modules), os.cpu_count() or 1) or 1
+
+    def one(found):
+        try:
+            return build(found)
+        except ZigImportError as error:
+            return error
+
+    if len(modules) == 1 or jobs == 1:
+        return [one(found) for found in modules]
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        futures = [pool.submit(one, found) for found in modules]
+        # The kernel may hand a signal to any thread, which does not wake this
+        # one, and only this one can act on it: so it looks now and then.
+        while wait(futures, timeout=0.1).not_done:
+            pass
+        return [future.result() for future in futures]
+    except KeyboardInterrupt:
+        # The others do not see the signal.
+        _native.interrupt()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _watch(options):
+    from zigimport import _rerun
+
+    _rerun.watch(options.paths, options.run_command, _in_parallel)
 
 
 def _copied(results, options):

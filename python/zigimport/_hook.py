@@ -19,6 +19,9 @@ from zigimport import _native
 
 _Module = type(sys)
 
+#: Called after each load of a module from the import path, in watch mode.
+on_load = None
+
 
 class BuildRecord:
     """What a loaded module was built from, as its ``__zigimport__``.
@@ -193,11 +196,13 @@ class ZigLoader(LibraryLoader):
         """Runs the module's init function, or reloads the module."""
         if self.record is not None:
             super().exec_module(module)
-            return
-        # `importlib.reload` has a new loader create no module.
-        from zigimport import _reload
+        else:
+            # `importlib.reload` has a new loader create no module.
+            from zigimport import _reload
 
-        _reload.execute(self, module)
+            _reload.execute(self, module)
+        if on_load is not None:
+            on_load()
 
     def resolve(self):
         """Finds or builds the library."""

@@ -1,0 +1,156 @@
+"""``zigimport watch``: builds modules when they change, and runs a command again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from zigimport import _api, _log, _native
+from zigimport._errors import ZigImportError
+from zigimport._watch import Files
+
+#: How often a command is looked at, and interrupts are, in seconds.
+LOOK_S = 0.2
+#: How long a command may take to end when it is asked to, in seconds.
+GRACE_S = 5
+
+
+def watch(paths, command, in_parallel):
+    """Builds the modules at ``paths`` now and whenever they change, until it is
+    interrupted, and runs the shell's ``command``, if there is one, after each build
+    that is good. ``in_parallel`` is what ``build`` does its builds with."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    runner = Runner(command)
+    files = Files()
+    watcher = _native.Watcher()
+    finder = _api.finder()
+    libraries, running, changed, problem = {}, None, [], None
+    try:
+        while True:
+            request = _native.Request(finder, sys.path)
+            try:
+                modules = {found.source_path: found for found in _api.modules_at(paths)}
+                problem = None
+            except ZigImportError as error:
+                if str(error) != problem:
+                    problem = str(error)
+                    print(f"error: {error}", file=sys.stderr, flush=True)
+                modules = {}
+            folders = [folder for path in paths for folder in _native.folders_at(os.fspath(path))]
+            files.watch(watcher, request, modules, [*folders, *_parents(paths)])
+            libraries = {source: library for source, library in libraries.items() if source in modules}
+            stale = {}
+            for source, found in modules.items():
+                settings = finder.get_settings(found.name, source)
+                hit = finder.unchanged(found, sys.path, settings.optimize if settings is not None else None)
+                if hit is not None:
+                    files.failed.pop(source, None)
+                    libraries[source] = hit[0]
+                elif not files.has_failed_so(source):
+                    stale[source] = found
+            for path in dict.fromkeys(path for source in stale for path in files.changed(source, changed)):
+                _log.report("info", f"Change detected: {path}")
+            outcomes = in_parallel(list(stale.values()), None, lambda found: _built(files, request, found))
+            for source, outcome in zip(stale, outcomes):
+                if isinstance(outcome, ZigImportError):
+                    print(f"error: {outcome}", file=sys.stderr, flush=True)
+                else:
+                    libraries[source] = outcome
+            if problem is None and not files.failed and libraries != running:
+                running = dict(libraries)
+                runner.restart()
+            changed = []
+            if not any(source in files.failed for source in stale):
+                while not changed:
+                    changed = watcher.wait(LOOK_S)
+                    runner.look()
+            # What has just failed may have files that nobody watches so far: look again.
+    finally:
+        runner.end()
+
+
+def _built(files, request, found):
+    """Returns the path of the library of a module, after building it."""
+    build = lambda: _api.build_found(found, (), None, False, None)
+    return files.build(found.source_path, request, found, build)[0].library
+
+
+def _parents(paths):
+    """Returns the folders in which paths that are gone may come back."""
+    return [os.path.dirname(os.path.abspath(path)) for path in paths if not os.path.exists(path)]
+
+
+class Runner:
+    """A command with all the processes that it starts."""
+
+    def __init__(self, command):
+        self.command = command
+        self.process = None
+        self.is_over = True
+
+    def restart(self):
+        """Ends the command if it runs, and starts it."""
+        self.end()
+        if self.command is not None:
+            _log.report("info", f"running: {self.command}")
+            self.process = subprocess.Popen(self.command, shell=True, start_new_session=True)
+            self.is_over = False
+
+    def look(self):
+        """Tells once that the command has ended by itself."""
+        if self.process is None or self.is_over:
+            return
+        status = self._status()
+        if status is not None:
+            self.is_over = True
+            _log.report("info", f"ended with {status}: {self.command}; waiting for a change")
+
+    def _status(self):
+        if not hasattr(os, "waitid"):
+            return self.process.poll()
+        # It is left a zombie: so nobody else gets its number, which names its group.
+        ended = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if ended is None:
+            return None
+        return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+    def end(self):
+        """Ends the command and everything that it started."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        if not hasattr(os, "killpg"):
+            subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
+            process.wait()
+            return
+        if process.returncode is not None:
+            return
+        _kill(process.pid, signal.SIGTERM)
+        try:
+            if hasattr(os, "waitid"):
+                _wait_for_end(process.pid)
+            else:
+                process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            # Also what did not want to end, or was started by what has ended.
+            _kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _kill(group, number):
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # All have ended; macOS says it so of zombies.
+
+
+def _wait_for_end(pid):
+    """Waits until a child has ended, for a while, and leaves it a zombie."""
+    deadline = time.monotonic() + GRACE_S
+    while time.monotonic() < deadline:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+            return
+        time.sleep(0.01)
