@@ -171,7 +171,7 @@ def test_a_module_that_was_loaded_before_and_changed_since_is_reloaded(project):
     run(project, code)
 
 
-def test_a_broken_edit_is_shown_once_and_the_next_good_one_is_loaded(project, wrapped_zig):
+def test_a_broken_edit_is_shown_and_the_next_good_one_is_loaded(project):
     project.write("m.zig", 'pub const part = @import("part.zig");\npub const answer = 1;\n')
     project.write("part.zig", "pub const x = 1;\n")
     project.write("other.zig", "pub const answer = 1;\n")
@@ -197,7 +197,6 @@ def test_a_broken_edit_is_shown_once_and_the_next_good_one_is_loaded(project, wr
     until("m is as it is loaded again")
     """
     run(project, code)
-    assert len(wrapped_zig.compiles) == 6
 
 
 def test_nothing_is_reloaded_while_the_main_thread_imports(project):

@@ -25,7 +25,7 @@ def watch(paths, command, in_parallel):
     files = Files()
     watcher = _native.Watcher()
     finder = _api.finder()
-    libraries, running, changed, problem = {}, None, [], None
+    libraries, seen, running, changed, problem = {}, set(), None, [], None
     try:
         while True:
             request = _native.Request(finder, sys.path)
@@ -49,8 +49,11 @@ def watch(paths, command, in_parallel):
                     libraries[source] = hit[0]
                 elif not files.has_failed_so(source):
                     stale[source] = found
-            for path in dict.fromkeys(path for source in stale for path in files.changed(source, changed)):
+            again = [source for source in stale if source in seen]
+            # Without an event it changed while others were built: its own file stands for it.
+            for path in dict.fromkeys(path for source in again for path in files.changed(source, changed) or [source]):
                 _log.report("info", f"Change detected: {path}")
+            seen.update(modules)
             outcomes = in_parallel(list(stale.values()), None, lambda found: _built(files, request, found))
             for source, outcome in zip(stale, outcomes):
                 if isinstance(outcome, ZigImportError):
