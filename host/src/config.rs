@@ -281,7 +281,7 @@ impl Layer {
                 self.lock_timeout_seconds =
                     text.parse().map_err(|_| invalid(name, &text, "a whole number of seconds"))?;
             }
-            "ZIGIMPORT_WATCH" => self.watch = boolean(name, &text)?,
+            "ZIGIMPORT_WATCH" => self.watch = boolean(name, &text, "")?,
             "ZIGIMPORT_WATCH_INTERVAL" => {
                 let seconds = text.parse().ok().filter(|seconds| (0.5..=10.0).contains(seconds));
                 self.watch_interval = seconds

@@ -125,7 +125,7 @@ pub fn watched(context: Context<'_>, module: &Module, scanned: bool) -> Paths {
     // Both are of this moment; what cannot be read now is in the manifest still.
     paths.files.insert(module.source_path.clone());
     let name = manifest_name(context.layer, context.interpreter, module, Target::native());
-    if let Some(manifest) = Manifest::read(&context.store.manifest_path(name)) {
+    if let Some((manifest, _)) = Manifest::read(&context.store.manifest_path(name)) {
         for input in manifest.inputs {
             let kind = if input.is_folder { &mut paths.folders } else { &mut paths.files };
             kind.insert(input.path);

@@ -1,6 +1,7 @@
 //! What watch mode needs: changes of files, what a loaded module is made of, and
 //! calls on the main thread.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsString, c_int, c_void};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use zigimport_host::config::Layer;
 use zigimport_host::discover;
+use zigimport_host::manifest::Recorded;
 use zigimport_host::pipeline;
 use zigimport_host::watch::{self, Paths};
 
@@ -23,6 +25,7 @@ use crate::request::Request;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Watcher>()?;
     module.add_function(wrap_pyfunction!(watched, module)?)?;
+    module.add_function(wrap_pyfunction!(digests, module)?)?;
     module.add_function(wrap_pyfunction!(folders_at, module)?)?;
     module.add_function(wrap_pyfunction!(call_soon, module)?)
 }
@@ -96,6 +99,13 @@ fn watched(
 ) -> PyResult<(Vec<OsString>, Vec<OsString>)> {
     let paths = work(py, request, frontend, |context| Ok(pipeline::watched(context, &found.module, scanned)))?;
     Ok((strings(paths.files), strings(paths.folders)))
+}
+
+/// Returns the digests of the content of files, `None` for what cannot be read.
+#[pyfunction]
+fn digests(py: Python<'_>, paths: Vec<PathBuf>) -> BTreeMap<OsString, Option<String>> {
+    let digest = |path: &PathBuf| Recorded::file(path).map(|file| file.digest.hex());
+    py.detach(|| paths.into_iter().map(|path| { let digest = digest(&path); (path.into(), digest) }).collect())
 }
 
 /// Returns the folders at a path in which new modules may appear.

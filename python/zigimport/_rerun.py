@@ -24,36 +24,34 @@ def watch(paths, command, in_parallel):
     runner = Runner(command)
     files = Files()
     watcher = _native.Watcher()
-    finder = _api.finder()
-    libraries, seen, running, changed, problem = {}, set(), None, [], None
+    request = _native.Request(_api.finder(), sys.path)
+    modules, libraries, running, changed, problem = {}, {}, None, [], None
     try:
         while True:
-            request = _native.Request(finder, sys.path)
-            try:
-                modules = {found.source_path: found for found in _api.modules_at(paths)}
-                problem = None
-            except ZigImportError as error:
-                if str(error) != problem:
-                    problem = str(error)
-                    print(f"error: {error}", file=sys.stderr, flush=True)
-                modules = {}
-            folders = [folder for path in paths for folder in _native.folders_at(os.fspath(path))]
-            files.watch(watcher, request, modules, [*folders, *_parents(paths)])
+            places = [os.path.abspath(path) for path in paths]
+            folders = [folder for path in places for folder in _native.folders_at(path)]
+            files.watch(watcher, {source: (request, found) for source, found in modules.items()}, places, folders)
+            before = modules
+            modules, problem = _modules_at(paths, problem)
+            if modules.keys() != before.keys():
+                # Each is watched before it is looked at, or a change between would be lost.
+                continue
             libraries = {source: library for source, library in libraries.items() if source in modules}
-            stale = {}
+            stale, told = {}, {}
             for source, found in modules.items():
-                settings = finder.get_settings(found.name, source)
-                hit = finder.unchanged(found, sys.path, settings.optimize if settings is not None else None)
+                is_new = source not in libraries and source not in files.failed
+                paths_changed = files.changed(source, changed)
+                if not is_new and not paths_changed:
+                    continue
+                hit = _api.finder().unchanged(found, sys.path, None)
                 if hit is not None:
                     files.failed.pop(source, None)
                     libraries[source] = hit[0]
-                elif not files.has_failed_so(source):
+                else:
                     stale[source] = found
-            again = [source for source in stale if source in seen]
-            # Without an event it changed while others were built: its own file stands for it.
-            for path in dict.fromkeys(path for source in again for path in files.changed(source, changed) or [source]):
+                    told.update(dict.fromkeys(paths_changed))
+            for path in told:
                 _log.report("info", f"Change detected: {path}")
-            seen.update(modules)
             outcomes = in_parallel(list(stale.values()), None, lambda found: _built(files, request, found))
             for source, outcome in zip(stale, outcomes):
                 if isinstance(outcome, ZigImportError):
@@ -73,15 +71,21 @@ def watch(paths, command, in_parallel):
         runner.end()
 
 
+def _modules_at(paths, told):
+    """Returns the modules by their own files, and why there are none, which is told
+    unless it is what was ``told`` before."""
+    try:
+        return {found.source_path: found for found in _api.modules_at(paths)}, None
+    except ZigImportError as error:
+        if str(error) != told:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        return {}, str(error)
+
+
 def _built(files, request, found):
     """Returns the path of the library of a module, after building it."""
     build = lambda: _api.build_found(found, (), None, False, None)
     return files.build(found.source_path, request, found, build)[0].library
-
-
-def _parents(paths):
-    """Returns the folders in which paths that are gone may come back."""
-    return [os.path.dirname(os.path.abspath(path)) for path in paths if not os.path.exists(path)]
 
 
 class Runner:

@@ -7,10 +7,11 @@ while that runs an import. Calls in other threads end in the old code.
 """
 
 import atexit
+import logging  # noqa: F401  Its handlers of a fork have to be registered before ours.
 import os
+import signal
 import sys
 import threading
-import time
 from _frozen_importlib import _exec
 
 from zigimport import _build, _hook, _log, _native
@@ -19,8 +20,7 @@ from zigimport._hook import BuildRecord, ZigLoader, spec_of
 
 #: How long the thread waits before it asks the main thread again, in seconds.
 RETRY_S = 0.1
-#: Times of files are as old as the last tick of the system's clock.
-CLOCK_TICK_NS = 20_000_000
+FAULTS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 
 _mode = None
 
@@ -34,9 +34,7 @@ def enable_watch_mode():
     global _mode
     if _mode is None:
         _mode = _WatchMode()
-        _hook.on_load = _mode.on_load
-        if _loaded():
-            _mode.on_load()
+        _hook.on_load = _mode.look_again
 
 
 def disable_watch_mode():
@@ -102,62 +100,47 @@ class Files:
     def __init__(self):
         #: By module, the files and the folders that count.
         self.of = {}
-        #: By module whose last build failed, what its files were then.
+        #: By module whose last build failed, the digests of its files then.
         self.failed = {}
         self._polling_told = False
 
-    def watch(self, watcher, request, founds, folders=()):
-        """Watches modules, given by name, and ``folders``."""
-        self.of = {
-            name: tuple(map(set, _native.watched(request, found, name in self.failed, _build.Listener())))
-            for name, found in founds.items()
-        }
-        self.failed = {name: stamps for name, stamps in self.failed.items() if name in self.of}
-        files = set().union(*(files for files, _ in self.of.values()))
-        reason = watcher.watch(list(files), list(set(folders).union(*(folders for _, folders in self.of.values()))))
+    def watch(self, watcher, modules, files=(), folders=()):
+        """Watches modules, by name the request and what was found, and more paths."""
+        self.of = {name: self._paths(*module, name in self.failed) for name, module in modules.items()}
+        self.failed = {name: digests for name, digests in self.failed.items() if name in self.of}
+        reason = watcher.watch(
+            list(set(files).union(*(files for files, _ in self.of.values()))),
+            list(set(folders).union(*(folders for _, folders in self.of.values()))),
+        )
         if reason is not None and not self._polling_told:
             self._polling_told = True
             _log.report("warning", f"looking at files in intervals, see ZIGIMPORT_WATCH_INTERVAL: {reason}")
 
-    def changed(self, name, paths):
-        """Returns which of ``paths`` a module is made of."""
-        files, folders = self.of[name]
-        return [path for path in paths if path in files or os.path.dirname(path) in folders]
+    def _paths(self, request, found, scanned):
+        return tuple(map(set, _native.watched(request, found, scanned, _build.Listener())))
 
-    def has_failed_so(self, name):
-        """Returns whether a module could not be built with the files of now."""
-        failed = self.failed.get(name)
-        return failed is not None and failed == _stamps(failed)
+    def changed(self, name, paths):
+        """Returns which of ``paths`` a module is made of; of one that could not be
+        built, the files that are not as they were then."""
+        files, folders = self.of[name]
+        before = self.failed.get(name)
+        if before is None:
+            return [path for path in paths if path in files or os.path.dirname(path) in folders]
+        now = _native.digests(list(files.union(before)))
+        return [path for path, digest in now.items() if digest != before.get(path)]
 
     def build(self, name, request, found, build):
         """Returns what ``build`` does, and remembers with which files it failed."""
-        started_ns = time.time_ns() - CLOCK_TICK_NS
-        before = _stamps(self.of[name][0])
+        # The sources to be built may be other ones than those of the last build.
+        files, _ = self._paths(request, found, True)
+        before = _native.digests(list(files))
         try:
             result = build()
         except ZigImportError:
-            # The sources that failed may be other ones than those of the last build.
-            files, _ = _native.watched(request, found, True, _build.Listener())
-            self.failed[name] = {path: before.get(path) or _stamp(path, started_ns) for path in files}
+            self.failed[name] = before
             raise
         self.failed.pop(name, None)
         return result
-
-
-def _stamp(path, before_ns=None):
-    """Returns what tells whether a file was written to; unlike any other if that
-    was not before ``before_ns``."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    if before_ns is not None and found.st_ctime_ns >= before_ns:
-        return object()
-    return (found.st_size, found.st_mtime_ns, found.st_ino)
-
-
-def _stamps(paths):
-    return {path: _stamp(path) for path in paths}
 
 
 class _WatchMode:
@@ -166,51 +149,48 @@ class _WatchMode:
     def __init__(self):
         self.watcher = _native.Watcher()
         self.files = Files()
-        self.thread = None
-        self.starting = threading.Lock()
         #: Held while the thread does more than wait; see `_before_fork`.
         self.busy = threading.RLock()
-        #: The builds of the modules that were looked at, by name.
+        #: Whether there is something else to watch.
+        self.must_look = True
+        #: By name of a module that was looked at, the builds that need no look.
         self.known = {}
         #: By name the module, its build, and path and record of the library to load.
         self.ready = {}
         self.is_asked = False
+        self.thread = threading.Thread(target=self._run, name="zigimport watch", daemon=True)
+        self.thread.start()
 
-    def on_load(self):
-        """A module was loaded: there is something else to watch."""
-        with self.starting:
-            if self.thread is None:
-                thread = threading.Thread(target=self._run, name="zigimport watch", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as error:
-                    # An import in a process that ends, or that has no thread left.
-                    _log.report("warning", f"changes are not watched: {error}")
-                    return
-                self.thread = thread
-                return
+    def look_again(self):
+        """Lets the thread look at what is loaded now."""
+        self.must_look = True
         self.watcher.wake()
 
     def end(self):
         """Ends the thread and waits for it."""
         self.watcher.stop()
-        if self.thread is not None and self.thread is not threading.current_thread():
+        if self.thread is not threading.current_thread():
             self.thread.join()
 
     def _run(self):
         _block_signals()
         changed = []
         while not self.watcher.stopped:
-            try:
-                with self.busy:
-                    self._look(changed)
-            except KeyboardInterrupt:
-                break
-            except Exception as error:
-                # The next change is looked at again.
-                _log.report("warning", f"watching failed: {type(error).__name__}: {error}")
+            if changed or self.must_look:
+                self.must_look = False
+                try:
+                    with self.busy:
+                        self._look(changed)
+                except KeyboardInterrupt:
+                    break
+                except Exception as error:
+                    # The next change is looked at again.
+                    _log.report("warning", f"watching failed: {type(error).__name__}: {error}")
             if self.ready and not self.is_asked:
-                self.is_asked = _native.call_soon(self._apply)
+                # It may be called before this returns.
+                self.is_asked = True
+                if not _native.call_soon(self._apply):
+                    self.is_asked = False
             # The main thread may have to be asked again.
             changed = self.watcher.wait(RETRY_S if self.ready else None)
 
@@ -218,53 +198,51 @@ class _WatchMode:
         """Watches what is loaded now, and builds what is not as it is on disk, in this
         order: a change is either seen here or reported later."""
         loaded = _loaded()
-        self.known = {name: build for name, build in self.known.items() if name in loaded}
-        request = _native.Request(_hook.installed() or _hook.ZigFinder(), sys.path)
-        self.files.watch(
-            self.watcher, request, {name: record._spec.loader.found for name, (_, record) in loaded.items()}
-        )
+        self.known = {name: builds for name, builds in self.known.items() if name in loaded}
+        modules = {}
+        for name, (_, record) in loaded.items():
+            finder, found = record._spec.loader.finder, record._spec.loader.found
+            modules[name] = (_native.Request(finder, sys.path, _optimize(finder, record)), found)
+        self.files.watch(self.watcher, modules)
         told = set()
         for name, (module, record) in loaded.items():
             paths = self.files.changed(name, changed)
-            is_new = self.known.get(name) is not record
-            if not self.watcher.stopped and (paths or is_new or name in self.files.failed):
-                self.known[name] = record
-                self._look_at(name, module, record, request, paths or [record.source], told)
-
-    def _look_at(self, name, module, record, request, paths, told):
-        """Builds a module if that is needed; ``paths`` are told as what changed."""
-        if self.files.has_failed_so(name):
-            return
-        found, finder = record._spec.loader.found, record._spec.loader.finder
-        settings = finder.get_settings(name, record.source)
-        optimize = settings.optimize if settings is not None else None
-        hit = finder.unchanged(found, sys.path, optimize)
-        ready = self.ready.get(name)
-        if hit is not None and ready is not None and hit[0] == ready[2][0]:
-            return
-        if hit is not None and hit[0] == record._spec.origin:
-            self.ready.pop(name, None)
-            if self.files.failed.pop(name, None) is not None:
-                _log.report("info", f"{name} is as it is loaded again")
-            return
-        for path in paths:
-            if path not in told:
-                told.add(path)
-                _log.report("info", f"Change detected: {path}")
-        if hit is not None:
-            self.files.failed.pop(name, None)
-            resolved = hit[0], BuildRecord(record.source, *hit[1:])
-        else:
+            if self.watcher.stopped or not paths and record in self.known.get(name, ()):
+                continue
+            self.known[name] = (record,)
             try:
-                resolved = self.files.build(
-                    name, request, found, lambda: _build.ensure(finder, found, optimize, self.watcher)
-                )
+                self._look_at(name, module, record, modules[name][0], [path for path in paths if path not in told])
             except ZigImportError as error:
                 self.ready.pop(name, None)
                 _log.report("warning", f"{name} stays as it is: {error}")
                 # There may be other files to watch than those of the last build.
-                self.watcher.wake()
+                self.look_again()
+            told.update(paths)
+
+    def _look_at(self, name, module, record, request, paths):
+        """Builds a module if that is needed; ``paths`` are told as what changed."""
+        finder, found = record._spec.loader.finder, record._spec.loader.found
+        optimize = _optimize(finder, record)
+        hit = finder.unchanged(found, sys.path, optimize)
+        if hit is not None:
+            failed = self.files.failed.pop(name, None)
+            ready = self.ready.get(name)
+            if ready is not None and hit[0] == ready[2][0]:
                 return
+            if hit[0] == record._spec.origin:
+                self.ready.pop(name, None)
+                if failed is not None:
+                    _log.report("info", f"{name} is as it is loaded again")
+                return
+        for path in paths:
+            _log.report("info", f"Change detected: {path}")
+        if hit is not None:
+            resolved = hit[0], BuildRecord(record.source, *hit[1:])
+        else:
+            resolved = self.files.build(
+                name, request, found, lambda: _build.ensure(finder, found, optimize, self.watcher)
+            )
+        self.known[name] = (record, resolved[1])
         self.ready[name] = (module, record, resolved)
 
     def _apply(self):
@@ -289,12 +267,17 @@ class _WatchMode:
                 _log.report("info", f"Reloaded: {name}")
 
 
-def _block_signals():
-    """Leaves signals to the main thread, which alone can act on them."""
-    import signal
+def _optimize(finder, record):
+    settings = finder.get_settings(record._spec.name, record.source)
+    return settings.optimize if settings is not None else None
 
+
+def _block_signals():
+    """Leaves signals to the main thread, which alone can act on them. Those of a
+    fault are for the thread that has it: the sandbox handles some of them."""
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        faults = {getattr(signal, name) for name in FAULTS if hasattr(signal, name)}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - faults)
 
 
 def _is_importing():
