@@ -18,7 +18,7 @@ use crate::stamp::{self, Stamp};
 
 /// A change is over when nothing follows for so long. Linux says when a file that
 /// was written to is closed; elsewhere a pause has to do.
-const QUIET: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 10 } else { 50 });
+const QUIET: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 5 } else { 50 });
 /// A program that keeps a file open for writing is waited for so long.
 const WRITING_MAX: Duration = Duration::from_millis(200);
 /// Changes that never pause are reported so often.

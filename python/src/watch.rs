@@ -1,7 +1,6 @@
 //! What watch mode needs: changes of files, what a loaded module is made of, and
 //! calls on the main thread.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsString, c_int, c_void};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,11 +100,10 @@ fn watched(
     Ok((strings(paths.files), strings(paths.folders)))
 }
 
-/// Returns the digests of the content of files, `None` for what cannot be read.
+/// Returns the digest of the content of each file, `None` for what cannot be read.
 #[pyfunction]
-fn digests(py: Python<'_>, paths: Vec<PathBuf>) -> BTreeMap<OsString, Option<String>> {
-    let digest = |path: &PathBuf| Recorded::file(path).map(|file| file.digest.hex());
-    py.detach(|| paths.into_iter().map(|path| { let digest = digest(&path); (path.into(), digest) }).collect())
+fn digests(py: Python<'_>, paths: Vec<PathBuf>) -> Vec<Option<String>> {
+    py.detach(|| paths.iter().map(|path| Recorded::file(path).map(|file| file.digest.hex())).collect())
 }
 
 /// Returns the folders at a path in which new modules may appear.

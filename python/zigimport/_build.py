@@ -36,8 +36,8 @@ def warn_once(finder):
 
 
 def ensure(finder, found, optimize, watcher=None):
-    """Returns path and ``BuildRecord`` of the library of a found module. A build
-    ends early when ``watcher`` is stopped.
+    """Returns path and ``BuildRecord`` of the library of a found module, for an
+    import, or for a ``watcher``: then the build ends early when that is stopped.
 
     Raises:
         ZigImportError: or one of its subclasses, with the module's name and path.
@@ -47,13 +47,14 @@ def ensure(finder, found, optimize, watcher=None):
     from zigimport._progress import live
 
     warn_once(finder)
-    if _ahead.wait_for(found):
+    if watcher is None and _ahead.wait_for(found):
         hit = finder.cached(found, sys.path, optimize)
         if hit is not None:
             library, key, zig_version, mode = hit
             return library, BuildRecord(found.source_path, key, zig_version, mode)
     try:
-        _ahead.start(finder, found, Listener())
+        if watcher is None:
+            _ahead.start(finder, found, Listener())
         request = _native.Request(finder, sys.path, optimize)
         with live(found.name):
             library, key, zig_version, mode, *_ = _native.ensure(request, found, Listener(), watcher)

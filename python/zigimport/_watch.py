@@ -126,14 +126,14 @@ class Files:
         before = self.failed.get(name)
         if before is None:
             return [path for path in paths if path in files or os.path.dirname(path) in folders]
-        now = _native.digests(list(files.union(before)))
+        now = _digests(files.union(before))
         return [path for path, digest in now.items() if digest != before.get(path)]
 
     def build(self, name, request, found, build):
         """Returns what ``build`` does, and remembers with which files it failed."""
         # The sources to be built may be other ones than those of the last build.
         files, _ = self._paths(request, found, True)
-        before = _native.digests(list(files))
+        before = _digests(files)
         try:
             result = build()
         except ZigImportError:
@@ -141,6 +141,11 @@ class Files:
             raise
         self.failed.pop(name, None)
         return result
+
+
+def _digests(paths):
+    paths = sorted(paths)
+    return dict(zip(paths, _native.digests(paths)))
 
 
 class _WatchMode:
