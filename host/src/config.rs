@@ -581,7 +581,7 @@ mod tests {
         let warning = warning("ZIGIMPORT_OPTIMISE").unwrap();
         assert!(warning.ends_with("did you mean ZIGIMPORT_OPTIMIZE?"), "{warning}");
         assert_eq!(super::warning("ZIGIMPORT_ZIG"), None);
-        assert!(super::warning("ZIGIMPORT_PARALLEL").unwrap().contains("no effect"));
+        assert!(super::warning("ZIGIMPORT_TRACK_DEPS").unwrap().contains("no effect"));
     }
 
     #[test]
