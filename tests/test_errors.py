@@ -570,6 +570,27 @@ def test_an_interrupt_ends_the_import_and_the_compiler(project, tmp_path):
     assert project.imports("m", "module.add(1, 2)").value == 3
 
 
+def test_an_interrupt_during_the_last_report_is_not_lost(project):
+    project.write("m.zig", ADD)
+    code = """
+    import logging, signal
+    import zigimport
+    class Handler(logging.Handler):
+        def emit(self, record):
+            if record.getMessage().startswith("built m"):
+                signal.raise_signal(signal.SIGINT)
+    logging.getLogger("zigimport").addHandler(Handler())
+    logging.getLogger("zigimport").setLevel(logging.INFO)
+    try:
+        import m
+    except KeyboardInterrupt:
+        print("interrupted")
+    """
+    assert project.run(dedented(code)).stdout == "interrupted\n"
+    # What was built is there all the same.
+    assert project.imports("m").builds == []
+
+
 def test_an_interrupt_during_a_report_is_not_lost(project, tmp_path):
     project.write("m.zig", ADD)
     zig, _ = waiting_zig(tmp_path)

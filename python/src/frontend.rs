@@ -47,10 +47,14 @@ impl PythonFrontend {
     /// raised, else what `zigimport._errors` makes of the error's parts.
     pub fn exception(&self, py: Python<'_>, error: &Error) -> PyErr {
         if error.kind() == ErrorKind::Interrupted {
-            let raised = self.interrupt.lock().ok().and_then(|mut interrupt| interrupt.take());
-            return raised.unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
+            return self.raised().unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
         }
         exception(py, error)
+    }
+
+    /// Takes what a signal handler raised while the host worked.
+    pub fn raised(&self) -> Option<PyErr> {
+        self.interrupt.lock().ok().and_then(|mut interrupt| interrupt.take())
     }
 }
 

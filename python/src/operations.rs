@@ -119,7 +119,9 @@ fn work_until<T: Send>(
             frontend: &frontend,
         })
     });
-    outcome.map_err(|error| frontend.exception(py, &error))
+    let value = outcome.map_err(|error| frontend.exception(py, &error))?;
+    // An interrupt that came when the work was all but done counts, too.
+    frontend.raised().map_or(Ok(value), Err)
 }
 
 fn targets_named(names: &[String]) -> PyResult<Vec<&'static Target>> {
