@@ -40,8 +40,10 @@ def until(text):
 
 def write(path, text):
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with open(path, "w") as file:
+    # At once: what is written in two steps may be built in two.
+    with open(path + ".new", "w") as file:
         file.write(text)
+    os.replace(path + ".new", path)
 
 """
 
@@ -106,6 +108,22 @@ def test_a_change_of_any_input_is_told_built_and_reloaded(project, kind):
         os.remove({edited!r})
     assert until("Reloaded: m") == ["Change detected: " + os.path.abspath({edited!r}), "Reloaded: m"]
     assert held.answer == 1
+    """
+    run(project, code)
+
+
+def test_what_changed_without_a_difference_is_not_reloaded(project):
+    project.write("m.zig", "pub const answer = 1;\n")
+    code = """
+    zigimport.enable_watch_mode()
+    import m
+    write("m.zig", "pub const answer = 2;")
+    until("Reloaded: m")
+    write("pyproject.toml", "")
+    until("Change detected: " + os.path.abspath("pyproject.toml"))
+    write("m.zig", "pub const answer = 3;")
+    lines = until("Reloaded: m")
+    assert m.answer == 3 and not any(line.startswith("Reloaded") for line in lines[:-1]), lines
     """
     run(project, code)
 
@@ -202,28 +220,24 @@ def test_a_broken_edit_is_shown_once_and_the_next_good_one_is_loaded(project, wr
     project.write("part.zig", "pub const x = 1;\n")
     project.write("other.zig", "pub const answer = 1;\n")
     code = """
-    def put(path, text):
-        # At once: what is written in two steps may be built in two.
-        write(path + ".new", text)
-        os.replace(path + ".new", path)
     zigimport.enable_watch_mode()
     import m, other
     good = open("m.zig").read()
-    put("m.zig", good + 'pub const more = @import("more.zig").nothing;')
+    write("m.zig", good + 'pub const more = @import("more.zig").nothing;')
     lines = until("stays as it is")
     error = next(line for line in lines if "stays as it is" in line)
     assert "more.zig" in error and "m.zig:3:" in error and m.answer == 1, error
     # What another module has does not matter, nor that files are touched.
-    put("other.zig", "pub const answer = 2;")
+    write("other.zig", "pub const answer = 2;")
     lines = until("Reloaded: other")
     assert not any(line.startswith("m ") for line in lines), lines
     # A file that the last good build did not know is what was missing.
-    put("more.zig", "pub const nothing = 5;")
+    write("more.zig", "pub const nothing = 5;")
     until("Reloaded: m")
     assert m.more == 5 and m.answer == 1
-    put("part.zig", "pub const x = nowhere;")
+    write("part.zig", "pub const x = nowhere;")
     until("stays as it is")
-    put("part.zig", "pub const x = 1;\\n")
+    write("part.zig", "pub const x = 1;\\n")
     until("m is as it is loaded again")
     """
     run(project, code)

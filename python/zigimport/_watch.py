@@ -247,6 +247,10 @@ class _WatchMode:
             resolved = self.files.build(
                 name, request, found, lambda: _build.ensure(finder, found, optimize, self.watcher)
             )
+        if resolved[0] == record._spec.origin:
+            # What changed makes no difference.
+            self.ready.pop(name, None)
+            return
         self.known[name] = (record, resolved[1])
         self.ready[name] = (module, record, resolved)
 
