@@ -48,6 +48,8 @@ def start(finder, found, listener):
     if workers == 0 or frame is None:
         return
     for name in _names_to_come(frame):
+        if name == found.name:
+            continue
         try:
             build = _build_of(name)
         except Exception:
