@@ -304,6 +304,16 @@ def _scan(options):
     return 0
 
 
+def _platform():
+    import platform
+
+    if not hasattr(os, "uname"):
+        return platform.platform()
+    # That would start the program `uname`.
+    system = os.uname()
+    return " ".join((system.sysname, system.release, system.machine, *platform.libc_ver())).strip()
+
+
 def _info(options):
     if options.zls is not None:
         return _write_editor_files(options)
@@ -313,7 +323,7 @@ def _info(options):
 
     states = [_activation.state(os.path.join(folder, _activation.FILE_NAME)) for folder in _activation.folders() if folder]
     lines = {"python": f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"}
-    lines["platform"] = platform.platform()
+    lines["platform"] = _platform()
     lines.update(_api.configuration())
     lines["site"] = next((state for state in states if state != "not installed"), "not installed")
     lines["variables"] = " ".join(_variables()) or "none"
