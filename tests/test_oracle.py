@@ -342,8 +342,9 @@ def test_a_gap_cannot_make_a_stale_module_twice(judge):
 # The other routes of the compiler.
 
 
-def test_several_targets_have_no_gap(make_project, zig):
-    project = make_project(zig=zig)
+@pytest.mark.parametrize("line", ["0.15", "0.16"])
+def test_several_targets_have_no_gap(make_project, line):
+    project = make_project(zig=line)
     project.write("m.zig", "//! zigimport: c-sources = a.c\n" + MODULE_OF_C)
     project.write("a.c", '#include HEADER\nint a(void) { return ONE; }\n#undef HEADER\n'.replace("HEADER", '"in/one.h"', 1))
     project.write("in/one.h", "#define ONE 1\n")
