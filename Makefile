@@ -54,7 +54,7 @@ test-zig: test-environments
 	$(PYTHON) tests/zig_tests.py
 
 test-python: test-environments
-	$(MAIN_PYTHON) -m pytest
+	$(MAIN_PYTHON) tests/python_tests.py
 
 clean:
 	rm -rf $(VENV) target
