@@ -7,6 +7,7 @@ host reads it cannot hide one in how it scans.
 import json
 import os
 import re
+import time
 import shutil
 import struct
 from pathlib import Path
@@ -47,7 +48,8 @@ class Judge:
         # The sources of a library are named relative to where it is installed.
         site = Path(self.project.environment.get("PYTHONPATH", self.project.root))
         return {
-            (site if one["role"] == "library" else Path(module["project_root"])) / one["path"] for one in module["inputs"]
+            (site if one["role"] == "library" else self.project.root / module["project_root"]) / one["path"]
+            for one in module["inputs"]
         }
 
     def read(self):
@@ -60,6 +62,8 @@ class Judge:
     def judge(self, name, what, computed=()):
         """Builds a module, and returns what the scan named and the compiler did not read."""
         scanned = self.scanned(name)
+        # What no scan named and was written just now could have changed during the build.
+        time.sleep(0.2)
         built = self.project.cli("build", name, env={"ZIGIMPORT_VERBOSE": "1"})
         assert built.returncode == 0, built
         read = self.read()
