@@ -7,9 +7,9 @@ host reads it cannot hide one in how it scans.
 import json
 import os
 import re
-import time
 import shutil
 import struct
+import time
 from pathlib import Path
 
 import pytest
