@@ -70,15 +70,22 @@ def main():
     parser.add_argument("--case", action="append", choices=CASES, help="only this case, repeatable")
     parser.add_argument("--strace", action="store_true", help="take the times inside an import with strace, too")
     options = parser.parse_args()
+    figures = with_each_compiler(options, Bench)
+    measure.finish(options, figures)
+
+
+def with_each_compiler(options, bench):
+    """Runs ``bench(options, zig, work folder)`` with each compiler of the options, and
+    returns the figures of each by its version."""
     figures = {}
     for zig in options.zig or [default_zig(options.python)]:
-        work = tempfile.mkdtemp(prefix="zigimport-miss-")
+        work = tempfile.mkdtemp(prefix="zigimport-bench-")
         try:
             version = measure.checked([zig, "version"], environment={}, folder="/").output.decode().strip()
-            figures[version] = Bench(options, zig, work).run(version)
+            figures[version] = bench(options, zig, work).run(version)
         finally:
             shutil.rmtree(work)
-    measure.finish(options, figures)
+    return figures
 
 
 def default_zig(python):

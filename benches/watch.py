@@ -11,9 +11,7 @@ build, the reload and the call.
 """
 
 import os
-import shutil
 import subprocess
-import tempfile
 
 import measure
 import miss
@@ -85,14 +83,7 @@ def main():
     parser.add_argument("--zig", action="append", metavar="PATH", type=os.path.abspath, help="a compiler, repeatable (default: the ziglang package's)")
     parser.add_argument("--optimize", default="Debug", help="optimize mode (default: %(default)s)")
     options = parser.parse_args()
-    figures = {}
-    for zig in options.zig or [miss.default_zig(options.python)]:
-        work = tempfile.mkdtemp(prefix="zigimport-watch-")
-        try:
-            version = measure.checked([zig, "version"], environment={}, folder="/").output.decode().strip()
-            figures[version] = Bench(options, zig, work).run(version)
-        finally:
-            shutil.rmtree(work)
+    figures = miss.with_each_compiler(options, Bench)
     measure.finish(options, figures)
 
 

@@ -390,15 +390,6 @@ def needs(environments, python, package):
         pytest.skip(f"{package} cannot be installed for CPython {python}")
 
 
-@pytest.fixture(scope="session")
-def project_store(tmp_path_factory):
-    """One store for every project module: compiling Zig's build system takes
-    from ten seconds to two minutes of CPU time for each Zig."""
-    store = tmp_path_factory.mktemp("projects") / "store"
-    store.mkdir(mode=0o700)
-    return store
-
-
 @pytest.fixture
 def project(make_project):
     """A project with a new store, the default Zig and the main interpreter."""

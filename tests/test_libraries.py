@@ -443,14 +443,6 @@ def manifest(name, dependencies=""):
 """
 
 
-@pytest.fixture(scope="session")
-def project_store(tmp_path_factory):
-    """One store for every project module: Zig's build system takes its time."""
-    store = tmp_path_factory.mktemp("library-projects") / "store"
-    store.mkdir(mode=0o700)
-    return store
-
-
 def write_project(project, name, source, sources, package_build):
     """Writes a project module `b` and, beside it, the library as a local package:
     pydust knows its own files by the folder `pydust/src`."""

@@ -61,14 +61,6 @@ pub struct Finder {
 /// Path of a library, its key, compiler version and optimize mode.
 type Hit = (OsString, String, String, String);
 
-fn hit(py: Python<'_>, request: &Request, found: &Found) -> PyResult<Option<Hit>> {
-    let hit = py.detach(|| request.cached(&found.module)).map_err(|error| exception(py, &error))?;
-    Ok(hit.map(|loadable| {
-        let record = loadable.record;
-        (loadable.path.into_os_string(), record.key, record.zig_version, record.optimize)
-    }))
-}
-
 #[pymethods]
 impl Finder {
     #[new]
@@ -112,30 +104,27 @@ impl Finder {
     /// its path, key, compiler version and optimize mode. Paths are `str`, because
     /// a `pathlib` path would load a module that a hit does without.
     ///
-    /// Reads file metadata and one manifest; `None` is a miss.
+    /// Reads file metadata and one manifest; `None` is a miss. With
+    /// `must_look` the inputs are looked at whatever the settings say.
+    #[pyo3(signature = (found, search_path, optimize, must_look = false))]
     fn cached(
         &self,
         py: Python<'_>,
         found: &Found,
         search_path: &Bound<'_, PyAny>,
         optimize: Option<&str>,
-    ) -> PyResult<Option<Hit>> {
-        let request = Request::new(py, self, search_path, optimize, false, None, None, false)?;
-        hit(py, &request, found)
-    }
-
-    /// The same, and looks at the inputs whatever the settings say.
-    fn unchanged(
-        &self,
-        py: Python<'_>,
-        found: &Found,
-        search_path: &Bound<'_, PyAny>,
-        optimize: Option<&str>,
+        must_look: bool,
     ) -> PyResult<Option<Hit>> {
         let mut request = Request::new(py, self, search_path, optimize, false, None, None, false)?;
-        request.layer.force_rebuild = false;
-        request.layer.release_mode = false;
-        hit(py, &request, found)
+        if must_look {
+            request.layer.force_rebuild = false;
+            request.layer.release_mode = false;
+        }
+        let hit = py.detach(|| request.cached(&found.module)).map_err(|error| exception(py, &error))?;
+        Ok(hit.map(|loadable| {
+            let record = loadable.record;
+            (loadable.path.into_os_string(), record.key, record.zig_version, record.optimize)
+        }))
     }
 
     #[getter]

@@ -10,15 +10,32 @@ mod operations;
 mod request;
 mod watch;
 
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
-/// `zigimport._native`.
+/// `zigimport._native`: what a hit needs. The rest is made when it is first asked
+/// for, because each name costs a hit two or three microseconds.
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<finder::Finder>()?;
-    module.add_class::<finder::Found>()?;
-    module.add_class::<request::Request>()?;
-    watch::register(module)?;
-    operations::register(module)
+    operations::register_for_hits(module)?;
+    module.add_function(wrap_pyfunction!(attribute, module)?)
+}
+
+/// Returns what the module does not have yet (PEP 562).
+#[pyfunction(name = "__getattr__", pass_module)]
+fn attribute<'py>(module: &Bound<'py, PyModule>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    static REST: PyOnceLock<()> = PyOnceLock::new();
+    if !name.starts_with("__") {
+        REST.get_or_try_init(module.py(), || {
+            module.add_class::<finder::Found>()?;
+            module.add_class::<request::Request>()?;
+            watch::register(module)?;
+            operations::register(module)
+        })?;
+    }
+    let missing = || PyAttributeError::new_err(format!("module 'zigimport._native' has no attribute '{name}'"));
+    module.dict().get_item(name)?.ok_or_else(missing)
 }

@@ -35,6 +35,12 @@ use crate::frontend::{PythonFrontend, bad_call, exception, os_error};
 use crate::request::Request;
 use crate::watch::Watcher;
 
+/// Adds what every process asks for.
+pub fn register_for_hits(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(is_enabled, module)?)?;
+    module.add_function(wrap_pyfunction!(is_watching, module)?)
+}
+
 /// Adds the functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ensure, module)?)?;
@@ -61,9 +67,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(targets, module)?)?;
     module.add_function(wrap_pyfunction!(file_suffix, module)?)?;
     module.add_function(wrap_pyfunction!(warnings, module)?)?;
-    module.add_function(wrap_pyfunction!(is_enabled, module)?)?;
     module.add_function(wrap_pyfunction!(is_verbose, module)?)?;
-    module.add_function(wrap_pyfunction!(is_watching, module)?)?;
     module.add_function(wrap_pyfunction!(interrupt, module)?)?;
     module.add_function(wrap_pyfunction!(write_editor_files, module)?)?;
     module.add_function(wrap_pyfunction!(memory_file, module)?)

@@ -43,7 +43,7 @@ def watch(paths, command, in_parallel):
                 paths_changed = files.changed(source, changed)
                 if not is_new and not paths_changed:
                     continue
-                hit = _api.finder().unchanged(found, sys.path, None)
+                hit = _api.finder().cached(found, sys.path, None, must_look=True)
                 if hit is not None:
                     files.failed.pop(source, None)
                     libraries[source] = hit[0]

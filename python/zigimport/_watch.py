@@ -228,7 +228,7 @@ class _WatchMode:
         """Builds a module if that is needed; ``paths`` are told as what changed."""
         finder, found = record._spec.loader.finder, record._spec.loader.found
         optimize = _optimize(finder, record)
-        hit = finder.unchanged(found, sys.path, optimize)
+        hit = finder.cached(found, sys.path, optimize, must_look=True)
         if hit is not None:
             failed = self.files.failed.pop(name, None)
             ready = self.ready.get(name)
