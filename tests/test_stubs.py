@@ -177,6 +177,43 @@ WRONG = [
     "m.missing",
 ]
 
+#: Every name here is one that a stub writes for something else as well.
+NAMES_OF_PYTHON = """
+pub const int = struct {
+    x: i32,
+    Any: i32 = 3,
+    pub fn get(self: int) i32 {
+        return self.x;
+    }
+};
+pub const Array = struct {
+    v: f64,
+    pub fn property(self: Array) [2]f64 {
+        return .{ self.v, 1 };
+    }
+};
+pub const float = 3;
+pub fn list(n: i64) []const i64 {
+    return if (n == 0) &.{} else &.{1};
+}
+pub fn str(s: []const u8) []const u8 {
+    return s;
+}
+pub fn Sequence(a: []const i32) struct { i64, bool } {
+    return .{ a[0], true };
+}
+"""
+USER_OF_NAMES = """
+import zigimport
+import m
+
+number: int = m.int(3).get() + m.float
+pair: "tuple[float, float]" = m.Array(1.5).property()
+length: int = len(m.list(1))
+text: str = m.str("a")
+first: "tuple[int, bool]" = m.Sequence([number])
+"""
+
 #: The signatures of functions, and of a class's methods without `self`, as JSON.
 SIGNATURES = """
 import inspect, json
@@ -319,6 +356,20 @@ def test_a_type_checker_takes_the_stub(stubbed, environments, checker):
     first = USER.count("\n") + 2
     refused = {int(number) for number in re.findall(r"user\.py:(\d+)\S* (?:- )?error", text)}
     assert code == 1 and refused == set(range(first, first + len(WRONG))), text
+
+
+@pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
+def test_names_of_the_module_are_told_from_those_of_python(project, environments, checker):
+    needs(environments, environments["main"], checker)
+    project.write("m.zig", NAMES_OF_PYTHON.lstrip())
+    project.write("pyrightconfig.json", json.dumps({"typeCheckingMode": "standard"}))
+    ran = project.cli("build", "--stubs", "m.zig")
+    assert ran.returncode == 0, ran
+    code, text = check(project, checker, USER_OF_NAMES)
+    assert code == 0, text
+    assert project.run(USER_OF_NAMES).returncode == 0
+    code, text = check(project, checker, USER_OF_NAMES + 'm.int("a")\nm.str(1.5)\nm.Sequence("a")\n')
+    assert code == 1 and len(re.findall(r"user\.py:\d+\S* (?:- )?error", text)) == 3, text
 
 
 def test_the_lines_that_type_checkers_see_run(stubbed):

@@ -1,7 +1,7 @@
 //! Stub files: what type checkers and editors know of a module. The binding puts
 //! the text into the library; it is read from there without loading anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -16,7 +16,10 @@ use crate::publish::{self, Existing};
 /// A number, a line feed, the text and a zero byte follow.
 const MARK: &str = "# zigimport stub ";
 
-/// What the pieces use, with the text that they need for it.
+/// Stands before each name in a piece that is not the module's own.
+const OUTSIDE: char = '\u{1}';
+
+/// Where those names come from, but for what is built in and [`ARRAY`].
 const IMPORTS: &[(&str, &[&str])] = &[
     ("_typeshed", &["ReadableBuffer", "WriteableBuffer"]),
     ("collections.abc", &["Callable", "Sequence"]),
@@ -24,11 +27,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("typing_extensions", &["Self"]),
 ];
 
+const ARRAY_NAME: &str = "Array";
 const ARRAY: &str = "
-class Array(Sequence[Any]):
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: Any) -> Any: ...
+class \u{1}Array(\u{1}Sequence[\u{1}Any]):
+    def __buffer__(self, flags: \u{1}int, /) -> \u{1}memoryview: ...
+    def __len__(self) -> \u{1}int: ...
+    def __getitem__(self, index: \u{1}Any) -> \u{1}Any: ...
 ";
 
 /// Where stubs are wanted.
@@ -79,30 +83,71 @@ pub fn text(library: &[u8]) -> Option<String> {
     let doc = pieces.next().unwrap_or_default();
     let mut body = String::new();
     pieces.for_each(|piece| body.push_str(piece));
-    if is_used("Array", &body) {
-        body.insert_str(0, ARRAY);
-    }
-    let mut text = format!("# Written by zigimport; the next build replaces it.\n{doc}");
-    for (module, names) in IMPORTS {
-        let used: Vec<&str> = names.iter().copied().filter(|name| is_used(name, &body)).collect();
-        if !used.is_empty() {
-            text.push_str(&format!("from {module} import {}\n", used.join(", ")));
+    let own = names_of(&body);
+    let array = if outside(&body).any(|(name, _)| name == ARRAY_NAME) { ARRAY } else { "" };
+    let (imports, body) = with_imports(&format!("{array}{body}"), &own);
+    Some(format!("# Written by zigimport; the next build replaces it.\n{doc}{imports}{body}"))
+}
+
+/// Returns the names that a stub defines, in whatever scope.
+fn names_of(body: &str) -> BTreeSet<&str> {
+    body.lines()
+        .filter_map(|line| {
+            let line = line.trim_start();
+            let line = line.strip_prefix("class ").or_else(|| line.strip_prefix("def ")).unwrap_or(line);
+            Some(&line[..line.find(['(', ':'])?])
+        })
+        .collect()
+}
+
+/// Returns the names after each [`OUTSIDE`] with the text behind them.
+fn outside(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split(OUTSIDE).skip(1).map(|rest| {
+        let end = rest.find(|character: char| !character.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        rest.split_at(end)
+    })
+}
+
+/// Returns the imports that the names from outside need, and the text without its
+/// marks: a name that the module has as well is written with where it comes from.
+fn with_imports(body: &str, own: &BTreeSet<&str>) -> (String, String) {
+    let mut plain: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut qualified: BTreeSet<&str> = BTreeSet::new();
+    let mut text = body.split(OUTSIDE).next().unwrap_or_default().to_owned();
+    for (name, rest) in outside(body) {
+        let origin = IMPORTS.iter().find(|(_, names)| names.contains(&name)).map(|(module, _)| *module);
+        match (own.contains(name), origin) {
+            (true, _) if name == ARRAY_NAME => text.push('_'),
+            (true, origin) => {
+                let module = origin.unwrap_or("builtins");
+                qualified.insert(module);
+                text.push_str(&format!("{}.", alias(module)));
+            }
+            (false, Some(module)) => {
+                plain.entry(module).or_default().insert(name);
+            }
+            (false, None) => {}
         }
+        text.push_str(name);
+        text.push_str(rest);
     }
-    Some(text + &body)
+    let mut imports: String =
+        qualified.iter().map(|module| format!("import {module} as {}\n", alias(module))).collect();
+    for (module, names) in plain {
+        let names: Vec<&str> = names.into_iter().collect();
+        imports.push_str(&format!("from {module} import {}\n", names.join(", ")));
+    }
+    (imports, text)
+}
+
+/// A name for a module that no Zig declaration is likely to have.
+fn alias(module: &str) -> String {
+    format!("_{}", module.trim_start_matches('_').replace('.', "_"))
 }
 
 fn piece(bytes: &[u8]) -> Option<(u32, &str)> {
     let (number, text) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
     Some((number.parse().ok()?, text))
-}
-
-/// Returns whether a name stands in a text as a word of its own.
-fn is_used(name: &str, text: &str) -> bool {
-    let is_word = |character: char| character.is_alphanumeric() || character == '_';
-    text.match_indices(name).any(|(position, _)| {
-        !text[..position].ends_with(is_word) && !text[position + name.len()..].starts_with(is_word)
-    })
 }
 
 /// Writes the stub of a library, unless it is there already. Does nothing if the
@@ -132,11 +177,23 @@ mod tests {
 
     #[test]
     fn a_stub_is_made_of_the_pieces_in_their_order() {
-        let library =
-            format!("\u{7f}ELF\0{MARK}\0{MARK}1\nx: in\0{MARK}1\nx: int\n\0{MARK}0\n\"doc\"\n\0{MARK}2\ny: Any\n\0");
+        let library = format!(
+            "\u{7f}ELF\0{MARK}\0{MARK}1\nx: \u{1}in\0{MARK}1\nx: \u{1}int\n\0{MARK}0\n\"doc\"\n\0{MARK}2\ny: \u{1}Any\n\0"
+        );
         let text = text(library.as_bytes()).unwrap();
         assert!(text.ends_with("\n\"doc\"\nfrom typing import Any\nx: int\ny: Any\n"), "{text}");
         assert_eq!(super::text(b"\x7fELF"), None);
+    }
+
+    #[test]
+    fn a_name_of_the_module_is_told_from_one_from_outside() {
+        let pieces = "class int:\n    def Any(self) -> int: ...\ndef f(x: \u{1}int, y: \u{1}str) -> \u{1}Any: ...\ndef g(Any: \u{1}Array) -> None: ...\n";
+        let text = text(format!("{MARK}0\n\0{MARK}1\n{pieces}\0").as_bytes()).unwrap();
+        assert!(text.contains("import builtins as _builtins\nimport typing as _typing\n"), "{text}");
+        assert!(text.contains("def f(x: _builtins.int, y: str) -> _typing.Any: ...\n"), "{text}");
+        assert!(text.contains("    def Any(self) -> int: ...\n"), "{text}");
+        assert!(text.contains("def g(Any: Array) -> None"), "{text}");
+        assert!(text.contains("class Array(Sequence[_typing.Any]):"), "{text}");
     }
 
     #[test]

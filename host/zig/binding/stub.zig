@@ -17,6 +17,9 @@ const Exports = exports_module.Exports;
 
 /// Begins each piece; its number and a line feed follow, and a zero byte ends it. Whoever wants the
 /// stub finds the pieces in the library without loading it, and adds what they need of `typing`.
+///
+/// The byte 1 stands before each name that is not the module's own, so that it can be told from one
+/// of the same spelling: `pub const int = struct { … }`.
 const mark = "# zigimport stub ";
 
 const Direction = enum { parameter, result };
@@ -30,7 +33,7 @@ pub fn pieces(
 ) []const [*:0]const u8 {
     comptime {
         @setEvalBranchQuota(reflection.quota);
-        const zig_error = if (exports.has("ZigError")) "" else "\nclass ZigError(RuntimeError):\n    name: str\n";
+        const zig_error = if (exports.has("ZigError")) "" else "\nclass ZigError(\x01RuntimeError):\n    name: \x01str\n";
         const list = [_][]const u8{ docText(container.doc, ""), zig_error } ++ namespacePieces(user, exports, path, "");
         var marked: [list.len][*:0]const u8 = undefined;
         for (&marked, list, 0..) |*piece, content, index| piece.* = mark ++ text.decimal(index) ++ "\n" ++ content;
@@ -57,10 +60,10 @@ fn namespacePieces(
         for (exports.enumerations) |declaration| {
             var names: [:0]const u8 = "";
             for (reflection.enumNames(@field(user, declaration.name))) |name| {
-                const one = if (text.quoted(name)) |quoted| "Literal[" ++ quoted ++ "]" else "str";
+                const one = if (text.quoted(name)) |quoted| "\x01Literal[" ++ quoted ++ "]" else "\x01str";
                 names = names ++ (if (names.len == 0) "" else ", ") ++ one;
             }
-            list[index] = indent ++ declaration.name ++ ": tuple[" ++ names ++ "]\n";
+            list[index] = indent ++ declaration.name ++ ": \x01tuple[" ++ names ++ "]\n";
             index += 1;
         }
         for (exports.constants) |declaration| {
@@ -96,7 +99,7 @@ fn typeText(comptime T: type, comptime declaration: Declaration, comptime indent
         const name = declaration.name;
         const doc = docText(declaration.doc, inner);
         if (convert.kindOf(T) == .record) {
-            var body: [:0]const u8 = "\n" ++ indent ++ "class " ++ name ++ "(NamedTuple):\n" ++ doc;
+            var body: [:0]const u8 = "\n" ++ indent ++ "class " ++ name ++ "(\x01NamedTuple):\n" ++ doc;
             for (reflection.fields(T)) |field| {
                 body = body ++ inner ++ field.name ++ ": " ++ annotation(field.type, .result) ++
                     (if (field.default != null) " = ...\n" else "\n");
@@ -109,15 +112,15 @@ fn typeText(comptime T: type, comptime declaration: Declaration, comptime indent
             if (class.isWritable(T, field)) {
                 body = body ++ inner ++ field.name ++ ": " ++ annotation(field.type, .result) ++ "\n";
             } else {
-                body = body ++ inner ++ "@property\n" ++ inner ++ "def " ++ field.name ++ "(self) -> " ++ annotation(field.type, .result) ++ ": ...\n";
+                body = body ++ inner ++ "@\x01property\n" ++ inner ++ "def " ++ field.name ++ "(self) -> " ++ annotation(field.type, .result) ++ ": ...\n";
             }
         }
         if (class.constructorOf(T)) |signature| {
             body = body ++ inner ++ "def __init__(" ++ typedParameters(signature, "self") ++ ") -> None: ...\n";
         }
         for (class.methodsOf(T)) |method| body = body ++ methodText(T, method, inner);
-        if (class.hasDeinit(T)) body = body ++ inner ++ "def __enter__(self) -> Self: ...\n" ++
-            inner ++ "def __exit__(self, *arguments: object) -> None: ...\n";
+        if (class.hasDeinit(T)) body = body ++ inner ++ "def __enter__(self) -> \x01Self: ...\n" ++
+            inner ++ "def __exit__(self, *arguments: \x01object) -> None: ...\n";
         return body;
     }
 }
@@ -135,12 +138,12 @@ fn methodText(comptime T: type, comptime declaration: Declaration, comptime inde
         if (class.isSpecial(T, declaration)) for (special) |entry| if (std.mem.eql(u8, entry[0], declaration.name)) {
             const name: [:0]const u8 = entry[1];
             if (name.len == 0) return "";
-            if (std.mem.eql(u8, name, "__eq__")) return indent ++ "def __eq__(self, other: object, /) -> bool: ...\n";
-            if (std.mem.eql(u8, name, "__contains__")) return indent ++ "def __contains__(self, key: object, /) -> bool: ...\n";
+            if (std.mem.eql(u8, name, "__eq__")) return indent ++ "def __eq__(self, other: \x01object, /) -> \x01bool: ...\n";
+            if (std.mem.eql(u8, name, "__contains__")) return indent ++ "def __contains__(self, key: \x01object, /) -> \x01bool: ...\n";
             if (!std.mem.eql(u8, name, "__next__")) return functionText(@field(T, declaration.name), declaration, receiver, name, indent);
             const Result = function.Payload(reflection.function(@TypeOf(T.next)).result.?);
             const Value = if (@typeInfo(Result) == .optional) @typeInfo(Result).optional.child else Result;
-            const own_iterator = if (@hasDecl(T, "iterator")) "" else indent ++ "def __iter__(self) -> Self: ...\n";
+            const own_iterator = if (@hasDecl(T, "iterator")) "" else indent ++ "def __iter__(self) -> \x01Self: ...\n";
             return own_iterator ++ indent ++ "def __next__(self) -> " ++ annotation(Value, .result) ++ ": ...\n";
         };
         return functionText(@field(T, declaration.name), declaration, receiver, declaration.name, indent);
@@ -161,7 +164,7 @@ fn functionText(
         const is_anonymous = convert.kindOf(Result) == .record and !record.hasName(Result);
         const named = if (is_anonymous) typeText(Result, .{ .name = record.nameOf(Result) }, indent) else "";
         const is_static = receiver == .module and indent.len > 0;
-        const decorator = if (is_static) indent ++ "@staticmethod\n" else if (receiver == .class) indent ++ "@classmethod\n" else "";
+        const decorator = if (is_static) indent ++ "@\x01staticmethod\n" else if (receiver == .class) indent ++ "@\x01classmethod\n" else "";
         const self = switch (receiver) {
             .module, .constructor => "",
             .instance => "self",
@@ -211,9 +214,9 @@ fn arrayText(comptime T: type) [:0]const u8 {
     comptime {
         const info = @typeInfo(T).array;
         const element = annotation(info.child, .result);
-        if (info.len > listed_max) return "tuple[" ++ element ++ ", ...]";
-        var list: [:0]const u8 = "tuple[()]";
-        for (0..info.len) |index| list = if (index == 0) "tuple[" ++ element else list ++ ", " ++ element;
+        if (info.len > listed_max) return "\x01tuple[" ++ element ++ ", ...]";
+        var list: [:0]const u8 = "\x01tuple[()]";
+        for (0..info.len) |index| list = if (index == 0) "\x01tuple[" ++ element else list ++ ", " ++ element;
         return if (info.len == 0) list else list ++ "]";
     }
 }
@@ -225,47 +228,47 @@ const listed_max = 16;
 pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 {
     comptime return switch (convert.kindOf(T)) {
         .void => "None",
-        .bool => "bool",
-        .int => "int",
-        .float => "float",
-        .text => if (direction == .result) "str" else "str | ReadableBuffer",
-        .text_mutable => if (direction == .result) "str" else "WriteableBuffer",
-        .literal => "str",
-        .bytes, .byte_array => if (direction == .result) "bytes" else "ReadableBuffer",
+        .bool => "\x01bool",
+        .int => "\x01int",
+        .float => "\x01float",
+        .text => if (direction == .result) "\x01str" else "\x01str | \x01ReadableBuffer",
+        .text_mutable => if (direction == .result) "\x01str" else "\x01WriteableBuffer",
+        .literal => "\x01str",
+        .bytes, .byte_array => if (direction == .result) "\x01bytes" else "\x01ReadableBuffer",
         .numbers => blk: {
-            if (direction == .result) break :blk "Array";
-            if (!reflection.isConst(T)) break :blk "WriteableBuffer";
-            break :blk "ReadableBuffer | Sequence[" ++ annotation(@typeInfo(T).pointer.child, direction) ++ "]";
+            if (direction == .result) break :blk "\x01Array";
+            if (!reflection.isConst(T)) break :blk "\x01WriteableBuffer";
+            break :blk "\x01ReadableBuffer | \x01Sequence[" ++ annotation(@typeInfo(T).pointer.child, direction) ++ "]";
         },
-        .view => if (direction == .result) "Array" else if (T.is_mutable) "WriteableBuffer" else "ReadableBuffer",
-        .list => (if (direction == .result) "list[" else "Sequence[") ++ annotation(@typeInfo(T).pointer.child, direction) ++ "]",
-        .array => if (direction == .result) arrayText(T) else "Sequence[" ++ annotation(@typeInfo(T).array.child, direction) ++ "]",
+        .view => if (direction == .result) "\x01Array" else if (T.is_mutable) "\x01WriteableBuffer" else "\x01ReadableBuffer",
+        .list => (if (direction == .result) "\x01list[" else "\x01Sequence[") ++ annotation(@typeInfo(T).pointer.child, direction) ++ "]",
+        .array => if (direction == .result) arrayText(T) else "\x01Sequence[" ++ annotation(@typeInfo(T).array.child, direction) ++ "]",
         .tuple => tupleText(T, direction),
         .record => if (direction == .parameter)
-            tupleText(T, direction) ++ " | dict[str, Any]"
+            tupleText(T, direction) ++ " | \x01dict[\x01str, \x01Any]"
         else
             declarations.publicName(T) orelse tupleText(T, direction),
-        .class => declarations.publicName(T) orelse "Any",
-        .class_pointer => declarations.publicName(@typeInfo(T).pointer.child) orelse "Any",
-        .enumeration => if (record.namesOf(T)) |names| "Literal[" ++ names ++ "]" else "str",
+        .class => declarations.publicName(T) orelse "\x01Any",
+        .class_pointer => declarations.publicName(@typeInfo(T).pointer.child) orelse "\x01Any",
+        .enumeration => if (record.namesOf(T)) |names| "\x01Literal[" ++ names ++ "]" else "\x01str",
         .variant => blk: {
             var list: [:0]const u8 = "";
             for (reflection.fields(T)) |field| {
                 if (list.len > 0) list = list ++ " | ";
-                const name = if (text.quoted(field.name)) |quoted| "Literal[" ++ quoted ++ "]" else "str";
-                list = list ++ "tuple[" ++ name ++ ", " ++ annotation(field.type, direction) ++ "]";
+                const name = if (text.quoted(field.name)) |quoted| "\x01Literal[" ++ quoted ++ "]" else "\x01str";
+                list = list ++ "\x01tuple[" ++ name ++ ", " ++ annotation(field.type, direction) ++ "]";
             }
             break :blk list;
         },
         .optional => annotation(@typeInfo(T).optional.child, direction) ++ " | None",
-        .callable => "Callable[..., Any]",
-        .none => "Any",
+        .callable => "\x01Callable[..., \x01Any]",
+        .none => "\x01Any",
     };
 }
 
 fn tupleText(comptime T: type, comptime direction: Direction) [:0]const u8 {
     comptime {
-        var list: [:0]const u8 = "tuple[";
+        var list: [:0]const u8 = "\x01tuple[";
         for (reflection.fields(T), 0..) |field, index| {
             list = list ++ (if (index == 0) "" else ", ") ++ annotation(field.type, direction);
         }
@@ -274,7 +277,7 @@ fn tupleText(comptime T: type, comptime direction: Direction) [:0]const u8 {
 }
 
 test annotation {
-    try std.testing.expectEqualStrings("int | None", comptime annotation(?u8, .parameter));
-    try std.testing.expectEqualStrings("tuple[float, str]", comptime annotation(struct { f64, []const u8 }, .result));
-    try std.testing.expectEqualStrings("Literal['a', 'b']", comptime annotation(enum { a, b }, .result));
+    try std.testing.expectEqualStrings("\x01int | None", comptime annotation(?u8, .parameter));
+    try std.testing.expectEqualStrings("\x01tuple[\x01float, \x01str]", comptime annotation(struct { f64, []const u8 }, .result));
+    try std.testing.expectEqualStrings("\x01Literal['a', 'b']", comptime annotation(enum { a, b }, .result));
 }
