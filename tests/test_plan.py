@@ -129,6 +129,18 @@ def test_the_dependencies_say_which_line_names_what(project):
     ]
 
 
+def test_a_name_with_control_characters_does_not_reach_the_terminal(project):
+    project.write("m.zig", ADD + 'const text = @embedFile("a\\x1b[31m\\nload     b");\n')
+    project.write("a\x1b[31m\nload     b", "")
+    ran = project.cli("plan", "--explain", "m.zig")
+    assert ran.returncode == 0 and "\x1b" not in ran.stdout, ran
+    assert " a\\u{1b}[31m\\nload     b\n" in ran.stdout, ran
+    old = plan(project, "m.zig")
+    project.write("a\x1b[31m\nload     b", "other")
+    assert difference(project, old)["modules"][0]["inputs"][0]["path"] == "a\x1b[31m\nload     b"
+    assert "\x1b" not in project.cli("plan", "--diff", "old.json", "m.zig").stdout
+
+
 def test_python_gets_the_same_document(project):
     write_tree(project)
     project.write("old.json", json.dumps(plan(project)))

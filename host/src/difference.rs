@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::render::PLAN_JSON_VERSION;
+use crate::render::{self, PLAN_JSON_VERSION};
 use crate::stamp;
 
 /// Version of the JSON form.
@@ -208,7 +208,7 @@ pub fn words(difference: &Value) -> String {
             lines.extend(list(&target["fields"]).iter().map(|field| field_line(&prefix, field)));
         }
     }
-    if lines.is_empty() { "no differences".to_owned() } else { lines.join("\n") }
+    if lines.is_empty() { "no differences".to_owned() } else { render::joined(&lines) }
 }
 
 fn field_line(prefix: &str, field: &Value) -> String {

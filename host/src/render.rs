@@ -173,7 +173,27 @@ pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
         lines.push(format!("cache: {}", context.store.root().display()));
     }
     lines.push(summary(plan));
-    lines.join("\n")
+    joined(&lines)
+}
+
+/// Joins lines for a terminal. A name of a file may have any character in it: none
+/// that moves the cursor or begins a line gets there.
+#[must_use]
+pub fn joined(lines: &[String]) -> String {
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        for character in line.chars() {
+            if character.is_control() {
+                text.extend(character.escape_default());
+            } else {
+                text.push(character);
+            }
+        }
+    }
+    text
 }
 
 /// Longer cells than this do not push the others aside.
