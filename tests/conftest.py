@@ -235,6 +235,19 @@ class WrappedZig:
         return [call for call in self.calls if call.split()[0] in ("build-lib", "build")]
 
 
+def run_zig(project, line, *arguments, folder="."):
+    """Runs the compiler as a user would, with the cache that the tests of our own Zig files have:
+    each line compiles its build system into it once, which takes Zig 0.17 minutes."""
+    caches = ROOT / "target/zig-tests" / line / "global"
+    environment = {
+        **project.environment,
+        "ZIG_GLOBAL_CACHE_DIR": str(caches),
+        "ZIG_LOCAL_CACHE_DIR": str(project.root.parent / "zig-cache"),
+    }
+    command = [environment["ZIGIMPORT_ZIG"], *arguments]
+    return subprocess.run(command, cwd=project.root / folder, env=environment, capture_output=True, text=True)
+
+
 def dedented(code):
     """Removes the indentation of a block of Python code."""
     return textwrap.dedent(code)
@@ -297,12 +310,29 @@ def warm_caches(environments, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def project_store(tmp_path_factory):
-    """One store for every project module: compiling Zig's build system takes
-    from ten seconds to two minutes of CPU time for each Zig."""
+def project_store(environments, tmp_path_factory):
+    """One store for every project module, with the build system of each Zig."""
     store = tmp_path_factory.mktemp("projects") / "store"
     store.mkdir(mode=0o700)
+    for line in environments["build_systems"]:
+        add_build_system(environments, line, store)
     return store
+
+
+def add_build_system(environments, line, store):
+    """Gives a store the compiled form of Zig's build system, which is made once for all tests."""
+    made = Path(environments["build_systems"][line])
+    folder = store / made.parent.parent.name / made.parent.name / made.name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(made, folder, copy_function=link_or_copy)
+
+
+def link_or_copy(source, target):
+    """Makes a second name for a file that nobody writes to, or a copy on another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def base_environment(home, zig, store):
@@ -337,6 +367,8 @@ def make_project(environments, warm_caches, tmp_path):
                 store.mkdir(mode=0o700, parents=True)
                 caches = warm_caches(zig)
                 shutil.copytree(caches, store / caches.name)
+                if zig == "0.17":
+                    add_build_system(environments, zig, store)
         interpreter = environments["pythons"][python or environments["main"]]
         projects.append(Project(root, interpreter, base_environment(home, environments["zigs"][zig], store)))
         return projects[-1]

@@ -35,7 +35,20 @@ PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver", "dot": "g
 EVERYWHERE = ("numpy",)
 TYPE_CHECKERS = ("mypy", "basedpyright")
 NOTEBOOKS = ("ipykernel", "nbclient")
-FOLDER = Path(__file__).resolve().parent.parent / "target" / "test-environments"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "target" / "test-environments"
+#: What decides how the compiled form of Zig's build system is made.
+BUILD_SYSTEM = ROOT / "host" / "src" / "compiler" / "build_system.rs"
+PROJECT = """const std = @import("std");
+
+pub fn build(b: *std.Build) void {
+    b.installArtifact(b.addLibrary(.{
+        .name = "warm",
+        .linkage = .dynamic,
+        .root_module = b.createModule(.{ .root_source_file = b.path("warm.zig"), .target = b.standardTargetOptions(.{}) }),
+    }));
+}
+"""
 
 #: Answers where an interpreter is, unless it is no ordinary CPython with venv.
 PROBE = """
@@ -67,9 +80,11 @@ def release_of(path):
     return [int(part) if part.isdigit() else -1 for part in Path(path).parts[-3].split(".")]
 
 
-def run(*command):
+def run(*command, environment=None):
     """Runs a command whose output matters only if it fails."""
-    finished = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    finished = subprocess.run(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+    )
     if finished.returncode != 0:
         sys.stderr.write(finished.stdout.decode(errors="replace"))
         raise SystemExit("failed to run " + " ".join(str(part) for part in command))
@@ -141,6 +156,26 @@ def prepare_package(name, package, release, python):
     return folder
 
 
+def prepare_build_system(line, zig, python):
+    """Lets zigimport make the compiled form of Zig's build system, which takes Zig 0.17 minutes,
+    and returns its folder: the stores of tests get it from there."""
+    folder = FOLDER / ("build-system-" + line)
+    record = folder / "made.json"
+    wanted = {"zig": ZIGS[line], "source": hashlib.sha256(BUILD_SYSTEM.read_bytes()).hexdigest()}
+    if not record.is_file() or json.loads(record.read_text()) != wanted:
+        print("preparing the build system of Zig " + line, flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "warm").mkdir(parents=True)
+        (folder / "store").mkdir(mode=0o700)
+        (folder / "warm" / "build.zig").write_text(PROJECT)
+        (folder / "warm" / "warm.zig").write_text("export fn PyInit_warm() ?*anyopaque {\n    return null;\n}\n")
+        environment = {"HOME": str(folder), "ZIGIMPORT_BUILD_DIR": str(folder / "store"), "ZIGIMPORT_ZIG": zig}
+        run(python, "-m", "zigimport", "build", folder / "warm", environment=environment)
+        record.write_text(json.dumps(wanted))
+    (seed,) = folder.glob("store/zig-v*/*/seed")
+    return seed
+
+
 def main():
     """Makes every environment and writes ``environments.json``."""
     parser = argparse.ArgumentParser(description="Make the environments that the tests run in.")
@@ -175,6 +210,7 @@ def main():
         "pythons": pythons,
         "zigs": zigs,
         "libraries": libraries,
+        "build_systems": {line: str(prepare_build_system(line, zig, main_python)) for line, zig in zigs.items()},
         "main": main_version,
         "missing": missing,
     }

@@ -1,10 +1,8 @@
 """The build file for editors: ``zigimport info --zls``."""
 
 import os
-import subprocess
-from pathlib import Path
 
-from conftest import DEFAULT_ZIG
+from conftest import DEFAULT_ZIG, run_zig
 
 MODULE = """const std = @import("std");
 const zigimport = @import("zigimport");
@@ -49,35 +47,26 @@ def written(project, expected=6):
     return project.cli("info", "--zls", "--format", "json")
 
 
-def run_zig(project, *arguments, line=DEFAULT_ZIG):
-    """Runs the compiler as a user would, with the cache that the tests of our own Zig files have:
-    each line compiles its build system into it once, which takes Zig 0.17 minutes."""
-    cache = Path(__file__).resolve().parent.parent / "target/zig-tests" / line / "global"
-    environment = {**project.environment, "ZIG_GLOBAL_CACHE_DIR": str(cache)}
-    command = [environment["ZIGIMPORT_ZIG"], *arguments]
-    return subprocess.run(command, cwd=project.root, env=environment, stderr=subprocess.PIPE, text=True)
-
-
 def test_the_tests_of_each_module_run(make_project, zig):
     project = make_project(zig=zig)
     answer = written(project)
     assert answer.json == {"path": str(project.root / "build.zig"), "modules": ["m", "mixed", "pkg"]}, answer
-    passed = run_zig(project, "build", "test", "--summary", "all", line=zig)
+    passed = run_zig(project, zig, "build", "test", "--summary", "all")
     assert passed.returncode == 0 and "3/3 tests passed" in passed.stderr, passed.stderr
 
 
 def test_a_test_that_fails_fails_the_build(project):
     written(project, expected=7)
-    failed = run_zig(project, "build", "test")
+    failed = run_zig(project, DEFAULT_ZIG, "build", "test")
     assert failed.returncode != 0 and "expected 6, found 7" in failed.stderr, failed.stderr
 
 
 def test_one_file_is_tested_without_a_build(project):
     written(project)
-    alone = run_zig(project, "test", "pkg/__init__.zig")
+    alone = run_zig(project, DEFAULT_ZIG, "test", "pkg/__init__.zig")
     assert alone.returncode == 0, alone.stderr
     sources = "-Mzigimport=.zigimport-zls/binding/zigimport.zig"
-    importing = run_zig(project, "test", "--dep", "zigimport", "-Mroot=m.zig", sources)
+    importing = run_zig(project, DEFAULT_ZIG, "test", "--dep", "zigimport", "-Mroot=m.zig", sources)
     assert importing.returncode == 0, importing.stderr
 
 
@@ -120,5 +109,5 @@ def test_a_python_h_module_finds_the_headers(make_project):
         "test { try @import(\"std\").testing.expect(@sizeOf(c.Py_ssize_t) == @sizeOf(usize)); }\n",
     )
     assert project.cli("info", "--zls").returncode == 0
-    passed = run_zig(project, "build", "test", line="0.15")
+    passed = run_zig(project, "0.15", "build", "test")
     assert passed.returncode == 0, passed.stderr

@@ -1,11 +1,10 @@
 """``zigimport new``: what it makes imports at once, and its own tests pass."""
 
 import os
-import subprocess
 
 import pytest
 
-from conftest import ADD
+from conftest import ADD, run_zig
 
 MADE = {
     "module": ["fast.zig", "test_fast.py"],
@@ -50,33 +49,18 @@ def test_what_is_made_imports_and_its_tests_pass(made, kind, zig):
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_the_tests_in_zig_pass_and_its_files_are_formatted(made, kind):
+def test_the_tests_in_zig_pass_and_its_files_are_formatted(made, kind, zig):
     path, count = ZIG_TESTS[kind]
-    tested = zig_of(made, "test", path)
+    tested = run_zig(made, zig, "test", path)
     assert tested.returncode == 0 and f"All {count} tests passed" in tested.stderr, tested
-    formatted = zig_of(made, "fmt", "--check", ".")
+    formatted = run_zig(made, zig, "fmt", "--check", ".")
     assert formatted.returncode == 0, formatted
 
 
 @pytest.mark.parametrize("kind", ["project"])
-def test_the_build_file_of_a_project_runs_the_tests(made):
-    tested = zig_of(made, "build", "test", "--summary", "all", folder="fast")
+def test_the_build_file_of_a_project_runs_the_tests(made, zig):
+    tested = run_zig(made, zig, "build", "test", "--summary", "all", folder="fast")
     assert tested.returncode == 0 and "1 pass" in tested.stderr, tested
-
-
-def zig_of(project, *arguments, folder="."):
-    """Runs the compiler with the caches that the store has for it."""
-    zig = project.environment["ZIGIMPORT_ZIG"]
-    version = subprocess.run([zig, "version"], capture_output=True, text=True, check=True).stdout.strip()
-    caches = project.store / "zig-v1" / version
-    environment = {
-        **project.environment,
-        "ZIG_GLOBAL_CACHE_DIR": str(caches / "global"),
-        "ZIG_LOCAL_CACHE_DIR": str(project.root.parent / "zig-cache"),
-    }
-    return subprocess.run(
-        [zig, *arguments], cwd=project.root / folder, env=environment, capture_output=True, text=True
-    )
 
 
 @pytest.mark.parametrize("kind", MADE)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import foreign
-from conftest import BINDING, ROOT, ZIGS, Project, base_environment, make_writable
+from conftest import ADD, BINDING, ROOT, ZIGS, Project, base_environment, make_writable
 
 #: Every target, by what its artifact is.
 ELF = {
@@ -436,3 +436,12 @@ def test_json_and_files_agree(graph):
         assert Path(artifact["library"]) == graph.file(label)
         assert graph.file(label).stat().st_size > 1000
     assert json.loads(graph.result.stdout)["errors"] == []
+
+
+def test_projects_and_several_targets_share_the_build_system(make_project):
+    project = make_project(zig="0.17")
+    (seed,) = project.store.glob("zig-v*/*/seed")
+    assert (seed / "complete").is_file()
+    project.write("m.zig", ADD)
+    ran = project.cli("build", "--target", "x86_64-linux-musl", "--target", "aarch64-linux-gnu", "m.zig")
+    assert ran.returncode == 0 and "preparing" not in ran.stderr, ran

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::process::{Finished, Invocation};
-use super::{Compiled, Job, reads};
+use super::{Compiled, Job, build_system, reads};
 use crate::error::{Error, Result};
 use crate::headers;
-use crate::report::Level;
 use crate::target::{System, Target};
 
 /// Lines that the build runner adds to the compiler's text.
@@ -26,7 +25,7 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Vec<Co
     job.create_cache("global")?;
     let template = template(job, support, work, &declarations)?;
     let local = work.join("local");
-    copy_folder(&template, &local).map_err(|error| Error::cache("write", &local, &error))?;
+    build_system::copy_folder(&template, &local).map_err(|error| Error::cache("write", &local, &error))?;
     let finished = run(job, support, work, &request(job, support, &declarations, &job.targets))?;
     if !finished.status.success() {
         return Err(job.compile_error(&finished, &without_runner_lines(&finished.text), work));
@@ -59,10 +58,7 @@ fn template(job: &Job<'_>, support: &Path, work: &Path, declarations: &Path) -> 
     if template.is_dir() {
         return Ok(template);
     }
-    if job.line() == "0.17" && !has_template(job) {
-        let message = "preparing the build system of Zig 0.17: up to two minutes, once for this cache";
-        job.context.frontend.report(Level::Info, message.to_owned());
-    }
+    build_system::add(job, work, &job.cache("global"))?;
     let finished = run(job, support, work, &request(job, support, declarations, &[]))?;
     if !finished.status.success() {
         return Err(job.compile_error(&finished, &without_runner_lines(&finished.text), work));
@@ -76,26 +72,6 @@ fn template(job: &Job<'_>, support: &Path, work: &Path, declarations: &Path) -> 
         }
         Ok(()) => Ok(template),
     }
-}
-
-/// Returns whether a graph was built with this cache before, of whatever binding.
-fn has_template(job: &Job<'_>) -> bool {
-    let siblings = std::fs::read_dir(job.cache("")).into_iter().flatten().flatten();
-    siblings.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("graph-"))
-}
-
-pub(super) fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn invocation(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {

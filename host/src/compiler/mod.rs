@@ -20,6 +20,7 @@
 //!   `build.zig` is a program and could write to it, so projects get caches of
 //!   their own.
 
+mod build_system;
 pub mod diagnostics;
 mod direct;
 mod graph;

@@ -13,37 +13,17 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::process::Invocation;
-use super::{Compiled, Job, graph, packages, reads};
+use super::{Compiled, Job, build_system, graph, packages, reads};
 use crate::closure::{self, Input};
 use crate::digest::{Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::guest::source::BuildFeatures;
-use crate::report::Level;
 use crate::stamp::Stamp;
 use crate::target::Target;
 
-/// A build file that compiles what every project needs, and nothing else.
-const SEED_BUILD_FILE: &str = r#"const std = @import("std");
-
-pub fn build(b: *std.Build) void {
-    const library = b.addLibrary(.{
-        .name = "seed",
-        .linkage = .dynamic,
-        .root_module = b.createModule(.{
-            .root_source_file = b.path("seed.zig"),
-            .target = b.standardTargetOptions(.{}),
-            .optimize = .Debug,
-            .link_libc = true,
-            .strip = true,
-        }),
-    });
-    b.installArtifact(library);
-}
-"#;
-
 pub(super) fn build(job: &Job<'_>, work: &Path) -> Result<Option<Compiled>> {
     let names = CacheNames::of(job);
-    seed(job, &names, work)?;
+    fill(job, &names, work)?;
     forget_lookalikes(job, &names)?;
     job.create_cache(&names.local)?;
     link_headers(job)?;
@@ -186,52 +166,19 @@ fn link_headers(job: &Job<'_>) -> Result<()> {
     }
 }
 
-/// Fills a project's global cache from one that we made ourselves: compiling
-/// the build system takes from seconds to minutes, once for each Zig.
-fn seed(job: &Job<'_>, names: &CacheNames, work: &Path) -> Result<()> {
+/// Fills a project's global cache from one that we made ourselves.
+fn fill(job: &Job<'_>, names: &CacheNames, work: &Path) -> Result<()> {
     let global = job.cache(&names.global);
     if global.is_dir() {
         return Ok(());
     }
-    let seed = job.cache("seed");
-    let mark = seed.join("complete");
-    if !mark.is_file() {
-        job.context.frontend.report(
-            Level::Info,
-            format!("preparing the build system of Zig {}: up to two minutes, once for this cache", job.version()),
-        );
-        job.create_cache("seed/global")?;
-        let work = work.join("seed");
-        std::fs::create_dir(&work).map_err(|error| Error::cache("write", &work, &error))?;
-        let target = format!("-Dtarget={}", Target::native().triple_for(job.line()));
-        let mut arguments: Vec<OsString> = vec!["build".into(), "--prefix".into(), work.join("out").into()];
-        arguments.extend(graph::runner_arguments(job, &work.join("local"), "seed/global"));
-        arguments.push(target.into());
-        for (name, text) in [("build.zig", SEED_BUILD_FILE), ("seed.zig", "export fn seed() void {}\n")] {
-            let path = work.join(name);
-            std::fs::write(&path, text).map_err(|error| Error::cache("write", &path, &error))?;
-        }
-        let invocation = Invocation {
-            program: job.toolchain.located.path.clone(),
-            arguments,
-            directory: work.clone(),
-            environment: graph::runner_environment(job, "seed/global"),
-            input: Vec::new(),
-            has_children: true,
-        };
-        let finished = job.run(&invocation)?;
-        if !finished.status.success() {
-            return Err(Error::Compiler { zig: invocation.program, reason: finished.text });
-        }
-        std::fs::write(&mark, "").map_err(|error| Error::cache("write", &mark, &error))?;
-    }
+    let seed = build_system::prepared(job, work)?;
     // Copied beside and renamed, so that a killed process leaves no half cache.
     let parent = global.parent().unwrap_or(&global).to_owned();
     job.create_cache(&names.folder)?;
     let unfinished = parent.join(format!("global.{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&unfinished);
-    graph::copy_folder(&seed.join("global"), &unfinished)
-        .map_err(|error| Error::cache("write", &unfinished, &error))?;
+    build_system::copy_folder(&seed, &unfinished).map_err(|error| Error::cache("write", &unfinished, &error))?;
     match std::fs::rename(&unfinished, &global) {
         Err(error) if !global.is_dir() => Err(Error::cache("write", &global, &error)),
         _ => Ok(()),
