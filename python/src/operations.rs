@@ -28,6 +28,7 @@ use zigimport_host::render;
 use zigimport_host::report::{Frontend, Level};
 use zigimport_host::store::Place;
 use zigimport_host::target::{TARGETS, Target};
+use zigimport_host::toolchain;
 use zigimport_host::verify;
 
 use crate::finder::Found;
@@ -70,6 +71,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(is_verbose, module)?)?;
     module.add_function(wrap_pyfunction!(interrupt, module)?)?;
     module.add_function(wrap_pyfunction!(write_editor_files, module)?)?;
+    module.add_function(wrap_pyfunction!(compiler, module)?)?;
     module.add_function(wrap_pyfunction!(memory_file, module)?)
 }
 
@@ -266,6 +268,15 @@ fn scan(py: Python<'_>, path: PathBuf) -> PyResult<String> {
             .map(|scan| render::scan_json(&path, &bytes, &scan))
     });
     scanned.map_err(|error| exception(py, &error))
+}
+
+/// Returns the path of the Zig that a build would use. Starts no process.
+#[pyfunction]
+fn compiler(py: Python<'_>, request: &Request, frontend: Py<PyAny>) -> PyResult<Option<OsString>> {
+    work(py, request, frontend, |context| {
+        let located = toolchain::locate(context.layer, &context.interpreter.search_path)?;
+        Ok(located.map(|located| located.path.into_os_string()))
+    })
 }
 
 /// Returns what a bug report needs, as pairs of name and value.

@@ -110,6 +110,9 @@ def _parser():
         action.add_argument("--user", action="store_true", help="for this user, in the user's site-packages folder")
     _command(actions, "info", _site_info, "show whether that is so, and by which file")
 
+    plugin = commands.add_parser("plugin", help="make, build and check plugins that find more dependencies")
+    _add_plugin_commands(plugin.add_subparsers(metavar="ACTION", required=True))
+
     cache = commands.add_parser("cache", help="look at the cache, carry it elsewhere, check it, clear it")
     _add_cache_commands(cache.add_subparsers(metavar="ACTION", required=True))
     return parser
@@ -148,6 +151,20 @@ def _add_cache_commands(actions):
     ):
         command = _command(actions, name, run, description)
         command.add_argument("keys", nargs="+", metavar="KEY", help="key of an artifact, or its start")
+
+
+def _add_plugin_commands(actions):
+    new = _command(actions, "new", _plugin_new, "make the folder of a plugin to start from")
+    new.add_argument("name", metavar="NAME", help="its name, lower-case words joined by `-`")
+    new.add_argument("--language", choices=_plugin_languages(), default="zig", help="what it is written in (default: zig)")
+    new.add_argument("--directory", default=".", metavar="DIR", help="where to make it (default: the current folder)")
+    build = _command(actions, "build", _plugin_build, "make the component of a plugin, and record its digest")
+    build.add_argument("path", nargs="?", default=".", metavar="PATH", help="its folder, or a core module to make a component of (default: the current folder)")
+    build.add_argument("--output", metavar="FILE", help="where the component goes (default: NAME.wasm in the folder)")
+    check = _command(actions, "check", _plugin_check, "try a component; exit with 1 if it breaks a rule")
+    check.add_argument("component", metavar="COMPONENT", help="the component, with its manifest beside it")
+    check.add_argument("files", nargs="*", metavar="FILE", help="sources whose inputs are shown")
+    check.add_argument("--project", metavar="DIR", help="project whose folders the plugin may read, if it asks for any")
 
 
 def _add_paths(command):
@@ -371,6 +388,53 @@ def _new(options):
     (test,) = (path for path in paths if os.path.basename(path).startswith("test_"))
     print(f"test with: python -m pytest {test}")
     return 0
+
+
+def _plugin_languages():
+    from zigimport import _plugin_author
+
+    return tuple(_plugin_author.LANGUAGES)
+
+
+def _plugin_new(options):
+    from zigimport import _plugin_author
+
+    paths = _plugin_author.make(options.name, options.language, options.directory)
+    if options.format == "json":
+        _print_json({"language": options.language, "name": options.name, "paths": paths})
+        return 0
+    for path in paths:
+        print(f"made  {path}")
+    folder = os.path.normpath(os.path.join(options.directory, options.name))
+    print(f"build with: zigimport plugin build {folder}")
+    return 0
+
+
+def _plugin_build(options):
+    from zigimport import _plugin_author
+
+    path, digest = _plugin_author.build(options.path, options.output)
+    if options.format == "json":
+        _print_json({"component": path, "digest": digest})
+    else:
+        print(f"built  {path}  {digest}")
+    return 0
+
+
+def _plugin_check(options):
+    from zigimport import _plugin_author
+
+    answer = _plugin_author.check(options.component, options.files, options.project)
+    if options.format == "json":
+        _print_json(answer)
+    else:
+        for one in answer["rules"]:
+            print(f"{one['verdict']:<8} {one['rule']:<14} {_plugin_author.RULES[one['rule']]}: {one['detail']}")
+        for path, lines in answer["found"].items():
+            print(path)
+            for line in lines:
+                print(f"  {line}")
+    return int(any(one["verdict"] == "failed" for one in answer["rules"]))
 
 
 def _site_install(options):
