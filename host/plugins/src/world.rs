@@ -1,6 +1,9 @@
 //! The WIT side: what a component imports and exports, and how one is made of a
 //! core module.
 
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
 use wit_parser::{Function, Resolve, Type, TypeDefKind, WorldId, WorldItem, WorldKey};
 
@@ -69,7 +72,8 @@ pub fn is_forbidden(import: &str) -> bool {
     import != TYPES && !(ALLOWED.iter().any(|start| import.starts_with(start)) && import.contains("@0.2."))
 }
 
-/// Wraps a core module as a component of the world `plugin`.
+/// Wraps a core module as a component of the world `plugin`. It may import the
+/// first preview of WASI, which is what compilers and their C library speak.
 ///
 /// # Errors
 /// Says what the module lacks.
@@ -83,6 +87,9 @@ pub fn componentize(core: &[u8]) -> Result<Vec<u8>, Failure> {
         ComponentEncoder::default()
             .validate(true)
             .module(&module)
+            .and_then(|encoder| {
+                encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
+            })
             .and_then(|encoder| encoder.encode())
             .map_err(|error| text(&error))
     };
