@@ -97,8 +97,9 @@ def test_an_input_may_be_anywhere_in_the_project(path, operand):
 )
 @pytest.mark.parametrize("kind", [FILE, GLOB])
 def test_a_lie_about_a_path_is_refused(path, operand, wrong, kind):
-    error = failure(answering((kind, b"fine", 1, 1), (kind, operand.encode(), 1, 1)), path)
+    error = failure(answering((kind, b"fine", 1, 1), (kind, operand.encode(), 2, 3)), path)
     assert error.kind == "answer" and wrong in str(error), error
+    assert (error.line, error.column) == (2, 3)
 
 
 @pytest.mark.parametrize("place", [(0, 1), (1, 0)])

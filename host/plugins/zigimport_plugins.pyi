@@ -17,7 +17,8 @@ class PluginError(Exception):
     ``kind`` is ``component`` (the bytes are no component of the world, it imports what no
     plugin gets, or an image is another engine's), ``trap`` (it stopped by itself),
     ``limit`` (instructions, memory or size of the answer), ``answer`` (it answered what no
-    plugin may), or ``problem`` (it says that the source is wrong, at ``line`` and ``column``).
+    plugin may), or ``problem`` (it says that the source is wrong). ``line`` and ``column`` are
+    where the source is wrong, or asks for a path that no plugin may name.
     """
 
     kind: Literal["component", "trap", "limit", "answer", "problem"]

@@ -33,7 +33,12 @@ pub fn check(path: &str, kind: &str, operand: &str, line: u32, column: u32) -> R
     } else {
         return Ok(());
     };
-    Err(Failure::new(Kind::Answer, format!("the {kind} {operand:?} {wrong}")))
+    Err(Failure {
+        kind: Kind::Answer,
+        message: format!("the {kind} {operand:?} {wrong}"),
+        // The plugin may have taken it from there.
+        place: Some((line, column)),
+    })
 }
 
 /// Shortens the text of a problem that the plugin reports.

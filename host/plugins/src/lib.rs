@@ -40,7 +40,8 @@ create_exception!(
 struct Failure {
     kind: Kind,
     message: String,
-    /// Line and column in the source, of a problem that the plugin reports.
+    /// Line and column in the source, of a problem that the plugin reports or a path
+    /// that it may not name.
     place: Option<(u32, u32)>,
 }
 
