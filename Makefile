@@ -13,6 +13,8 @@ ZIG_OF_TOOLS = $(shell $(TOOLS)/bin/python -c "import os, ziglang; print(os.path
 MAIN_PYTHON = $(shell $(PYTHON) -c "import json; d = json.load(open('target/test-environments/environments.json')); print(d['pythons'][d['main']])")
 SOURCES := $(shell find host guest-tools python -type f -not -name '*.pyc' -not -path '*/__pycache__/*') \
 	Cargo.toml Cargo.lock pyproject.toml
+# The engine for plugins carries a compiler, which takes minutes to build: only when it changed.
+PLUGINS_SOURCES := $(shell find host/plugins -type f) guest-tools/src/engine.rs guest-tools/wit/plugin.wit Cargo.toml Cargo.lock
 
 .PHONY: demo test test-rust test-zig test-python test-environments wheel clean
 
@@ -46,8 +48,14 @@ wheel: $(TOOLS)/installed
 	rm -rf target/wheel
 	$(TOOLS)/bin/maturin build --quiet --release --out target/wheel --interpreter $(TOOLS)/bin/python
 
-test-environments: wheel
-	$(PYTHON) tests/environments.py --wheel target/wheel/*.whl
+target/plugins-wheel/built: $(PLUGINS_SOURCES) | $(TOOLS)/installed
+	rm -rf target/plugins-wheel
+	$(TOOLS)/bin/maturin build --quiet --profile plugins --manifest-path host/plugins/Cargo.toml \
+		--out target/plugins-wheel --interpreter $(TOOLS)/bin/python
+	touch $@
+
+test-environments: wheel target/plugins-wheel/built
+	$(PYTHON) tests/environments.py --wheel target/wheel/*.whl --plugins-wheel target/plugins-wheel/*.whl
 
 # Each line of Zig compiles and tests every Zig file that we ship.
 test-zig: test-environments

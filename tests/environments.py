@@ -28,7 +28,8 @@ ZIGS = {"0.15": "0.15.2", "0.16": "0.16.0", "0.17": "0.17.0"}
 #: By the name of the module that each gives to Zig. They are not installed into
 #: the environments: a test that wants one says so with ``PYTHONPATH``.
 LIBRARIES = {"pyz3": ("pyz3", "0.11.0"), "pydust": ("ziggy-pydust", "0.26.0")}
-TOOLS = ("pytest", "jsonschema", "selenium")
+#: `wasmtime` reads WebAssembly text.
+TOOLS = ("pytest", "jsonschema", "selenium", "wasmtime>=48,<50")
 #: Programs that tests use which no package registry has, and their Debian packages.
 PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver", "dot": "graphviz"}
 #: Taken where the registry has wheels of them and of all that they need.
@@ -49,6 +50,10 @@ pub fn build(b: *std.Build) void {
     }));
 }
 """
+#: Makes plugins of Python, as `zigimport plugin build` says.
+PLUGIN_TOOLS = ("componentize-py==0.25.1",)
+#: Makes plugins of JavaScript, where npm is on the machine.
+JCO = ("@bytecodealliance/jco", "1.35.0")
 
 #: Answers where an interpreter is, unless it is no ordinary CPython with venv.
 PROBE = """
@@ -101,13 +106,14 @@ def add_optional(python, version, packages):
     return missing
 
 
-def prepare_python(version, base, wheel, wheel_digest, tools, optional):
-    """Makes one virtual environment with the wheel, ``tools`` and what it can of ``optional``;
+def prepare_python(version, base, wheels, tools, optional):
+    """Makes one virtual environment with the wheels, ``tools`` and what it can of ``optional``;
     returns its interpreter, and what is missing."""
+    digests = [hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels]
     folder = FOLDER / ("py" + version)
     python = folder / "bin" / "python"
     record = folder / "installed.json"
-    wanted = {"base": base, "wheel": wheel_digest, "tools": list(tools), "optional": list(optional)}
+    wanted = {"base": base, "wheels": digests, "tools": list(tools), "optional": list(optional)}
     there = json.loads(record.read_text()) if record.is_file() else {}
     missing = there.pop("missing", [])
     if there == wanted and not missing:
@@ -118,9 +124,9 @@ def prepare_python(version, base, wheel, wheel_digest, tools, optional):
         print("creating the environment of CPython " + version, flush=True)
         run(base, "-m", "venv", folder)
     record.unlink(missing_ok=True)
-    if there.get("wheel") != wheel_digest:
+    if there.get("wheels") != digests:
         print("installing the wheel for CPython " + version, flush=True)
-        run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", wheel)
+        run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", *wheels)
     if tools and there.get("tools") != list(tools):
         run(python, "-m", "pip", "install", "--quiet", *tools)
     if missing or there.get("optional") != list(optional):
@@ -176,12 +182,31 @@ def prepare_build_system(line, zig, python):
     return seed
 
 
+def prepare_jco():
+    """Installs what makes components of JavaScript; returns the folder of the program, or ``None``."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return None
+    package, release = JCO
+    folder = FOLDER / f"jco-{release}"
+    programs = folder / "node_modules" / ".bin"
+    if not (programs / "jco").exists():
+        print(f"installing {package} {release}", flush=True)
+        folder.mkdir(exist_ok=True)
+        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), f"{package}@{release}"]
+        if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode != 0:
+            return None
+    return str(programs)
+
+
 def main():
     """Makes every environment and writes ``environments.json``."""
     parser = argparse.ArgumentParser(description="Make the environments that the tests run in.")
     parser.add_argument("--wheel", required=True, type=Path, help="the wheel to test")
-    wheel = parser.parse_args().wheel.resolve()
-    wheel_digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    parser.add_argument("--plugins-wheel", type=Path, help="the engine for plugins, for the main environment")
+    options = parser.parse_args()
+    wheel = options.wheel.resolve()
+    plugins_wheels = [options.plugins_wheel.resolve()] if options.plugins_wheel else []
     FOLDER.mkdir(parents=True, exist_ok=True)
 
     bases = {version: find_python(version) for version in PYTHONS}
@@ -192,9 +217,11 @@ def main():
     pythons = {}
     missing = ["CPython " + version for version in PYTHONS if version not in found] + add_programs()
     for version in found:
-        tools = TOOLS if version == main_version else ()
-        optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS) if version == main_version else EVERYWHERE
-        python, lacking = prepare_python(version, bases[version], wheel, wheel_digest, tools, optional)
+        is_main = version == main_version
+        tools = TOOLS if is_main else ()
+        optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS, *PLUGIN_TOOLS) if is_main else EVERYWHERE
+        wheels = [wheel, *plugins_wheels] if is_main else [wheel]
+        python, lacking = prepare_python(version, bases[version], wheels, tools, optional)
         pythons[version] = str(python)
         missing += lacking
     main_python = pythons[main_version]
@@ -206,8 +233,14 @@ def main():
         name: str(prepare_package("library-" + name, package, release, main_python))
         for name, (package, release) in LIBRARIES.items()
     }
+    jco = prepare_jco()
+    if jco is None:
+        missing.append("jco")
+    if not plugins_wheels:
+        missing.append("the engine for plugins")
     description = {
         "pythons": pythons,
+        "jco": jco,
         "zigs": zigs,
         "libraries": libraries,
         "build_systems": {line: str(prepare_build_system(line, zig, main_python)) for line, zig in zigs.items()},

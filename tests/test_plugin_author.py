@@ -259,7 +259,9 @@ def test_what_changes_by_itself_breaks_deterministic(project, environments):
     # The time since the machine started, seen through a view that a careless user grants.
     if not os.path.exists("/proc/uptime"):
         pytest.skip("/proc is not on this machine")
-    project.write("probe.c", (ROOT / "tests/plugin_probe.c").read_text().replace('act(word, first', 'act("read", "proc/uptime"'))
+    probe = (ROOT / "tests/plugin_probe.c").read_text()
+    assert "act(word, first ? first" in probe
+    project.write("probe.c", probe.replace("act(word, first ? first", 'act("read", 1 ? "proc/uptime"'))
     zig = environments["zigs"]["0.16"]
     command = [zig, "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-Os", "probe.c", "-o", "core.wasm"]
     subprocess.run(command, cwd=project.root, check=True)

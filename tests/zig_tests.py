@@ -42,6 +42,7 @@ def main():
         for name, command, folder in [
             ("guests", build, guests),
             ("binding", [zig, "test", "-lc", "zigimport.zig", *caches], binding),
+            ("plugin template", [zig, "test", "plugin.zig", *caches], ROOT / "python/zigimport/templates/plugin/zig"),
         ]:
             succeeded, text = run(command, folder)
             counts = [int(count) for count in re.findall(r"(?:All )?(\d+)(?:/\d+)? tests? passed", text)]
@@ -49,7 +50,7 @@ def main():
                 failed = True
                 print(f"zig {line}: {name} failed:\n{text}")
             passed += max(counts, default=0)
-        for folder in [guests, ROOT / "host/zig", ROOT / "python/zigimport/templates"]:
+        for folder in [guests, ROOT / "host/zig", ROOT / "python/zigimport/templates", ROOT / "examples/plugins"]:
             succeeded, text = run([zig, "fmt", "--check", folder], ROOT)
             if not succeeded:
                 failed = True

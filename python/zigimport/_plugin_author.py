@@ -249,7 +249,7 @@ class _Check:
     def __init__(self, path, files, project):
         self.path = path
         self.component = _bytes(path)
-        self.folder = os.path.dirname(path) or "."
+        self.folder = os.path.dirname(path)
         self.files = [(file, _bytes(file)) for file in files]
         self.project = project
         self.plugins = engine()
@@ -358,7 +358,9 @@ class _Check:
             except self.plugins.PluginError as error:
                 # What a variation of a source asks for may well be a path that no plugin may name.
                 if error.kind != "answer" or error.line is None:
+                    # The others may take as long as this one, which is long where a loop has no end.
                     self.errors["robust"].append(f"{name}: {error}")
+                    break
                 elif not is_made:
                     self.errors["honest"].append(f"{name}: {error}")
         self.tried = f"{len(inputs)} inputs"
