@@ -1,7 +1,10 @@
 """``zigimport plugin new``, ``build`` and ``check``, in each language whose tools are here."""
 
+import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 
@@ -9,6 +12,7 @@ import pytest
 
 from conftest import ROOT
 from plugins import FILE, answering, component_with, core
+from test_docs import EVALUATE
 
 plugins = pytest.importorskip("zigimport_plugins", reason="the package zigimport-plugins is not on this machine")
 
@@ -32,7 +36,8 @@ def tools_for(language, environments, project):
     elif language == "javascript":
         if environments.get("jco") is None:
             pytest.skip("jco is not on this machine")
-        project.environment["PATH"] = os.pathsep.join([environments["jco"], os.path.dirname(shutil.which("node"))])
+        folders = [environments["jco"], os.path.dirname(shutil.which("node"))]
+        project.environment["PATH"] = os.pathsep.join([*folders, project.environment["PATH"]])
     elif language == "rust":
         cargo, rustc = shutil.which("cargo"), shutil.which("rustc")
         folder = rustc and subprocess.run(
@@ -198,8 +203,6 @@ MANIFEST = 'name = "p"\nversion = "1"\nworld = "zigimport:plugin@0.1.0"\npattern
 
 def broken(project, component, rule, *arguments, view=()):
     """What `check` says of a component that breaks one rule and, as far as it can be tried, no other."""
-    import hashlib
-
     project.write("p.wasm", component)
     project.write("p.toml", MANIFEST.format(json.dumps(list(view)), hashlib.sha256(component).hexdigest()))
     ran = check(project, "p.wasm", *arguments)
@@ -316,3 +319,76 @@ def test_the_example_in_zig_is_the_template(name):
 
 def test_the_wit_of_the_examples_is_that_of_the_engine():
     assert (EXAMPLES / "table/plugin/wit/plugin.wit").read_text() == plugins.WIT
+
+
+# The guide.
+
+GUIDE = (ROOT / "docs" / "plugins.md").read_text()
+
+
+def block(language, after):
+    """The first block of a language in the guide behind a text."""
+    found = re.search(rf"{re.escape(after)}.*?^```{language}\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    return found.group(1)
+
+
+def test_the_commands_of_the_guide_work(project):
+    project.write("poems.zig", SOURCE)
+    shown = ""
+    for line in block("sh", "## A plugin in four commands").splitlines():
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "zigimport"
+        shown = succeeds(project.cli(*arguments))
+    assert shown.endswith("poems.zig\n  file a.txt 1:11\n  glob b/*.txt 3:15\n")
+    project.write("evaluate.py", EVALUATE)
+    lines = [line for line in block("python", "is for tests of your own").splitlines() if line]
+    assert sum("# " in line for line in lines) == 2
+    succeeds(project.execute("evaluate.py", "zigimport_plugins", json.dumps(lines)))
+
+
+@pytest.mark.parametrize(
+    ("language", "output"),
+    [
+        ("Zig", "plugin.wasm"),
+        ("Rust", "target/wasm32-unknown-unknown/release/p.wasm"),
+        ("Python", "NAME.wasm"),
+        ("JavaScript", "NAME.wasm"),
+    ],
+)
+def test_the_recipes_of_the_guide_make_what_build_makes(project, environments, language, output):
+    tools_for(language.lower(), environments, project)
+    folders = [os.path.dirname(project.environment["ZIGIMPORT_ZIG"]), os.path.dirname(project.python)]
+    path = os.pathsep.join([*folders, project.environment["PATH"], "/usr/bin", "/bin"])
+    succeeds(project.cli("plugin", "new", "p", "--language", language.lower()))
+    ran = subprocess.run(
+        ["sh", "-ec", block("sh", f"**{language}**")], cwd=project.root / "p", env={**project.environment, "PATH": path}
+    )
+    assert ran.returncode == 0
+    succeeds(project.cli("plugin", "build", f"p/{output}", "--output", "made.wasm"))
+    assert plugins.Plugin((project.root / "made.wasm").read_bytes()).track("m.zig", SOURCE) == FOUND
+
+
+def test_the_guide_has_the_manifest_and_the_limits_of_the_engine():
+    manifest = plugins.manifest(block("toml", "## The manifest"))
+    assert manifest["name"] == "comment-files"
+    assert block("wit", "## The world").strip() in plugins.WIT
+    engine = (ROOT / "host/plugins/src/sandbox.rs").read_text() + (ROOT / "host/plugins/src/answer.rs").read_text()
+    for name, constant, shown in (
+        ("FUEL_BASE: u64", "5_000_000_000", "5 000 000 000 instructions"),
+        ("FUEL_PER_BYTE: u64", "10_000", "10 000 for each byte"),
+        ("MEMORY_BYTES_MAX: usize", "512 << 20", "512 MiB"),
+        ("ANSWER_BYTES_MAX: usize", "64 << 20", "64 MiB"),
+        ("RESOURCES_MAX: usize", "1_024", "1 024 open files"),
+        ("INPUTS_MAX: usize", "65_536", "65 536 inputs"),
+        ("TEXT_BYTES_MAX: usize", "4_096", "4 096 bytes"),
+    ):
+        assert f"const {name} = {constant};" in engine and shown in GUIDE, name
+    from zigimport import _plugin_author
+
+    rules = re.findall(r"^\| `(\w+)` \|", block_of_rules(), re.MULTILINE)
+    assert rules == list(_plugin_author.RULES)
+
+
+def block_of_rules():
+    """The table of the rules of `check`."""
+    return GUIDE[GUIDE.index("## Checking") : GUIDE.index("## Languages")]
