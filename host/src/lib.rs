@@ -40,7 +40,7 @@
 //!
 //! Beside them: [`discover`] (paths on the command line to modules),
 //! [`watch`] (changes as they happen), [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
-//! [`parallel`] (many items at once), [`memory`] (libraries where mounts forbid execution),
+//! [`template`] (what HTML pages share), [`parallel`] (many items at once), [`memory`] (libraries where mounts forbid execution),
 //! [`error`], [`digest`], [`stamp`] (file identity), [`publish`] (atomic files).
 //!
 //! # Invariants
@@ -98,6 +98,7 @@ pub mod stamp;
 pub mod store;
 pub mod stub;
 pub mod target;
+pub mod template;
 pub mod toolchain;
 pub mod verify;
 pub mod watch;

@@ -3,9 +3,9 @@
 
 use serde_json::json;
 
-use crate::digest::Digest;
 use crate::graph::{Graph, Kind, Node, State};
 use crate::layout::{self, Layout, NODE_HEIGHT, Place};
+use crate::template::{self, escaped};
 
 /// The page with places for title, summary, legend, picture, table and data.
 const TEMPLATE: &str = include_str!("page.html");
@@ -35,29 +35,14 @@ pub fn write(graph: &Graph, summary: &str) -> String {
         })).collect::<Vec<_>>(),
         "edges": graph.edges.iter().map(|edge| json!([edge.from, edge.to, edge.how])).collect::<Vec<_>>(),
     });
-    let data = in_script(&data.to_string());
-    // No name of a file can hold the digest of a text that it is part of.
-    let nonce = &Digest::of(data.as_bytes()).hex()[..32];
-    // One pass: what is put in is not searched for places again.
-    let mut page = String::with_capacity(TEMPLATE.len() + data.len() * 4);
-    let mut rest = TEMPLATE;
-    while let Some(start) = rest.find("{{") {
-        let end = rest[start..].find("}}").map_or(rest.len(), |end| start + end);
-        page.push_str(&rest[..start]);
-        match &rest[start + 2..end] {
-            "nonce" => page.push_str(nonce),
-            "summary" => page.push_str(&escaped(summary)),
-            "legend" => page.push_str(&legend(graph)),
-            "graph" => page.push_str(&picture(graph, &labels, &layout)),
-            "table" => page.push_str(&table(graph)),
-            "shapes" => page.push_str(&shapes()),
-            "data" => page.push_str(&data),
-            _ => {}
-        }
-        rest = rest.get(end + 2..).unwrap_or_default();
-    }
-    page.push_str(rest);
-    page
+    template::fill(TEMPLATE, &data.to_string(), |place| match place {
+        "summary" => escaped(summary),
+        "legend" => legend(graph),
+        "graph" => picture(graph, &labels, &layout),
+        "table" => table(graph),
+        "shapes" => shapes(),
+        _ => String::new(),
+    })
 }
 
 fn shapes() -> String {
@@ -191,38 +176,9 @@ fn columns(label: &str) -> u32 {
     label.chars().map(|character| if character >= '\u{1100}' && character != '…' { 2 } else { 1 }).sum()
 }
 
-/// Escapes text for an element or a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' | '\t' => escaped.push(' '),
-            other if other.is_control() => escaped.push('\u{fffd}'),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-/// Escapes JSON for a script element, which nothing in it may end.
-fn in_script(json: &str) -> String {
-    json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_name_ends_what_it_stands_in() {
-        assert_eq!(escaped("</script>\"'&\n"), "&lt;/script&gt;&quot;&#39;&amp; ");
-        assert_eq!(in_script("</script><!--&"), "\\u003c/script\\u003e\\u003c!--\\u0026");
-    }
 
     #[test]
     fn a_long_label_keeps_its_end() {
