@@ -562,18 +562,32 @@ def test_ending_the_command_ends_its_program(project):
     project.write("m.zig", "pub const answer = 1;\n")
     process = project.start("-m", "zigimport", "watch", "m.zig", "--run", "echo pid $$; exec sleep 1000")
     output = Output(process)
-    pid = find_pid(output)
+    (pid,) = find_pids(output)
     process.send_signal(signal.SIGTERM)
     assert process.wait(HANG_SECONDS) == 128 + signal.SIGTERM
     assert has_ended(pid)
 
 
-def find_pid(output):
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSEGV], ids=lambda number: number.name)
+def test_a_command_that_is_killed_leaves_no_program_behind(project, signal_number):
+    project.write("m.zig", "pub const answer = 1;\n")
+    # The shell itself has a child, and that ignores what asks it to end.
+    command = "trap '' TERM HUP; sleep 1000 & echo pid $! $$; wait"
+    process = project.start("-m", "zigimport", "watch", "m.zig", "--run", command)
+    output = Output(process)
+    pids = find_pids(output)
+    assert len(pids) == 2 and all(is_alive(pid) for pid in pids)
+    process.send_signal(signal_number)
+    assert process.wait(HANG_SECONDS) == -signal_number
+    assert all(has_ended(pid) for pid in pids)
+
+
+def find_pids(output):
     """Returns what the program said of itself, after what was said of it."""
     while True:
         line = output.until("pid ")[-1]
         if line.startswith("pid "):
-            return int(line.split()[1])
+            return [int(pid) for pid in line.split()[1:]]
 
 
 def test_the_command_does_what_the_readme_says(project):

@@ -94,6 +94,7 @@ class Runner:
     def __init__(self, command):
         self.command = command
         self.process = None
+        self.guard = None
         self.is_over = True
 
     def restart(self):
@@ -102,6 +103,7 @@ class Runner:
         if self.command is not None:
             _log.report("info", f"running: {self.command}")
             self.process = subprocess.Popen(self.command, shell=True, start_new_session=True)
+            self.guard = _guard(self.process.pid)
             self.is_over = False
 
     def look(self):
@@ -144,7 +146,20 @@ class Runner:
         finally:
             # Also what did not want to end, or was started by what has ended.
             _kill(process.pid, signal.SIGKILL)
+            # Before the number of the group is free for others.
+            self.guard.kill()
+            self.guard.communicate()
             process.wait()
+
+
+def _guard(group):
+    """Starts what ends a group of processes when we are killed, which nothing of
+    ours would see: then its standard input comes to an end. Only on POSIX."""
+    if not hasattr(os, "killpg"):
+        return None
+    # In a session of its own, so that what is sent to our group does not reach it.
+    script = "read -r _; kill -KILL -- -$1"
+    return subprocess.Popen(["/bin/sh", "-c", script, "sh", str(group)], stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _kill(group, number):
