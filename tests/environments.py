@@ -3,8 +3,8 @@
 One virtual environment for each CPython from 3.9 to 3.13 that this machine
 has, with the wheel in it; the newest release of each supported Zig line from
 its ``ziglang`` package; the binding libraries whose packages carry their Zig
-sources; NumPy in each environment; pytest with what tests use, two type checkers and what runs
-notebooks in the main one; a browser and Graphviz where the system's packages can be installed.
+sources; NumPy in each environment; pytest with what tests use, two type checkers, what runs
+notebooks and what spreads tests over processes in the main one; a browser and Graphviz where the system's packages can be installed.
 What is there already stays, so that a second run costs next to nothing. The
 result is described by ``target/test-environments/environments.json``, with all
 that cannot be had on this machine.
@@ -54,6 +54,7 @@ pub fn build(b: *std.Build) void {
 PLUGIN_TOOLS = ("componentize-py==0.25.1",)
 #: Makes plugins of JavaScript, where npm is on the machine.
 JCO = ("@bytecodealliance/jco", "1.35.0")
+WORKERS = ("pytest-xdist",)
 
 #: Answers where an interpreter is, unless it is no ordinary CPython with venv.
 PROBE = """
@@ -219,7 +220,7 @@ def main():
     for version in found:
         is_main = version == main_version
         tools = TOOLS if is_main else ()
-        optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS, *PLUGIN_TOOLS) if is_main else EVERYWHERE
+        optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS, *WORKERS, *PLUGIN_TOOLS) if is_main else EVERYWHERE
         wheels = [wheel, *plugins_wheels] if is_main else [wheel]
         python, lacking = prepare_python(version, bases[version], wheels, tools, optional)
         pythons[version] = str(python)

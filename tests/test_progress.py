@@ -95,3 +95,37 @@ def test_nothing_moves_where_nobody_looks(slow):
 def test_a_hit_draws_nothing_and_loads_nothing(slow):
     on_terminal(slow, "import zigimport, m")
     assert on_terminal(slow, "import sys, zigimport, m\nassert 'zigimport._progress' not in sys.modules") == ""
+
+
+STEPS = "AST Lowering|Semantic Analysis|Code Generation|LLVM Emit Object|Linking"
+
+
+def test_the_compiler_s_own_steps_are_shown(make_project, zig):
+    project = make_project(zig=zig)
+    # Optimised code takes the compiler long enough to tell what it does.
+    project.write("m.zig", ADD)
+    text = on_terminal(project, "import zigimport, m", {"TERM": "xterm", "ZIGIMPORT_OPTIMIZE": "ReleaseFast"})
+    drawn = re.findall(r"\rzigimport: building m  (.*?)  \d+\.\d s", text)
+    assert any(re.fullmatch(rf"(?:.*: )?(?:{STEPS})(?: [\d,]+(?:/[\d,]+)?)?", step) for step in drawn), text
+    assert screen(text)[0] == "zigimport: building m: first build" and len(screen(text)) == 3, screen(text)
+
+
+def test_the_compiler_is_asked_for_steps_only_where_they_are_shown(slow, default_zig, tmp_path):
+    asked = tmp_path / "asked"
+    path = script(tmp_path / "asking", f"echo \"$1 $ZIG_PROGRESS\" >> '{asked}'\nexec '{default_zig}' \"$@\"")
+    slow.environment["ZIGIMPORT_ZIG"] = str(path)
+    assert slow.run("import zigimport, m").returncode == 0
+    assert {line.split() == ["build-lib"] or line.split()[0] == "version" for line in asked.read_text().splitlines()} == {True}
+    slow.write("m.zig", ADD + "// edited\n")
+    on_terminal(slow, "import zigimport, m")
+    assert re.search(r"^build-lib \d+$", asked.read_text(), re.MULTILINE)
+
+
+def test_a_compiler_that_writes_nonsense_as_its_steps_builds_all_the_same(slow, default_zig, tmp_path):
+    noise = "head -c 300000 /dev/urandom >&$ZIG_PROGRESS"
+    path = script(tmp_path / "noisy", f"[ \"$1\" = build-lib ] && {{ {noise}; sleep 1; }}\nexec '{default_zig}' \"$@\"")
+    path.write_text("#!/bin/bash\n" + path.read_text().replace(">&$ZIG_PROGRESS", "> /dev/fd/$ZIG_PROGRESS"))
+    slow.environment["ZIGIMPORT_ZIG"] = str(path)
+    text = on_terminal(slow, "import zigimport, m; assert m.add(1, 2) == 3")
+    assert "building m" in text and re.search(r"built m in", text), text
+    assert all(character.isprintable() or character in "\r\n" for character in text), text

@@ -99,6 +99,7 @@ impl Native {
 
 /// The variables that are read, each with what it sets.
 const VARIABLES: &[&str] = &[
+    "ZIGIMPORT_AUDIT_LOG",
     "ZIGIMPORT_BUILD_DIR",
     "ZIGIMPORT_CACHE_SIZE",
     "ZIGIMPORT_DEBUG_INFO",
@@ -110,8 +111,10 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_NATIVE",
     "ZIGIMPORT_OPTIMIZE",
     "ZIGIMPORT_PARALLEL",
+    "ZIGIMPORT_PYTHON",
     "ZIGIMPORT_RELEASE_MODE",
     "ZIGIMPORT_SALT",
+    "ZIGIMPORT_TRACK_DEPS",
     "ZIGIMPORT_VERBOSE",
     "ZIGIMPORT_VERIFY",
     "ZIGIMPORT_WATCH",
@@ -120,14 +123,8 @@ const VARIABLES: &[&str] = &[
 ];
 
 /// Variables of the product that this version does not act on yet.
-const VARIABLES_WITHOUT_EFFECT: &[&str] = &[
-    "ZIGIMPORT_AUDIT_LOG",
-    "ZIGIMPORT_CACHE_UPLOAD",
-    "ZIGIMPORT_PYTHON",
-    "ZIGIMPORT_REMOTE_CACHE",
-    "ZIGIMPORT_REMOTE_EXECUTOR",
-    "ZIGIMPORT_TRACK_DEPS",
-];
+const VARIABLES_WITHOUT_EFFECT: &[&str] =
+    &["ZIGIMPORT_CACHE_UPLOAD", "ZIGIMPORT_REMOTE_CACHE", "ZIGIMPORT_REMOTE_EXECUTOR"];
 
 /// Variables that the build of zigimport itself reads.
 const VARIABLES_OF_THE_BUILD: &[&str] = &["ZIGIMPORT_GUEST_ZIG"];
@@ -150,6 +147,12 @@ pub struct Layer {
     pub force_rebuild: bool,
     /// `ZIGIMPORT_RELEASE_MODE`: trust the manifest, skip the input checks.
     pub release_mode: bool,
+    /// `ZIGIMPORT_TRACK_DEPS`: look at all inputs, not only at the module's own file.
+    pub track_deps: bool,
+    /// `ZIGIMPORT_AUDIT_LOG`: where processes, publications and loads are written down.
+    pub audit_log: Option<PathBuf>,
+    /// `ZIGIMPORT_PYTHON`: the interpreter to build for.
+    pub python: Option<PathBuf>,
     /// `ZIGIMPORT_VERIFY`: hash each library before it is loaded.
     pub verify_always: bool,
     /// `ZIGIMPORT_CACHE_SIZE`: bytes that the store may take; `None` for any.
@@ -192,6 +195,9 @@ impl Default for Layer {
             verbose: false,
             force_rebuild: false,
             release_mode: false,
+            track_deps: true,
+            audit_log: None,
+            python: None,
             verify_always: false,
             cache_bytes_max: Some(CACHE_BYTES_MAX),
             build_dir: None,
@@ -252,6 +258,9 @@ impl Layer {
             "ZIGIMPORT_VERBOSE" => self.verbose = boolean(name, &text, "")?,
             "ZIGIMPORT_FORCE_REBUILD" => self.force_rebuild = boolean(name, &text, "")?,
             "ZIGIMPORT_RELEASE_MODE" => self.release_mode = boolean(name, &text, "")?,
+            "ZIGIMPORT_TRACK_DEPS" => self.track_deps = boolean(name, &text, "")?,
+            "ZIGIMPORT_AUDIT_LOG" => self.audit_log = Some(value.into()),
+            "ZIGIMPORT_PYTHON" => self.python = Some(value.into()),
             "ZIGIMPORT_VERIFY" => {
                 self.verify_always = match &*text {
                     "auto" => false,
@@ -311,6 +320,14 @@ pub fn flag(name: &str, default: bool) -> Result<bool> {
     #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
     let value = std::env::var_os(name).filter(|value| !value.is_empty());
     value.map_or(Ok(default), |value| boolean(name, &value.to_string_lossy(), ""))
+}
+
+/// Returns `ZIGIMPORT_AUDIT_LOG`, whatever the other variables are.
+#[must_use]
+pub fn audit_log() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
+    let value = std::env::var_os("ZIGIMPORT_AUDIT_LOG").filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
 }
 
 /// Returns `ZIGIMPORT_INCLUDE_PATHS`, whatever the other variables are.
@@ -581,7 +598,7 @@ mod tests {
         let warning = warning("ZIGIMPORT_OPTIMISE").unwrap();
         assert!(warning.ends_with("did you mean ZIGIMPORT_OPTIMIZE?"), "{warning}");
         assert_eq!(super::warning("ZIGIMPORT_ZIG"), None);
-        assert!(super::warning("ZIGIMPORT_TRACK_DEPS").unwrap().contains("no effect"));
+        assert!(super::warning("ZIGIMPORT_REMOTE_EXECUTOR").unwrap().contains("no effect"));
     }
 
     #[test]

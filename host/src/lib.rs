@@ -27,6 +27,7 @@
 //! | [`editor`] | a build file for the language server |
 //! | [`graph`] | a plan as modules, files and what they need |
 //! | [`layout`], [`page`], [`dot`] | its picture: places, the HTML page, Graphviz |
+//! | [`timings`] | what took how long in a build, as a page |
 //! | [`difference`] | what differs between two plans |
 //!
 //! What is done with a store beside imports:
@@ -40,7 +41,8 @@
 //!
 //! Beside them: [`discover`] (paths on the command line to modules),
 //! [`watch`] (changes as they happen), [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
-//! [`template`] (what HTML pages share), [`parallel`] (many items at once), [`memory`] (libraries where mounts forbid execution),
+//! [`audit`] (the log of what ran and was loaded), [`template`] (what HTML pages share),
+//! [`parallel`] (many items at once), [`memory`] (libraries where mounts forbid execution),
 //! [`error`], [`digest`], [`stamp`] (file identity), [`publish`] (atomic files).
 //!
 //! # Invariants
@@ -64,6 +66,7 @@
 //!   nothing to repair.
 
 pub mod archive;
+pub mod audit;
 pub mod binding;
 pub mod closure;
 pub mod collect;
@@ -99,6 +102,7 @@ pub mod store;
 pub mod stub;
 pub mod target;
 pub mod template;
+pub mod timings;
 pub mod toolchain;
 pub mod verify;
 pub mod watch;

@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::json;
+
+use crate::audit;
 use crate::closure::{self, Module, ModuleKind};
 use crate::collect;
 use crate::compiler::{self, Job, process};
@@ -22,7 +25,7 @@ use crate::package;
 use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
 use crate::refusal;
 use crate::render;
-use crate::report::Level;
+use crate::report::{Level, Phase, timed};
 use crate::store::{self, Entry, EntryInput, History, Store};
 use crate::stub;
 use crate::target::Target;
@@ -83,7 +86,7 @@ pub fn cached(
         return None;
     }
     let name = manifest_name(layer, interpreter, module, Target::native());
-    let (manifest, stamp) = Manifest::read(&store.manifest_path(name))?;
+    let (mut manifest, stamp) = Manifest::read(&store.manifest_path(name))?;
     let manifest = if layer.release_mode {
         manifest
     } else {
@@ -93,13 +96,18 @@ pub fn cached(
         {
             return None;
         }
+        if !layer.track_deps {
+            manifest.inputs.retain(|input| input.path == module.source_path);
+            manifest.absent.clear();
+        }
         match manifest.check(zig) {
             Freshness::Stale => return None,
             Freshness::Fresh { updated: None } => manifest,
             Freshness::Fresh { updated: Some(updated) } => {
                 // Where nothing native may run the store is as it was given. That
                 // and a store that cannot be written cost the next import some hashing.
-                if layer.native != Native::Never {
+                // One of a single file must not take the place of the whole.
+                if layer.native != Native::Never && layer.track_deps {
                     let _ = store.put_manifest(name, &updated);
                 }
                 *updated
@@ -282,8 +290,11 @@ fn restore(
     let Some((entry, digest)) = artifact else {
         return Err(no_action(&prepared.module));
     };
-    match context.store.restore(digest, entry.artifact_bytes, &entry.suffix) {
+    let unpacked =
+        timed(context.frontend, Phase::Store, || context.store.restore(digest, entry.artifact_bytes, &entry.suffix));
+    match unpacked {
         Ok((path, library)) => {
+            note_library(context, "unpack", entry, &path);
             note_history(context, prepared, target, entry);
             note_use(context, digest);
             keep_below_cap(context, library.stamp.size, &[digest]);
@@ -306,6 +317,20 @@ fn note_history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarg
     let source = &prepared.module.source_path;
     // A store that cannot be written costs a less precise reason.
     let _ = context.store.put_history(source, target.target.label, &history(prepared, entry));
+}
+
+/// Writes into the audit log that a library came to be.
+fn note_library(context: Context<'_>, event: &str, entry: &Entry, path: &Path) {
+    audit::append(context.layer.audit_log.as_deref(), context.frontend, || {
+        json!({
+            "event": event,
+            "module": entry.module,
+            "path": path.to_string_lossy(),
+            "digest": entry.artifact,
+            "key": entry.key,
+            "target": entry.target,
+        })
+    });
 }
 
 fn note_use(context: Context<'_>, digest: Digest) {
@@ -351,13 +376,22 @@ fn build(
         return Err(no_action(&prepared.module));
     };
     if build.steps.contains(&Step::ProbeVersion) {
-        let version = process::version(&toolchain.located.path, &|| context.frontend.interrupted())?;
+        let caller = process::Caller {
+            frontend: context.frontend,
+            audit_log: context.layer.audit_log.as_deref(),
+            module: &prepared.module.name,
+            key: None,
+            identity: Some(toolchain.identity),
+            line: None,
+        };
+        let version = process::version(&toolchain.located.path, caller)?;
         context.store.put_zig_version(toolchain.identity, &version)?;
         // With the version known, the planner may decide otherwise.
         return Ok(None);
     }
     let module = &prepared.module;
-    let _lock = context.store.lock(
+    let asked = Instant::now();
+    let locked = context.store.lock(
         first.action_key,
         &module.name,
         Duration::from_secs(context.layer.lock_timeout_seconds),
@@ -366,7 +400,9 @@ fn build(
             context.frontend.report(Level::Info, format!("waiting for {process} that builds {}", module.name));
         },
         || context.frontend.interrupted(),
-    )?;
+    );
+    context.frontend.spent(Phase::Lock, asked, Instant::now());
+    let _lock = locked?;
     // Another process may have built it meanwhile; then the planner has to be
     // asked again, unless what is there does not matter. An input that changed
     // meanwhile is found after the compile.
@@ -381,7 +417,8 @@ fn build(
     let started = Instant::now();
     let started_at = SystemTime::now();
     let job = Job { context, prepared, toolchain, targets: targets_of(&wanted), build };
-    let Some(compiled) = compiler::build(&job)? else { return Ok(None) };
+    let Some(compiled) = timed(context.frontend, Phase::Zig, || compiler::build(&job))? else { return Ok(None) };
+    let compiled_at = Instant::now();
     let discovered: Vec<Vec<Recorded>> =
         compiled.iter().map(|compiled| discovered(context, prepared, &compiled.read)).collect();
     let read: BTreeSet<&Path> = compiled.iter().flat_map(|compiled| &compiled.read).map(PathBuf::as_path).collect();
@@ -389,10 +426,13 @@ fn build(
     // What the scan did not name has no digest from before the compile: its
     // stamp has to be older than that.
     let young = discovered.iter().flatten().find(|input| input.stamp.changed_since(started_at));
-    if let Some(path) = changed_input(prepared).or_else(|| young.map(|input| input.path.clone())) {
+    let changed = changed_input(prepared).or_else(|| young.map(|input| input.path.clone()));
+    context.frontend.spent(Phase::Check, compiled_at, Instant::now());
+    if let Some(path) = changed {
         context.frontend.report(Level::Info, format!("{} changed during the build; building again", path.display()));
         return Ok(None);
     }
+    let checked_at = Instant::now();
     let mut done = Vec::new();
     let mut bytes = 0;
     for ((target, compiled), discovered) in wanted.iter().zip(compiled).zip(discovered) {
@@ -401,11 +441,13 @@ fn build(
         context.store.put_entry(&entry)?;
         context.store.put_history(&module.source_path, target.target.label, &history(prepared, &entry))?;
         bytes += context.store.bytes_of(&entry, library.digest);
+        note_library(context, "publish", &entry, &path);
         let loadable = finish(context, plan, prepared, target, &entry, discovered, path, library, true);
         done.push((target.target.label.to_owned(), loadable));
     }
     let published: Vec<Digest> = done.iter().map(|(_, loadable)| loadable.library.digest).collect();
     keep_below_cap(context, bytes, &published);
+    context.frontend.spent(Phase::Store, checked_at, Instant::now());
     context
         .frontend
         .report(Level::Info, format!("built {}{suffix} in {:.2} s", module.name, started.elapsed().as_secs_f64()));

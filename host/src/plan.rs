@@ -15,7 +15,7 @@ use crate::key::{self, KeyInput, KeyInputs};
 use crate::manifest::{Library, Recorded};
 use crate::package::Package;
 use crate::parallel;
-use crate::report::Frontend;
+use crate::report::{Frontend, Phase, timed};
 use crate::store::{Discovered, Entry, History, Store};
 use crate::target::Target;
 use crate::toolchain::{self, Toolchain};
@@ -109,7 +109,9 @@ pub fn plan_shadowed(
     targets: &[&'static Target],
 ) -> Result<Plan> {
     let toolchain = toolchain(context)?;
-    let one = |(): &mut (), module| prepare(context, module, targets, toolchain.as_ref());
+    let one = |(): &mut (), module: &Module| {
+        timed(context.frontend, Phase::Scan, || prepare(context, module, targets, toolchain.as_ref()))
+    };
     let mut modules = parallel::map(modules.iter().collect(), one).into_iter().collect::<Result<Vec<_>>>()?;
     for (prepared, shadow) in modules.iter_mut().zip(shadows) {
         prepared.shadowed_by.clone_from(shadow);
@@ -128,7 +130,7 @@ pub fn plan_shadowed(
         },
         force_rebuild: context.layer.force_rebuild,
     };
-    let actions = Planner::plan(&request)?;
+    let actions = timed(context.frontend, Phase::Plan, || Planner::plan(&request))?;
     Ok(Plan { modules, toolchain, actions })
 }
 

@@ -739,7 +739,7 @@ impl Store {
                     // Only for the message of whoever waits.
                     let pid = std::process::id().to_string();
                     let _ = file.set_len(0).and_then(|()| file.write_all(pid.as_bytes()));
-                    return Ok(Lock { file: Some(file) });
+                    return Ok(Lock::of(file));
                 }
                 Err(std::fs::TryLockError::WouldBlock) => {}
                 // A file system without locks: publication is atomic all the
@@ -784,7 +784,7 @@ impl Store {
         }
         let file = self.open_lock(&self.zig_lock_path(version))?;
         let _ = file.set_modified(SystemTime::now());
-        Ok(file.lock_shared().is_ok().then(|| Lock { file: Some(file) }))
+        Ok(file.lock_shared().is_ok().then(|| Lock::of(file)))
     }
 
     pub(crate) fn zig_lock_path(&self, version: &str) -> PathBuf {
@@ -864,12 +864,59 @@ pub struct Lock {
     file: Option<File>,
 }
 
+impl Lock {
+    fn of(file: File) -> Self {
+        #[cfg(unix)]
+        inherited::add(&file);
+        Self { file: Some(file) }
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A process that was forked meanwhile has the file open too: closing ours would
-        // leave the lock to it.
         if let Some(file) = &self.file {
+            #[cfg(unix)]
+            inherited::remove(file);
+            // A process that was forked without our knowledge has the file open too:
+            // closing ours would leave the lock to it.
             let _ = file.unlock();
+        }
+    }
+}
+
+/// Locks in processes that are forked while they are held: these have the files
+/// open, too, and would hold the locks when we are killed.
+#[cfg(unix)]
+pub mod inherited {
+    use std::fs::File;
+    use std::mem::ManuallyDrop;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+    use std::sync::Mutex;
+
+    static HELD: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+    pub(super) fn add(file: &File) {
+        if let Ok(mut held) = HELD.lock() {
+            held.push(file.as_raw_fd());
+        }
+    }
+
+    pub(super) fn remove(file: &File) {
+        if let Ok(mut held) = HELD.lock() {
+            held.retain(|number| *number != file.as_raw_fd());
+        }
+    }
+
+    /// Lets go of the locks of the process that this one was forked from. To be
+    /// called in a new process before it does anything else.
+    pub fn release() {
+        // A thread that is not there any more may have held the list: never wait for it.
+        let (Ok(mut held), Ok(nothing)) = (HELD.try_lock(), File::open("/dev/null")) else { return };
+        for number in held.drain(..) {
+            // SAFETY: the file is open as long as its number is in the list, and it is
+            // not closed here: whoever has it still may close it.
+            let mut file = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
+            let _ = rustix::io::dup2(&nothing, &mut file);
         }
     }
 }

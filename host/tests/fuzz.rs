@@ -1,11 +1,12 @@
-//! Bytes that nobody meant to write: manifests, sources, and requests to the
-//! planner. The corpus is kept in `tests/corpus`, the mutations are seeded, so
+//! Bytes that nobody meant to write: manifests, sources, requests to the planner,
+//! and what a compiler says that it does. The corpus is kept in `tests/corpus`, the mutations are seeded, so
 //! that a run can be repeated.
 
 use std::path::Path;
 
 use proptest::prelude::*;
 use zigimport_host::closure;
+use zigimport_host::compiler::steps::Decoder;
 use zigimport_host::digest::Digest;
 use zigimport_host::guest::planning::{
     Input, Module, ModuleKind, NativePolicy, Presence, Previous, Request, Toolchain,
@@ -251,4 +252,56 @@ proptest! {
             prop_assert_eq!(planned.sum::<usize>(), module.targets.len());
         }
     }
+
+    /// Whatever a compiler writes as its steps, in whatever pieces, is shown in a
+    /// line or not at all.
+    #[test]
+    fn any_bytes_are_steps_or_nothing(
+        bytes in proptest::collection::vec(any::<u8>(), 0..4_000),
+        cuts in proptest::collection::vec(0..4_000_usize, 0..8),
+        line in prop_oneof![Just("0.15"), Just("0.16"), Just("0.17")],
+    ) {
+        check_steps(&bytes, &cuts, line)?;
+    }
+
+    /// The same of packets whose parts are well formed, whatever refers to whatever.
+    #[test]
+    fn any_tree_is_a_step_or_nothing(
+        packets in proptest::collection::vec(
+            proptest::collection::vec((prop_oneof![Just(255_u8), 0..6_u8], any::<u32>(), any::<u32>(), "[a-zA-Z. é\0]{0,50}"), 0..6),
+            0..4,
+        ),
+        cuts in proptest::collection::vec(0..4_000_usize, 0..8),
+    ) {
+        let mut bytes = Vec::new();
+        for nodes in &packets {
+            bytes.push(u8::try_from(nodes.len()).unwrap());
+            for (_, done, total, name) in nodes {
+                bytes.extend(done.to_le_bytes());
+                bytes.extend(total.to_le_bytes());
+                let mut name = name.clone().into_bytes();
+                name.resize(120, 0);
+                bytes.extend(name);
+            }
+            bytes.extend(nodes.iter().map(|(parent, ..)| *parent));
+        }
+        check_steps(&bytes, &cuts, "0.16")?;
+    }
+}
+
+/// Decodes bytes in pieces, and checks that what comes out fits into a line and
+/// does not depend on the pieces.
+fn check_steps(bytes: &[u8], cuts: &[usize], line: &str) -> Result<(), TestCaseError> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).chain([0, bytes.len()]).collect();
+    cuts.sort_unstable();
+    let mut decoder = Decoder::new(line);
+    let pieces: Vec<_> = cuts.windows(2).filter_map(|cut| decoder.push(&bytes[cut[0]..cut[1]])).collect();
+    for step in &pieces {
+        prop_assert!(!step.name.is_empty() && step.name.chars().count() <= 61);
+        prop_assert!(!step.name.chars().any(char::is_control));
+    }
+    if let Some(step) = Decoder::new(line).push(bytes) {
+        prop_assert_eq!(pieces.last(), Some(&step));
+    }
+    Ok(())
 }

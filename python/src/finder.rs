@@ -115,10 +115,11 @@ impl Finder {
         optimize: Option<&str>,
         must_look: bool,
     ) -> PyResult<Option<Hit>> {
-        let mut request = Request::new(py, self, search_path, optimize, false, None, None, false)?;
+        let mut request = Request::new(py, self, search_path, optimize, false, None, None, false, None)?;
         if must_look {
             request.layer.force_rebuild = false;
             request.layer.release_mode = false;
+            request.layer.track_deps = true;
         }
         let hit = py.detach(|| request.cached(&found.module)).map_err(|error| exception(py, &error))?;
         Ok(hit.map(|loadable| {

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use zigimport_host::error::{Error, ErrorKind};
-use zigimport_host::report::{Frontend, Level};
+use zigimport_host::report::{Frontend, Level, Phase, Step};
+use zigimport_host::timings::Recorder;
 
 /// Set once when every operation of this process has to end.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -17,6 +19,8 @@ pub struct PythonFrontend {
     object: Py<PyAny>,
     /// Set when this operation alone has to end.
     stop: Option<Arc<AtomicBool>>,
+    /// Where it is taken down what takes how long, and for which module.
+    pub recorder: Option<(Arc<Recorder>, usize)>,
     /// The exception that a signal handler raised while the host worked.
     interrupt: Mutex<Option<PyErr>>,
 }
@@ -24,7 +28,7 @@ pub struct PythonFrontend {
 impl PythonFrontend {
     /// Takes the object that listens.
     pub fn new(object: Py<PyAny>, stop: Option<Arc<AtomicBool>>) -> Self {
-        Self { object, stop, interrupt: Mutex::new(None) }
+        Self { object, stop, recorder: None, interrupt: Mutex::new(None) }
     }
 
     /// Takes an exception of the listener. One that fails must not make an import
@@ -125,6 +129,30 @@ impl Frontend for PythonFrontend {
                 true
             }
         })
+    }
+
+    fn wants_steps(&self) -> bool {
+        Python::attach(|py| {
+            let wanted = self.object.call_method0(py, "wants_steps").and_then(|wanted| wanted.extract(py));
+            wanted.unwrap_or_else(|error: PyErr| {
+                self.note(py, error);
+                false
+            })
+        })
+    }
+
+    fn step(&self, module: &str, step: &Step) {
+        Python::attach(|py| {
+            if let Err(error) = self.object.call_method1(py, "step", (module, &step.name, step.done, step.total)) {
+                self.note(py, error);
+            }
+        });
+    }
+
+    fn spent(&self, phase: Phase, started: Instant, ended: Instant) {
+        if let Some((recorder, module)) = &self.recorder {
+            recorder.add(*module, phase, started, ended);
+        }
     }
 
     fn header_folders(&self) -> Vec<PathBuf> {

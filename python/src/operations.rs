@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use zigimport_host::archive;
+use zigimport_host::audit;
 use zigimport_host::closure::{self, Module};
 use zigimport_host::collect::{self, Limits};
 use zigimport_host::config::{self, Native, ProjectSettings};
@@ -19,7 +19,7 @@ use zigimport_host::editor;
 use zigimport_host::error::Result as HostResult;
 use zigimport_host::graph;
 use zigimport_host::guest::{self, Execution, Sandbox};
-use zigimport_host::interpreter::STABLE_ABI;
+use zigimport_host::interpreter::{self, Asked, STABLE_ABI};
 use zigimport_host::page;
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::plan::{self, Context};
@@ -28,6 +28,7 @@ use zigimport_host::render;
 use zigimport_host::report::{Frontend, Level};
 use zigimport_host::store::Place;
 use zigimport_host::target::{TARGETS, Target};
+use zigimport_host::timings::{self, Outcome, Recorder};
 use zigimport_host::toolchain;
 use zigimport_host::verify;
 
@@ -45,6 +46,11 @@ pub fn register_for_hits(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Adds the functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ensure, module)?)?;
+    module.add_class::<Timings>()?;
+    module.add_function(wrap_pyfunction!(is_audited, module)?)?;
+    module.add_function(wrap_pyfunction!(note_load, module)?)?;
+    module.add_function(wrap_pyfunction!(is_same_python, module)?)?;
+    module.add_function(wrap_pyfunction!(probe_python, module)?)?;
     module.add_function(wrap_pyfunction!(modules_at, module)?)?;
     module.add_function(wrap_pyfunction!(put_string, module)?)?;
     module.add_function(wrap_pyfunction!(build, module)?)?;
@@ -72,6 +78,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(interrupt, module)?)?;
     module.add_function(wrap_pyfunction!(write_editor_files, module)?)?;
     module.add_function(wrap_pyfunction!(compiler, module)?)?;
+    module.add_function(wrap_pyfunction!(release_inherited_locks, module)?)?;
     module.add_function(wrap_pyfunction!(memory_file, module)?)
 }
 
@@ -100,18 +107,16 @@ pub fn work<T: Send>(
     frontend: Py<PyAny>,
     operation: impl Send + FnOnce(Context<'_>) -> HostResult<T>,
 ) -> PyResult<T> {
-    work_until(py, request, frontend, None, operation)
+    work_with(py, request, PythonFrontend::new(frontend, None), operation)
 }
 
-/// The same, and ends it as if the user had interrupted it when `stop` is set.
-fn work_until<T: Send>(
+/// The same for a frontend that does more than to report.
+fn work_with<T: Send>(
     py: Python<'_>,
     request: &Request,
-    frontend: Py<PyAny>,
-    stop: Option<Arc<AtomicBool>>,
+    frontend: PythonFrontend,
     operation: impl Send + FnOnce(Context<'_>) -> HostResult<T>,
 ) -> PyResult<T> {
-    let frontend = PythonFrontend::new(frontend, stop);
     let outcome = py.detach(|| {
         if request.place == Place::Temporary {
             let folder = request.store.root().display();
@@ -157,8 +162,8 @@ fn ensure(
     frontend: Py<PyAny>,
     watcher: Option<&Watcher>,
 ) -> PyResult<Artifact> {
-    let stop = watcher.map(Watcher::stop_flag);
-    work_until(py, request, frontend, stop, |context| pipeline::ensure(context, &found.module)).map(artifact)
+    let frontend = PythonFrontend::new(frontend, watcher.map(Watcher::stop_flag));
+    work_with(py, request, frontend, |context| pipeline::ensure(context, &found.module)).map(artifact)
 }
 
 /// Returns the modules that a path stands for.
@@ -187,18 +192,83 @@ fn put_string(py: Python<'_>, request: &Request, name: &str, folder: PathBuf, te
     Ok(path.into_os_string())
 }
 
-/// Makes a module's artifacts for some targets.
+/// Makes a module's artifacts for some targets, and takes down with `timings` what
+/// takes how long, for the module at that place.
 #[pyfunction]
+#[pyo3(signature = (request, found, target_names, frontend, timings = None))]
 fn build(
     py: Python<'_>,
     request: &Request,
     found: &Found,
     target_names: Vec<String>,
     frontend: Py<PyAny>,
+    timings: Option<(PyRef<'_, Timings>, usize)>,
 ) -> PyResult<Vec<Artifact>> {
     let targets = targets_named(&target_names)?;
-    let loadables = work(py, request, frontend, |context| pipeline::ensure_targets(context, &found.module, &targets))?;
+    let mut frontend = PythonFrontend::new(frontend, None);
+    frontend.recorder = timings.map(|(timings, module)| (Arc::clone(&timings.recorder), module));
+    let loadables =
+        work_with(py, request, frontend, |context| pipeline::ensure_targets(context, &found.module, &targets))?;
     Ok(loadables.into_iter().map(artifact).collect())
+}
+
+/// Takes down what takes how long while modules are built.
+#[pyclass(module = "zigimport._native", frozen)]
+pub struct Timings {
+    recorder: Arc<Recorder>,
+}
+
+#[pymethods]
+impl Timings {
+    /// Starts the clock.
+    #[new]
+    fn new() -> Self {
+        Self { recorder: Arc::new(Recorder::start()) }
+    }
+
+    /// Returns the page: `outcomes` are the modules, in the order of their places,
+    /// each with what became of it.
+    fn page(&self, outcomes: Vec<(String, String)>, cpu_seconds: Option<f64>, cores: usize) -> String {
+        let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(module, result)| Outcome { module, result }).collect();
+        let (spans, elapsed) = self.recorder.so_far();
+        let cpu = cpu_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        timings::page(&outcomes, &spans, elapsed, cpu, cores)
+    }
+}
+
+/// Returns whether there is an audit log.
+#[pyfunction]
+fn is_audited() -> bool {
+    config::audit_log().is_some()
+}
+
+/// Writes into the audit log, if there is one, that a library is about to be loaded.
+#[pyfunction]
+fn note_load(py: Python<'_>, module: &str, path: PathBuf, key: &str, frontend: Py<PyAny>) {
+    let Some(log) = config::audit_log() else { return };
+    let frontend = PythonFrontend::new(frontend, None);
+    py.detach(|| audit::append_load(&log, &frontend, module, &path, key));
+}
+
+/// Returns whether two paths of interpreters stand for the same one.
+#[pyfunction]
+fn is_same_python(left: PathBuf, right: PathBuf) -> bool {
+    interpreter::is_same(&left, &right)
+}
+
+/// What an interpreter says of itself: suffix of its extensions, its virtual
+/// environment, `sys.path`, and the folders of its C headers.
+type Description = (String, Option<OsString>, Vec<OsString>, Vec<OsString>);
+
+/// Asks the interpreter at `path`, to build for it.
+#[pyfunction]
+fn probe_python(py: Python<'_>, path: PathBuf, frontend: Py<PyAny>) -> PyResult<Description> {
+    let frontend = PythonFrontend::new(frontend, None);
+    let asked = py.detach(|| Asked::of(&path, &config::Layer::from_environment()?, &frontend));
+    let asked = asked.map_err(|error| frontend.exception(py, &error))?;
+    let texts = |paths: Vec<PathBuf>| paths.into_iter().map(PathBuf::into_os_string).collect();
+    let virtual_env = asked.virtual_env.map(PathBuf::into_os_string);
+    Ok((asked.extension_suffix, virtual_env, texts(asked.search_path), texts(asked.header_folders)))
 }
 
 /// Plans modules: the answer in the form `text`, `json`, `dot` or `html`, whether
@@ -546,6 +616,13 @@ fn is_watching(py: Python<'_>) -> PyResult<bool> {
 #[pyo3(signature = (wanted = true))]
 fn interrupt(wanted: bool) {
     crate::frontend::INTERRUPTED.store(wanted, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Lets go of the build locks of the process that this one was forked from.
+#[pyfunction]
+fn release_inherited_locks() {
+    #[cfg(unix)]
+    zigimport_host::store::inherited::release();
 }
 
 /// Returns a path for `dlopen` of a library on a mount that forbids execution:

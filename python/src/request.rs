@@ -1,12 +1,12 @@
 //! Everything that one operation of the host needs, taken from Python.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use zigimport_host::closure::Module;
 use zigimport_host::config::{Layer, Native, Optimize};
-use zigimport_host::error::Result as HostResult;
-use zigimport_host::interpreter::Interpreter;
+use zigimport_host::error::{Error, Result as HostResult};
+use zigimport_host::interpreter::{self, Interpreter};
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::store::{self, Store};
 use zigimport_host::stub::Stubs;
@@ -27,7 +27,7 @@ pub struct Request {
 impl Request {
     /// Reads the environment; arguments that are given win over it.
     #[new]
-    #[pyo3(signature = (finder, search_path, optimize = None, force = false, workers = None, stubs = None, fetch = false))]
+    #[pyo3(signature = (finder, search_path, optimize = None, force = false, workers = None, stubs = None, fetch = false, python = None))]
     #[expect(clippy::too_many_arguments, reason = "they are keyword arguments in Python")]
     pub fn new(
         py: Python<'_>,
@@ -38,6 +38,7 @@ impl Request {
         workers: Option<usize>,
         stubs: Option<PathBuf>,
         fetch: bool,
+        python: Option<PathBuf>,
     ) -> PyResult<Self> {
         let mut folders: Vec<PathBuf> = Vec::new();
         for entry in search_path.try_iter()? {
@@ -45,8 +46,12 @@ impl Request {
                 folders.push(folder);
             }
         }
+        let layer = Layer::from_environment().map_err(|error| exception(py, &error))?;
+        if let Some(wanted) = layer.python.as_ref().filter(|wanted| python.as_ref() != Some(wanted)) {
+            check_python(py, wanted)?;
+        }
         let make = || -> HostResult<Self> {
-            let mut layer = Layer::from_environment()?;
+            let mut layer = layer;
             if let Some(optimize) = optimize {
                 layer.optimize = Some(Optimize::parse(optimize, "optimize", "")?);
             }
@@ -75,6 +80,22 @@ impl Request {
         let layer = &self.layer;
         if layer.parallel && layer.native != Native::Never { layer.workers() - 1 } else { 0 }
     }
+}
+
+/// Fails if `ZIGIMPORT_PYTHON` is not this interpreter.
+fn check_python(py: Python<'_>, wanted: &Path) -> PyResult<()> {
+    let this: Option<PathBuf> = py.import("sys")?.getattr("executable")?.extract()?;
+    let this = this.unwrap_or_default();
+    if interpreter::is_same(wanted, &this) {
+        return Ok(());
+    }
+    let error = Error::Setting {
+        name: "ZIGIMPORT_PYTHON".to_owned(),
+        value: wanted.to_string_lossy().into_owned(),
+        place: String::new(),
+        expected: format!("this interpreter, `{}`; only `zigimport build` builds for another one", this.display()),
+    };
+    Err(exception(py, &error))
 }
 
 impl Request {

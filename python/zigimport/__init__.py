@@ -8,8 +8,16 @@ Everything beyond the hook is loaded when it is first used, because a cached
 import should cost little more than loading a prebuilt extension.
 """
 
-from zigimport._hook import ZigFinder, install, installed, uninstall
-from zigimport._native import __version__, is_enabled, is_watching
+try:
+    from zigimport._hook import ZigFinder, install, installed, uninstall
+    from zigimport._native import __version__, is_enabled, is_watching
+except ImportError as error:
+    if type(__spec__.loader).__name__ != "zipimporter":
+        raise
+    raise ImportError(
+        f"failed to import zigimport from the zip file {__spec__.loader.archive!r}: Python loads no native library out "
+        "of one; install zigimport beside it"
+    ) from error
 
 __all__ = [
     "BuildResult",

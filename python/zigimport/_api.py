@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import lru_cache
 from typing import NamedTuple
 
 from zigimport import _build, _native
@@ -81,18 +82,30 @@ def build(path, *, targets=(), optimize=None, force=False, workers=None, stubs=N
     return results if len(targets) > 1 else results[0]
 
 
-def build_found(found, targets, optimize, force, workers, stubs=None, fetch=False):
-    """Builds a found module; returns one ``BuildResult`` for each target."""
-    the_finder = finder()
+def build_found(found, targets, optimize, force, workers, stubs=None, fetch=False, timings=None):
+    """Builds a found module; returns one ``BuildResult`` for each target. ``timings``
+    is what takes down what takes how long, and the module's place there."""
+    the_finder, path, listener, python = _interpreter()
     _build.warn_once(the_finder)
-    request = _native.Request(the_finder, sys.path, optimize, force, workers, stubs, fetch)
+    request = _native.Request(the_finder, path, optimize, force, workers, stubs, fetch, python)
     with live(found.name):
-        artifacts = _native.build(request, found, list(targets), _build.Listener())
-    return [_result(the_finder, found, artifact) for artifact in artifacts]
+        artifacts = _native.build(request, found, list(targets), listener, timings)
+    return [result_of(the_finder, found.name, found.source_path, artifact) for artifact in artifacts]
 
 
-def _result(the_finder, found, artifact):
-    return result_of(the_finder, found.name, found.source_path, artifact)
+def _interpreter():
+    """Returns what builds are for: a finder, the search path, a listener, and the
+    path of the interpreter if ``ZIGIMPORT_PYTHON`` names another one than this."""
+    wanted = os.environ.get("ZIGIMPORT_PYTHON")
+    if not wanted or _native.is_same_python(wanted, sys.executable or ""):
+        return finder(), sys.path, _build.Listener(), None
+    suffix, virtual_env, path, folders = _probe(wanted)
+    return _native.Finder(suffix, virtual_env), path, _build.Listener(folders), wanted
+
+
+@lru_cache(maxsize=None)
+def _probe(python):
+    return _native.probe_python(python, _build.Listener())
 
 
 def result_of(the_finder, module, source, artifact):

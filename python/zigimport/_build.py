@@ -3,24 +3,41 @@
 import os
 import sys
 
-from zigimport import _log, _native
+from zigimport import _log, _native, _progress
 from zigimport._hook import BuildRecord
 
 
 class Listener:
-    """Takes the host's reports, and knows where the C headers are."""
+    """Takes the host's reports, and knows where the C headers are: those of this
+    interpreter, or ``folders``."""
+
+    def __init__(self, folders=None):
+        self.folders = folders
 
     def report(self, level, message):
         """Takes one line; ``level`` is ``debug``, ``info`` or ``warning``."""
         _log.report(level, message)
 
+    def wants_steps(self):
+        """Returns whether there is a line to show the compiler's steps in."""
+        return _progress.is_terminal()
+
+    def step(self, module, name, done, total):
+        """Takes what the compiler is doing for a module."""
+        _progress.show_step(module, name, done, total)
+
     def header_folders(self):
         """Returns the folders to search for ``Python.h``, without duplicates."""
+        if self.folders is not None:
+            return self.folders
         import sysconfig
 
         paths = [sysconfig.get_path("include"), sysconfig.get_path("platinclude")]
         return list(dict.fromkeys(path for path in paths if path))
 
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_native.release_inherited_locks)
 
 _warned = False
 
@@ -44,7 +61,6 @@ def ensure(finder, found, optimize, watcher=None):
     """
     from zigimport import _ahead
     from zigimport._errors import ZigImportError
-    from zigimport._progress import live
 
     warn_once(finder)
     if watcher is None and _ahead.wait_for(found):
@@ -56,7 +72,7 @@ def ensure(finder, found, optimize, watcher=None):
         if watcher is None:
             _ahead.start(finder, found, Listener())
         request = _native.Request(finder, sys.path, optimize)
-        with live(found.name):
+        with _progress.live(found.name):
             library, key, zig_version, mode, *_ = _native.ensure(request, found, Listener(), watcher)
     except ZigImportError as error:
         error.name = found.name

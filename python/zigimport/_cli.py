@@ -14,14 +14,17 @@ from zigimport._settings import OPTIMIZE_MODES
 
 
 STUBS = "--stubs"
+TIMINGS = "--timings"
+#: Where the page of a build's timings goes unless the user says otherwise.
+TIMINGS_FILE = "zigimport-timings.html"
 
 
 def main(arguments=None):
     """Runs one command and returns its exit code."""
     parser = _parser()
     given = sys.argv[1:] if arguments is None else arguments
-    # Alone it takes no value: the next argument is a path of its own.
-    options = parser.parse_args([f"{STUBS}=" if argument == STUBS else argument for argument in given])
+    # Alone they take no value: the next argument is a path of its own.
+    options = parser.parse_args([f"{one}=" if one in (STUBS, TIMINGS) else one for one in given])
     try:
         _build.warn_once(_api.finder())
         exit_code = options.run(options)
@@ -70,6 +73,11 @@ def _parser():
     )
     build.add_argument(
         STUBS, metavar="=DIR", help="write a .pyi file beside each source, or below DIR (give it with the equals sign)"
+    )
+    build.add_argument(
+        TIMINGS,
+        metavar="=FILE",
+        help=f"write a page with what took how long (default: {TIMINGS_FILE}; give FILE with the equals sign)",
     )
     build.add_argument(
         "--output-dir", metavar="DIR", help="copy the artifacts to DIR, or to DIR/TARGET for several targets"
@@ -228,13 +236,25 @@ def _plan(options):
 
 def _build_command(options):
     modules = _api.modules_at(options.paths)
+    timings = _native.Timings() if options.timings is not None else None
+    before = os.times()
+    places = {found.source_path: place for place, found in enumerate(modules)}
     outcomes = _in_parallel(
         modules,
         options.jobs,
         lambda found: _api.build_found(
-            found, options.target, options.optimize, options.force, options.jobs, options.stubs, options.fetch
+            found,
+            options.target,
+            options.optimize,
+            options.force,
+            options.jobs,
+            options.stubs,
+            options.fetch,
+            None if timings is None else (timings, places[found.source_path]),
         ),
     )
+    if timings is not None:
+        _write_timings(options.timings or TIMINGS_FILE, timings, modules, outcomes, before)
     results = [result for outcome in outcomes if isinstance(outcome, list) for result in outcome]
     errors = [outcome for outcome in outcomes if not isinstance(outcome, list)]
     if options.output_dir:
@@ -248,6 +268,19 @@ def _build_command(options):
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     return max((error.exit_code for error in errors), default=0)
+
+
+def _write_timings(path, timings, modules, outcomes, before):
+    results = [
+        "failed" if not isinstance(outcome, list) else "built" if any(one.built for one in outcome) else "cached"
+        for outcome in outcomes
+    ]
+    # Windows does not count what processes used that have ended.
+    used = None if os.name == "nt" else sum(os.times()[:4]) - sum(before[:4])
+    page = timings.page(list(zip((found.name for found in modules), results)), used, os.cpu_count() or 1)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(page)
+    print(f"timings: {path}", file=sys.stderr)
 
 
 def _in_parallel(modules, jobs, build):

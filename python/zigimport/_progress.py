@@ -1,4 +1,5 @@
-"""The live line: what is being built and for how long, on a terminal.
+"""The live line on a terminal: what is being built, what the compiler is doing by
+its own words, and for how long.
 
 It shows after half a second, and goes when the builds are done or another line
 is written.
@@ -16,6 +17,8 @@ PERIOD_SECONDS = 0.1
 _lock = threading.RLock()
 #: When each build began, by the name of its module.
 _begun = {}
+#: What the compiler is doing, by the name of the module.
+_steps = {}
 _ended = threading.Event()
 _thread = None
 _width_shown = 0
@@ -29,7 +32,7 @@ class live:
 
     def __enter__(self):
         global _thread
-        if not _is_terminal():
+        if not is_terminal():
             return
         with _lock:
             _begun.setdefault(self.name, time.monotonic())
@@ -44,6 +47,7 @@ class live:
 
     def __exit__(self, *_):
         with _lock:
+            _steps.pop(self.name, None)
             if _begun.pop(self.name, None) is not None and not _begun:
                 _erase()
                 _ended.set()
@@ -65,7 +69,16 @@ def _erase():
         _width_shown = 0
 
 
-def _is_terminal():
+def show_step(name, step, done, total):
+    """Takes what the compiler is doing for a module, and how far it is."""
+    count = f" {done:,}/{total:,}" if total else f" {done:,}" if done else ""
+    with _lock:
+        if name in _begun:
+            _steps[name] = step + count
+
+
+def is_terminal():
+    """Returns whether there is a terminal to show a line on."""
     try:
         return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     except (AttributeError, ValueError):
@@ -96,10 +109,16 @@ def _draw():
     except OSError:
         columns = 80
     elapsed = f"  {waiting:.1f} s"
-    text = ("zigimport: building " + ", ".join(_begun))[: max(0, columns - len(elapsed) - 1)] + elapsed
+    text = ("zigimport: building " + _builds())[: max(0, columns - len(elapsed) - 1)] + elapsed
     sys.stderr.write("\r" + text.ljust(_width_shown))
     sys.stderr.flush()
     _width_shown = len(text)
+
+
+def _builds():
+    if len(_begun) == 1:
+        return "  ".join(text for name in _begun for text in (name, _steps.get(name)) if text)
+    return ", ".join(f"{name} ({_steps[name]})" if name in _steps else name for name in _begun)
 
 
 def _forget():
@@ -107,6 +126,7 @@ def _forget():
     global _lock, _ended, _thread, _width_shown
     _lock, _ended, _thread, _width_shown = threading.RLock(), threading.Event(), None, 0
     _begun.clear()
+    _steps.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -29,6 +29,7 @@ pub mod process;
 mod project;
 pub mod protocol;
 mod reads;
+pub mod steps;
 
 use std::path::{Path, PathBuf};
 
@@ -138,7 +139,15 @@ impl Job<'_> {
     }
 
     fn run(&self, invocation: &Invocation) -> Result<process::Finished> {
-        process::run(invocation, &|| self.context.frontend.interrupted())
+        let caller = process::Caller {
+            frontend: self.context.frontend,
+            audit_log: self.context.layer.audit_log.as_deref(),
+            module: &self.module().name,
+            key: self.prepared.targets.first().map(|target| target.action_key),
+            identity: Some(self.toolchain.identity),
+            line: Some(self.line()),
+        };
+        process::run(invocation, caller)
     }
 
     /// The file that describes the module to the binding: its digest and text.

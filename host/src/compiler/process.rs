@@ -8,14 +8,38 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::json;
+
+use super::steps;
+use crate::audit;
+use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::report::Frontend;
 
 /// What of the compiler's text is kept; a full disk makes it write megabytes.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
 /// What of its answer is kept.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
-/// How often a waiting host asks whether the user interrupted.
-const INTERRUPT_POLL: Duration = Duration::from_millis(50);
+/// How often a waiting host asks whether the user interrupted, and looks at what
+/// the compiler says that it does.
+const POLL: Duration = Duration::from_millis(50);
+
+/// For whom a program runs.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    /// Who is told, and asked whether to stop.
+    pub frontend: &'a dyn Frontend,
+    /// Where the start is written down.
+    pub audit_log: Option<&'a Path>,
+    /// The module that it is about; empty for none.
+    pub module: &'a str,
+    /// The key of the action, if it is one.
+    pub key: Option<Digest>,
+    /// Of the program, where it is known.
+    pub identity: Option<Digest>,
+    /// The compiler's line, as `0.16`, if it says what it does.
+    pub line: Option<&'static str>,
+}
 
 /// One run of a program: everything that it gets, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +93,7 @@ pub struct Finished {
 ///
 /// # Errors
 /// It cannot be started, or the user interrupted; it is ended with us then.
-pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Finished> {
+pub fn run(invocation: &Invocation, caller: Caller<'_>) -> Result<Finished> {
     let failed = |error: io::Error| Error::Compiler { zig: invocation.program.clone(), reason: error.to_string() };
     #[expect(clippy::disallowed_methods, reason = "this module is the gate to processes")]
     let mut command = Command::new(&invocation.program);
@@ -96,7 +120,23 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
         // and this thread waits for the child.
         unsafe { command.pre_exec(end_with_us) };
     }
+    let mut listener =
+        caller.line.filter(|_| caller.frontend.wants_steps()).and_then(|line| steps::listen(&mut command, line));
     let mut child = command.spawn().map_err(failed)?;
+    // It holds our copy of the compiler's end of the pipe for its steps.
+    drop(command);
+    audit::append(caller.audit_log, caller.frontend, || {
+        json!({
+            "event": "start",
+            "module": caller.module,
+            "path": invocation.program.to_string_lossy(),
+            "digest": caller.identity.map(|identity| identity.hex()),
+            "key": caller.key.map(|key| key.hex()),
+            "arguments": invocation.arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>(),
+            "directory": invocation.directory.to_string_lossy(),
+            "process": child.id(),
+        })
+    });
     let (sender, receiver) = mpsc::channel();
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
@@ -112,17 +152,22 @@ pub fn run(invocation: &Invocation, interrupted: &dyn Fn() -> bool) -> Result<Fi
             let _ = sender.send(answer);
         });
         let answer = loop {
-            match receiver.recv_timeout(INTERRUPT_POLL) {
+            match receiver.recv_timeout(POLL) {
                 Ok(answer) => break answer,
                 Err(mpsc::RecvTimeoutError::Disconnected) => break Vec::new(),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
-            if interrupted() {
+            if let Some(step) = listener.as_mut().and_then(steps::Listener::latest) {
+                caller.frontend.step(caller.module, &step);
+            }
+            if caller.frontend.interrupted() {
                 end(&mut child, invocation.has_children);
                 let _ = child.wait();
                 return Err(Error::Interrupted);
             }
         };
+        // Nobody reads it any more: a compiler that still writes must not wait for that.
+        drop(listener);
         let status = child.wait().map_err(failed)?;
         let text = text.join().unwrap_or_default();
         Ok(Finished { status, answer, text: String::from_utf8_lossy(&text).into_owned() })
@@ -152,7 +197,7 @@ fn read_up_to(mut stream: impl Read, bytes_max: u64) -> Vec<u8> {
 ///
 /// # Errors
 /// It cannot be run, or it does not answer with a version.
-pub fn version(zig: &Path, interrupted: &dyn Fn() -> bool) -> Result<String> {
+pub fn version(zig: &Path, caller: Caller<'_>) -> Result<String> {
     let finished = run(
         &Invocation {
             program: zig.to_owned(),
@@ -162,7 +207,7 @@ pub fn version(zig: &Path, interrupted: &dyn Fn() -> bool) -> Result<String> {
             input: Vec::new(),
             has_children: false,
         },
-        interrupted,
+        caller,
     )?;
     let answer = String::from_utf8_lossy(&finished.answer[..finished.answer.len().min(64)]).trim().to_owned();
     let is_version = answer.starts_with(|first: char| first.is_ascii_digit()) && answer.len() < 64;
@@ -183,6 +228,25 @@ pub fn version(zig: &Path, interrupted: &dyn Fn() -> bool) -> Result<String> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::report::{Level, Silent};
+
+    const QUIET: Caller<'_> =
+        Caller { frontend: &Silent, audit_log: None, module: "", key: None, identity: None, line: None };
+
+    /// Interrupts at once.
+    struct Impatient;
+
+    impl Frontend for Impatient {
+        fn report(&self, _level: Level, _message: String) {}
+
+        fn interrupted(&self) -> bool {
+            true
+        }
+
+        fn header_folders(&self) -> Vec<PathBuf> {
+            Vec::new()
+        }
+    }
 
     fn shell(script: &str, input: &[u8]) -> Invocation {
         Invocation {
@@ -197,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_program_gets_what_is_stated_and_nothing_else() {
-        let finished = run(&shell("cat; env; pwd; echo text >&2; exit 3", b"input\n"), &|| false).unwrap();
+        let finished = run(&shell("cat; env; pwd; echo text >&2; exit 3", b"input\n"), QUIET).unwrap();
         let answer = String::from_utf8(finished.answer).unwrap();
         assert!(answer.starts_with("input\n") && answer.contains("ONLY=this"), "{answer}");
         assert!(!answer.contains("HOME="), "{answer}");
@@ -208,7 +272,7 @@ mod tests {
     fn an_interrupt_ends_the_program() {
         let started = std::time::Instant::now();
         // What it started holds the pipes open and has to end too.
-        let ended = run(&shell("sleep 60 & sleep 60", b""), &|| true);
+        let ended = run(&shell("sleep 60 & sleep 60", b""), Caller { frontend: &Impatient, ..QUIET });
         assert!(matches!(ended, Err(Error::Interrupted)));
         assert!(started.elapsed() < Duration::from_secs(30));
     }
