@@ -97,7 +97,7 @@ def test_a_hit_draws_nothing_and_loads_nothing(slow):
     assert on_terminal(slow, "import sys, zigimport, m\nassert 'zigimport._progress' not in sys.modules") == ""
 
 
-STEPS = "AST Lowering|Semantic Analysis|Code Generation|LLVM Emit Object|Linking"
+STEPS = "AST Lowering|Semantic Analysis|Code Generation|LLVM Emit Object|LLD Link|Linking|Reusing Cache Artifacts"
 
 
 def test_the_compiler_s_own_steps_are_shown(make_project, zig):

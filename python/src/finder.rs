@@ -128,6 +128,12 @@ impl Finder {
         }))
     }
 
+    /// Returns whether there is an audit log.
+    #[staticmethod]
+    fn is_audited() -> bool {
+        config::audit_log().is_some()
+    }
+
     #[getter]
     fn extension_suffix(&self) -> &str {
         &self.extension_suffix

@@ -47,7 +47,6 @@ pub fn register_for_hits(module: &Bound<'_, PyModule>) -> PyResult<()> {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ensure, module)?)?;
     module.add_class::<Timings>()?;
-    module.add_function(wrap_pyfunction!(is_audited, module)?)?;
     module.add_function(wrap_pyfunction!(note_load, module)?)?;
     module.add_function(wrap_pyfunction!(is_same_python, module)?)?;
     module.add_function(wrap_pyfunction!(probe_python, module)?)?;
@@ -234,12 +233,6 @@ impl Timings {
         let cpu = cpu_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         timings::page(&outcomes, &spans, elapsed, cpu, cores)
     }
-}
-
-/// Returns whether there is an audit log.
-#[pyfunction]
-fn is_audited() -> bool {
-    config::audit_log().is_some()
 }
 
 /// Writes into the audit log, if there is one, that a library is about to be loaded.

@@ -140,7 +140,7 @@ class LibraryLoader(ExtensionFileLoader):
         """Loads the library."""
         # ``__file__`` is the library; the source is in ``__zigimport__``.
         library = spec.origin = self.path
-        if _native.is_audited():
+        if ZigFinder.is_audited():
             from zigimport import _build
 
             _native.note_load(self.name, library, self.record.key, _build.Listener())

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 from zigimport import _api, _log, _native
 from zigimport._errors import ZigImportError
@@ -102,9 +103,10 @@ class Runner:
         self.end()
         if self.command is not None:
             _log.report("info", f"running: {self.command}")
-            self.process = subprocess.Popen(self.command, shell=True, start_new_session=True)
-            self.guard = _guard(self.process.pid)
-            self.is_over = False
+            with _put_off_signals():
+                self.process = subprocess.Popen(self.command, shell=True, start_new_session=True)
+                self.guard = _guard(self.process.pid)
+                self.is_over = False
 
     def look(self):
         """Tells once that the command has ended by itself."""
@@ -150,6 +152,22 @@ class Runner:
             self.guard.kill()
             self.guard.communicate()
             process.wait()
+
+
+@contextmanager
+def _put_off_signals():
+    """Lets signals that end us take effect after the block only: a program that has
+    started while nobody knows it could not be ended."""
+    came = []
+    before = {number: signal.signal(number, lambda *one: came.append(one)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number, frame in came:
+            if callable(before[number]):
+                before[number](number, frame)
 
 
 def _guard(group):
