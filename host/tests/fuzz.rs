@@ -1,6 +1,6 @@
 //! Bytes that nobody meant to write: manifests, sources, requests to the planner,
-//! and what a compiler says that it does. The corpus is kept in `tests/corpus`, the mutations are seeded, so
-//! that a run can be repeated.
+//! and what a compiler says that it does. The corpus is kept in `tests/corpus`,
+//! the mutations are seeded, so that a run can be repeated.
 
 use std::path::Path;
 
