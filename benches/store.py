@@ -49,9 +49,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--folder", type=Path, help="where to work: a folder on the disk to measure")
     parser.add_argument("--json", type=Path, help="keep the figures here")
+    parser.add_argument("--code", type=Path, required=True, help="a file of 50 MB or more with machine code: a Zig compiler")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        command = [options.program, "store", name, str(options.rounds)]
+        command = [options.program, "store", name, str(options.rounds), options.code]
         figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode())
         figures["release_mode"] = release_mode(Path(name), options.rounds)
     if options.json:
@@ -63,10 +64,11 @@ def main():
             f"| {row['inputs']} | {row['hit_us']:.1f} | {row['stats_us']:.1f} | {row['ratio']:.2f} "
             f"| {row['release_mode_us']:.1f} | {row['manifest_bytes']} |"
         )
-    print("\n| MB | publish, ms | restore, ms | write and sync, ms | restore over that |\n| --- | --- | --- | --- | --- |")
+    print("\n| MB | content | publish, ms | restore, ms | write and sync, ms | restore over that |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for row in figures["publications"]:
         print(
-            f"| {row['megabytes']} | {row['publish_ms']:.1f} | {row['restore_ms']:.1f} "
+            f"| {row['megabytes']} | {row['content']} | {row['publish_ms']:.1f} | {row['restore_ms']:.1f} "
             f"| {row['write_and_sync_ms']:.1f} | {row['restore_ratio']:.2f} |"
         )
     release = figures["release_mode"]

@@ -24,6 +24,7 @@ use cap_std::fs::Dir;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::object;
 use crate::publish::{self, Existing};
 use crate::registry::{self, Stored};
 use crate::stamp;
@@ -152,11 +153,11 @@ fn object(store: &Store, entry: &Entry) -> Result<Vec<u8>> {
     }
     let (library, _) = registry::library(store, entry)?;
     let bytes = std::fs::read(&library).map_err(|error| Error::cache("read", &library, &error))?;
-    store::compress(&bytes).map_err(|error| Error::cache("compress", &library, &error))
+    object::pack(&bytes).map_err(|error| Error::cache("compress", &library, &error))
 }
 
 fn is_object(bytes: &[u8], entry: &Entry) -> bool {
-    store::decompress(bytes, entry.artifact_bytes).is_ok_and(|library| Digest::of(&library).hex() == entry.artifact)
+    object::unpack(bytes, entry.artifact_bytes, |_| Ok(())).is_ok_and(|digest| digest.hex() == entry.artifact)
 }
 
 /// Takes all entries of an exported folder or archive into the store. What is
@@ -321,8 +322,7 @@ fn read_archive(source: &Path, visit: &mut Visit<'_>) -> Result<(), String> {
     if !metadata.is_file() {
         return Err("it is neither a folder nor a regular file".to_owned());
     }
-    let mut decoder = zstd::stream::Decoder::new(File::open(source).map_err(text)?).map_err(text)?;
-    decoder.window_log_max(store::ZSTD_WINDOW_LOG_MAX).map_err(text)?;
+    let decoder = object::decoder(File::open(source).map_err(text)?).map_err(text)?;
     let mut archive = tar::Archive::new(decoder);
     for member in archive.entries().map_err(text)?.raw(true) {
         let mut member = member.map_err(|error| format!("it is no whole archive: {error}"))?;
@@ -487,7 +487,7 @@ mod tests {
         let message = refused(&packed(&all));
         assert!(message.contains("its entry records a library of 500"), "{message}");
         let mut all = members(&one);
-        all[1].1 = store::compress(&[0; 100_000]).unwrap();
+        all[1].1 = object::pack(&[0; 100_000]).unwrap();
         assert!(refused(&packed(&all)).contains("not what its name"));
     }
 

@@ -81,6 +81,23 @@ pub fn unseal(bytes: &[u8]) -> Option<&[u8]> {
     (Digest::of(body).0[..CHECKSUM_BYTES] == *checksum).then_some(body)
 }
 
+/// Hashes content that comes in pieces: the same as [`Digest::of`] the whole.
+#[derive(Default)]
+pub struct ContentHasher(Sha256);
+
+impl ContentHasher {
+    /// Adds the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// Returns the digest of all pieces.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// Hashes a sequence of fields so that two different sequences never give the
 /// same bytes: each field is a tag, a length and the value.
 pub struct FieldHasher(Sha256);

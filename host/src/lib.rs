@@ -23,6 +23,7 @@
 //! | [`binding`] | our Zig sources, and the description of the user's file |
 //! | [`compiler`] | the only native step: command lines, the process, its answer |
 //! | [`store`] | objects, libraries, entries, locks |
+//! | [`object`] | how a library is compressed and comes out again |
 //! | [`stub`] | stub files for type checkers |
 //! | [`editor`] | a build file for the language server |
 //! | [`graph`] | a plan as modules, files and what they need |
@@ -86,6 +87,7 @@ pub mod key;
 pub mod layout;
 pub mod manifest;
 pub mod memory;
+pub mod object;
 pub mod package;
 pub mod page;
 pub mod parallel;

@@ -1,8 +1,13 @@
 //! Atomic publication: a file is there whole or not at all, whatever happens to
 //! the process, and an unfinished one leaves no name behind where the system
 //! can make nameless files.
+//!
+//! What is published is not synced, unless its writer does that: every file of
+//! the store is checked against a digest when it is used, so that one which a
+//! power cut left torn is a miss. [`crate::store`] has the one exception.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::{Dir, OpenOptions};
@@ -23,17 +28,41 @@ pub enum Existing {
 /// # Errors
 /// The system's; the folder is as before then.
 pub fn publish(folder: &Dir, name: &str, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<bool> {
+    publish_with(folder, name, mode, existing, &mut |file| file.write_all(bytes))
+}
+
+/// Writes the content of an empty file.
+pub type Write<'a> = dyn FnMut(&mut File) -> io::Result<()> + 'a;
+
+/// The same for content that is made while it is written. `write` is called
+/// again, with a new file, where the first one cannot be given a name.
+///
+/// # Errors
+/// As for [`publish`], and those of `write`.
+pub fn publish_with(
+    folder: &Dir,
+    name: &str,
+    mode: u32,
+    existing: Existing,
+    write: &mut Write<'_>,
+) -> io::Result<bool> {
     #[cfg(target_os = "linux")]
-    if let Some(answer) = publish_nameless(folder, name, bytes, mode, existing) {
+    if let Some(answer) = publish_nameless(folder, name, mode, existing, write) {
         return answer;
     }
-    publish_renamed(folder, name, bytes, mode, existing)
+    publish_renamed(folder, name, mode, existing, write)
 }
 
 /// Writes a file without a name and links it. `None` where the file system or a
 /// filter does not allow that.
 #[cfg(target_os = "linux")]
-fn publish_nameless(folder: &Dir, name: &str, bytes: &[u8], mode: u32, existing: Existing) -> Option<io::Result<bool>> {
+fn publish_nameless(
+    folder: &Dir,
+    name: &str,
+    mode: u32,
+    existing: Existing,
+    write: &mut Write<'_>,
+) -> Option<io::Result<bool>> {
     use std::os::fd::AsRawFd;
 
     use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -41,8 +70,8 @@ fn publish_nameless(folder: &Dir, name: &str, bytes: &[u8], mode: u32, existing:
 
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let descriptor = rustix::fs::openat(folder, ".", flags, Mode::from_raw_mode(mode)).ok()?;
-    let mut file = std::fs::File::from(descriptor);
-    if let Err(error) = file.write_all(bytes) {
+    let mut file = File::from(descriptor);
+    if let Err(error) = write(&mut file) {
         return Some(Err(error));
     }
     let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -61,7 +90,13 @@ fn publish_nameless(folder: &Dir, name: &str, bytes: &[u8], mode: u32, existing:
     }
 }
 
-fn publish_renamed(folder: &Dir, name: &str, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<bool> {
+fn publish_renamed(
+    folder: &Dir,
+    name: &str,
+    mode: u32,
+    existing: Existing,
+    write: &mut Write<'_>,
+) -> io::Result<bool> {
     if existing == Existing::Keep && folder.exists(name) {
         return Ok(false);
     }
@@ -75,7 +110,7 @@ fn publish_renamed(folder: &Dir, name: &str, bytes: &[u8], mode: u32, existing: 
     }
     #[cfg(not(unix))]
     let _ = mode;
-    let written = folder.open_with(&temporary, &options).and_then(|mut file| file.write_all(bytes));
+    let written = folder.open_with(&temporary, &options).and_then(|file| write(&mut file.into_std()));
     if let Err(error) = written {
         let _ = folder.remove_file(&temporary);
         return Err(error);
@@ -102,9 +137,12 @@ fn temporary_name() -> String {
 mod tests {
     use super::*;
 
-    type Publish = fn(&Dir, &str, &[u8], u32, Existing) -> io::Result<bool>;
+    type PublishWith = fn(&Dir, &str, u32, Existing, &mut Write<'_>) -> io::Result<bool>;
 
-    fn check(publish: Publish) {
+    fn check(publish_with: PublishWith) {
+        let publish = |dir: &Dir, name: &str, bytes: &[u8], mode, existing| {
+            publish_with(dir, name, mode, existing, &mut |file| file.write_all(bytes))
+        };
         let folder = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
         assert!(publish(&dir, "a", b"one", 0o444, Existing::Keep).unwrap());
@@ -116,12 +154,16 @@ mod tests {
         let mut old = String::new();
         io::Read::read_to_string(&mut open, &mut old).unwrap();
         assert_eq!(old, "one");
+        let failing = publish_with(&dir, "b", 0o444, Existing::Keep, &mut |file| {
+            file.write_all(b"half").and_then(|()| Err(io::Error::other("no more")))
+        });
+        assert_eq!(failing.unwrap_err().to_string(), "no more");
         assert_eq!(dir.entries().unwrap().count(), 1);
     }
 
     #[test]
     fn first_writer_wins_or_is_replaced_whole() {
-        check(publish);
+        check(publish_with);
         check(publish_renamed);
     }
 }

@@ -42,7 +42,7 @@
 //! alone, so only the user can have opened them to others.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -56,6 +56,7 @@ use crate::interpreter::Interpreter;
 use crate::key;
 use crate::manifest::{Library, Manifest};
 use crate::memory;
+use crate::object::{self, Failure};
 use crate::publish::{self, Existing};
 use crate::stamp::{self, Stamp};
 
@@ -83,13 +84,8 @@ pub(crate) const META: &str = "meta.json";
 /// The file of an entry's folder that keeps it from being collected.
 pub(crate) const PIN: &str = "pin";
 
-/// Level 3 is the knee: 8 times smaller on Debug artifacts at 500 MB/s, see
-/// `benches/README.md`; the next one costs four times as much for a tenth.
-const ZSTD_LEVEL: i32 = 3;
 /// No artifact is larger; bounds what a damaged entry makes us allocate.
 pub(crate) const LIBRARY_BYTES_MAX: u64 = 1 << 30;
-/// The largest window that a frame may ask for, as a power of two.
-pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// A registry entry is never larger.
 pub(crate) const ENTRY_BYTES_MAX: u64 = 16 << 20;
 /// The version of a compiler is never longer.
@@ -373,8 +369,20 @@ impl Store {
         mode: u32,
         existing: Existing,
     ) -> Result<bool> {
-        let publish =
-            || -> Result<io::Result<bool>> { Ok(publish::publish(&self.folder(folder)?, name, bytes, mode, existing)) };
+        self.publish_with(folder, name, mode, existing, &mut |file| file.write_all(bytes))
+    }
+
+    fn publish_with(
+        &self,
+        folder: &str,
+        name: &str,
+        mode: u32,
+        existing: Existing,
+        write: &mut publish::Write<'_>,
+    ) -> Result<bool> {
+        let mut publish = || -> Result<io::Result<bool>> {
+            Ok(publish::publish_with(&self.folder(folder)?, name, mode, existing, write))
+        };
         let outcome = match publish()? {
             // Collecting may remove an empty folder that we have just opened.
             Err(error) if error.kind() == io::ErrorKind::NotFound => publish()?,
@@ -434,7 +442,7 @@ impl Store {
     pub fn put_library(&self, bytes: &[u8], suffix: &str) -> Result<(PathBuf, Library)> {
         let digest = Digest::of(bytes);
         let name = digest.hex();
-        let compressed = compress(bytes).map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
+        let compressed = object::pack(bytes).map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
         let folder = format!("{OBJECTS}/{}", &name[..2]);
         if !self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, Existing::Keep)? {
             self.note_use(digest);
@@ -450,14 +458,25 @@ impl Store {
     }
 
     pub(crate) fn put_materialised(&self, bytes: &[u8], digest: Digest, suffix: &str) -> Result<(PathBuf, Library)> {
+        self.publish_library(digest, suffix, &mut |file| file.write_all(bytes))
+    }
+
+    /// Publishes what `write` makes as a library, unless the right one is there.
+    fn publish_library(
+        &self,
+        digest: Digest,
+        suffix: &str,
+        write: &mut publish::Write<'_>,
+    ) -> Result<(PathBuf, Library)> {
         let name = digest.hex();
         let folder = format!("{LIBRARIES}/{}", &name[..2]);
         let file = format!("{name}{suffix}");
-        if !self.publish(&folder, &file, bytes, 0o444, Existing::Keep)? {
+        let mut write_and_sync = |file: &mut File| write(file).and_then(|()| synced(file));
+        if !self.publish_with(&folder, &file, 0o444, Existing::Keep, &mut write_and_sync)? {
             if let Some(found) = self.library_verified(digest, suffix) {
                 return Ok(found);
             }
-            self.publish(&folder, &file, bytes, 0o444, Existing::Replace)?;
+            self.publish_with(&folder, &file, 0o444, Existing::Replace, &mut write_and_sync)?;
         }
         let path = self.library_path(digest, suffix);
         let stamp = Stamp::at(&path).map_err(|error| Error::cache("read", &path, &error))?;
@@ -498,37 +517,42 @@ impl Store {
         self.root.join(OBJECTS).join(&name[..2]).join(name + ".zst")
     }
 
-    /// Unpacks an object into a library.
+    /// Unpacks an object into a library, and checks that its bytes are what its
+    /// name says before the library gets its own.
     ///
     /// Where the store cannot be written, the library is put into memory.
     ///
     /// # Errors
-    /// As [`Self::unpack`], or there is no place for the library.
+    /// The object is absent, damaged or not of the recorded size, or there is no
+    /// place for the library. A damaged object is removed, so that the next build
+    /// can put a good one in its place.
     pub fn restore(&self, digest: Digest, bytes: u64, suffix: &str) -> Result<(PathBuf, Library)> {
-        let library = self.unpack(digest, bytes)?;
-        self.put_materialised(&library, digest, suffix).or_else(|error| {
-            let path = PathBuf::from(memory::seal(&library).map_err(|_| error)?);
+        let path = self.object_path(digest);
+        let object = File::open(&path).map_err(|error| Error::cache("restore", &path, &error))?;
+        let mut damage = None;
+        let restored = self.publish_library(digest, suffix, &mut |library| {
+            match unpack(&object, digest, bytes, |chunk| library.write_all(chunk)) {
+                Err(Failure::Object(error)) => Err(damage.insert(error).kind().into()),
+                outcome => outcome.map_err(Failure::into_error),
+            }
+        });
+        restored.or_else(|unwritable| {
+            let mut library = Vec::new();
+            let unpacked = match damage {
+                Some(error) => Err(Failure::Object(error)),
+                None => unpack(&object, digest, bytes, |chunk| {
+                    library.extend_from_slice(chunk);
+                    Ok(())
+                }),
+            };
+            if let Err(failure) = unpacked {
+                let _ = std::fs::remove_file(&path);
+                return Err(Error::cache("restore", path, &failure.into_error()));
+            }
+            let path = PathBuf::from(memory::seal(&library).map_err(|_| unwritable)?);
             let stamp = Stamp::at(&path).map_err(|error| Error::cache("read", &path, &error))?;
             Ok((path, Library { digest, suffix: suffix.to_owned(), stamp }))
         })
-    }
-
-    /// Decompresses an object, and checks that its bytes are what its name says.
-    ///
-    /// # Errors
-    /// The object is absent, damaged or larger than recorded. A damaged object
-    /// is removed, so that the next build can put a good one in its place.
-    pub(crate) fn unpack(&self, digest: Digest, bytes: u64) -> Result<Vec<u8>> {
-        let path = self.object_path(digest);
-        let decompressed = File::open(&path).and_then(|file| decompress(file, bytes.min(LIBRARY_BYTES_MAX)));
-        match decompressed {
-            Ok(library) if Digest::of(&library) == digest => Ok(library),
-            outcome => {
-                let reason = outcome.err().map_or_else(|| "its digest differs".to_owned(), |error| error.to_string());
-                let _ = std::fs::remove_file(&path);
-                Err(Error::Cache { action: "restore", path, reason })
-            }
-        }
     }
 
     // Entries.
@@ -845,6 +869,28 @@ impl Store {
     }
 }
 
+/// Gives the chunks of an object to `take`; fails at its end if they are not what
+/// its name says.
+fn unpack(
+    mut object: &File,
+    digest: Digest,
+    bytes: u64,
+    take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), Failure> {
+    object.rewind().map_err(Failure::Object)?;
+    let unpacked = object::unpack(object, bytes.min(LIBRARY_BYTES_MAX), take)?;
+    let differs = || Failure::Object(io::Error::new(io::ErrorKind::InvalidData, "its digest differs"));
+    (unpacked == digest).then_some(()).ok_or_else(differs)
+}
+
+/// Waits until a file's content is on its medium, where that can be had.
+fn synced(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// Returns whether an open file still has its name.
 fn is_named(file: &File, path: &Path) -> bool {
     match (file.metadata(), std::fs::metadata(path)) {
@@ -924,25 +970,6 @@ pub mod inherited {
 /// Returns the folder of an entry. Its keys are digests, which [`Entry::parse`] checks.
 pub(crate) fn entry_folder(entry: &Entry) -> String {
     format!("{ENTRIES}/{}/{}/{}", &entry.source_key[..2], entry.source_key, entry.key)
-}
-
-/// Compresses a library as its object has it.
-pub(crate) fn compress(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-    encoder.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
-    encoder.compress(bytes)
-}
-
-/// Decompresses exactly `bytes` bytes; more are refused before they are held.
-pub(crate) fn decompress(file: impl Read, bytes: u64) -> io::Result<Vec<u8>> {
-    let mut decoder = zstd::stream::Decoder::new(file)?;
-    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-    let mut library = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0) + 1);
-    decoder.take(bytes + 1).read_to_end(&mut library)?;
-    if library.len() as u64 != bytes {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "its size is not the recorded one"));
-    }
-    Ok(library)
 }
 
 fn each_file(folder: &Path, visit: &mut impl FnMut(&Path, u64)) {

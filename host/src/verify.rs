@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
+use crate::object;
 use crate::publish::TEMPORARY_PREFIX;
 use crate::stamp;
 use crate::store::{
@@ -313,10 +314,8 @@ impl Check<'_> {
 /// Decompresses an object of unknown size, within the limit of all libraries.
 fn decompressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
     use std::io::Read;
-    let mut decoder = zstd::stream::Decoder::new(bytes)?;
-    decoder.window_log_max(store::ZSTD_WINDOW_LOG_MAX)?;
     let mut content = Vec::new();
-    decoder.take(LIBRARY_BYTES_MAX + 1).read_to_end(&mut content)?;
+    object::decoder(bytes)?.take(LIBRARY_BYTES_MAX + 1).read_to_end(&mut content)?;
     if content.len() as u64 > LIBRARY_BYTES_MAX {
         return Err(io::Error::from(io::ErrorKind::FileTooLarge));
     }
