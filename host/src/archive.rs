@@ -143,7 +143,7 @@ fn each_member(
 }
 
 /// Returns the checked object of an entry, made of the library if it is lost.
-fn object(store: &Store, entry: &Entry) -> Result<Vec<u8>> {
+pub(crate) fn object(store: &Store, entry: &Entry) -> Result<Vec<u8>> {
     let digest = Digest::from_hex(&entry.artifact).unwrap_or(Digest([0; 32]));
     let path = store.object_path(digest);
     if let Ok(content) = stamp::read(&path, LIBRARY_BYTES_MAX)
@@ -172,13 +172,7 @@ pub fn import(store: &Store, source: &Path) -> Result<Carried> {
         .and_then(|()| checked.complete())
         .map_err(|reason| Error::Archive { path: source.to_owned(), reason })?;
     let mut carried = Carried::default();
-    let is_present = |entry: &Entry| {
-        let digest = Digest::from_hex(&entry.artifact).unwrap_or(Digest([0; 32]));
-        let path = store.root().join(store::entry_folder(entry)).join(store::META);
-        stamp::read(&path, ENTRY_BYTES_MAX).is_ok_and(|content| Entry::parse(&content.bytes).is_ok())
-            && (store.has_object(digest) || store.library_verified(digest, &entry.suffix).is_some())
-    };
-    let wanted: Vec<&Entry> = checked.entries.values().filter(|entry| !is_present(entry)).collect();
+    let wanted: Vec<&Entry> = checked.entries.values().filter(|entry| !is_present(store, entry)).collect();
     carried.present = (checked.entries.len() - wanted.len()) as u64;
     // Objects before entries, so that no entry is ever without its object.
     let mut again = Members::default();
@@ -204,6 +198,14 @@ pub fn import(store: &Store, source: &Path) -> Result<Carried> {
         carried.entries += 1;
     }
     Ok(carried)
+}
+
+/// Returns whether the store has an entry, and its object or library.
+pub(crate) fn is_present(store: &Store, entry: &Entry) -> bool {
+    let digest = Digest::from_hex(&entry.artifact).unwrap_or(Digest([0; 32]));
+    let path = store.root().join(store::entry_folder(entry)).join(store::META);
+    stamp::read(&path, ENTRY_BYTES_MAX).is_ok_and(|content| Entry::parse(&content.bytes).is_ok())
+        && (store.has_object(digest) || store.library_verified(digest, &entry.suffix).is_some())
 }
 
 /// The members so far.

@@ -220,15 +220,7 @@ fn collect_items(store: &Store, mut items: Vec<Item>, limits: Limits, now: Syste
 /// Removes an item; `false` if it is in use or cannot be removed.
 fn remove(store: &Store, item: &Item) -> bool {
     if item.kind == Kind::CompilerCache {
-        // Whoever compiles holds this lock shared.
-        let Ok(lock) = File::options().create(true).truncate(false).write(true).open(store.zig_lock_path(&item.name))
-        else {
-            return false;
-        };
-        if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
-            return false;
-        }
-        return item.paths.iter().all(|path| std::fs::remove_dir_all(path).is_ok());
+        return store.remove_zig(&item.name);
     }
     item.paths.iter().all(|path| match std::fs::remove_file(path) {
         Ok(()) => {

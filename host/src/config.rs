@@ -102,6 +102,7 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_AUDIT_LOG",
     "ZIGIMPORT_BUILD_DIR",
     "ZIGIMPORT_CACHE_SIZE",
+    "ZIGIMPORT_CACHE_UPLOAD",
     "ZIGIMPORT_DEBUG_INFO",
     "ZIGIMPORT_ENABLED",
     "ZIGIMPORT_FORCE_REBUILD",
@@ -113,6 +114,7 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_PARALLEL",
     "ZIGIMPORT_PYTHON",
     "ZIGIMPORT_RELEASE_MODE",
+    "ZIGIMPORT_REMOTE_CACHE",
     "ZIGIMPORT_SALT",
     "ZIGIMPORT_TRACK_DEPS",
     "ZIGIMPORT_VERBOSE",
@@ -124,7 +126,7 @@ const VARIABLES: &[&str] = &[
 
 /// Variables of the product that this version does not act on yet.
 const VARIABLES_WITHOUT_EFFECT: &[&str] =
-    &["ZIGIMPORT_CACHE_UPLOAD", "ZIGIMPORT_REMOTE_CACHE", "ZIGIMPORT_REMOTE_EXECUTOR"];
+    &["ZIGIMPORT_REMOTE_EXECUTOR"];
 
 /// Variables that the build of zigimport itself reads.
 const VARIABLES_OF_THE_BUILD: &[&str] = &["ZIGIMPORT_GUEST_ZIG"];
@@ -157,6 +159,10 @@ pub struct Layer {
     pub verify_always: bool,
     /// `ZIGIMPORT_CACHE_SIZE`: bytes that the store may take; `None` for any.
     pub cache_bytes_max: Option<u64>,
+    /// `ZIGIMPORT_REMOTE_CACHE`: a directory with artifacts that several share.
+    pub remote_cache: Option<PathBuf>,
+    /// `ZIGIMPORT_CACHE_UPLOAD`: put there what was built.
+    pub cache_upload: bool,
     /// `ZIGIMPORT_BUILD_DIR`: where the store lies.
     pub build_dir: Option<PathBuf>,
     /// `ZIGIMPORT_ZIG`: the compiler.
@@ -200,6 +206,8 @@ impl Default for Layer {
             python: None,
             verify_always: false,
             cache_bytes_max: Some(CACHE_BYTES_MAX),
+            remote_cache: None,
+            cache_upload: false,
             build_dir: None,
             zig: None,
             include_paths: Vec::new(),
@@ -273,6 +281,8 @@ impl Layer {
                     .ok_or_else(|| invalid(name, &text, "a size such as 500M, 5G or 1000000, or 0 for no limit"))?;
                 self.cache_bytes_max = (bytes > 0).then_some(bytes);
             }
+            "ZIGIMPORT_REMOTE_CACHE" => self.remote_cache = Some(value.into()),
+            "ZIGIMPORT_CACHE_UPLOAD" => self.cache_upload = boolean(name, &text, "")?,
             "ZIGIMPORT_BUILD_DIR" => self.build_dir = Some(value.into()),
             "ZIGIMPORT_ZIG" => self.zig = Some(value.into()),
             "ZIGIMPORT_INCLUDE_PATHS" => self.include_paths = split_paths(value),

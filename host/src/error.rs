@@ -112,6 +112,16 @@ pub enum Error {
         /// What the system said, or what is wrong.
         reason: String,
     },
+    /// The shared cache cannot be used.
+    #[error("failed to {action} the shared cache `{path}`: {reason}")]
+    Remote {
+        /// A verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said, or what is wrong.
+        reason: String,
+    },
     /// What was asked of the registry is not there, not unique or not usable.
     #[error("{message}")]
     Registry {
@@ -180,7 +190,11 @@ impl Error {
             Self::NotFound { .. } | Self::Compiler { .. } => ErrorKind::NotFound,
             Self::Compile { .. } => ErrorKind::Compile,
             Self::LockTimeout { .. } => ErrorKind::LockTimeout,
-            Self::Cache { .. } | Self::File { .. } | Self::Registry { .. } | Self::Archive { .. } => ErrorKind::Cache,
+            Self::Cache { .. }
+            | Self::File { .. }
+            | Self::Registry { .. }
+            | Self::Archive { .. }
+            | Self::Remote { .. } => ErrorKind::Cache,
             Self::Interrupted => ErrorKind::Interrupted,
         }
     }
@@ -201,6 +215,7 @@ impl Error {
             | Self::Compiler { .. }
             | Self::LockTimeout { .. }
             | Self::Cache { .. }
+            | Self::Remote { .. }
             | Self::File { .. }
             | Self::Component { .. } => 3,
             Self::Interrupted => 130,
@@ -231,6 +246,11 @@ impl Error {
     /// Makes an error about a user's file of an I/O error.
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         Self::File { action, path: path.into(), reason: error.to_string() }
+    }
+
+    /// Makes an error about the shared cache of an I/O error.
+    pub(crate) fn remote(action: &'static str, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Self::Remote { action, path: path.into(), reason: error.to_string() }
     }
 
     /// Makes a cache error of an I/O error.

@@ -39,6 +39,7 @@
 //! | [`collect`] | the cap, and who goes first |
 //! | [`verify`] | finds and mends damage |
 //! | [`archive`] | carries entries to another store |
+//! | [`remote`] | a directory with artifacts that several share |
 //!
 //! Beside them: [`discover`] (paths on the command line to modules),
 //! [`watch`] (changes as they happen), [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
@@ -96,6 +97,7 @@ pub mod plan;
 pub mod publish;
 pub mod refusal;
 pub mod registry;
+pub mod remote;
 pub mod render;
 pub mod report;
 pub mod signature;

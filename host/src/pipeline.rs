@@ -24,6 +24,7 @@ use crate::manifest::{BuildRecord, Freshness, Library, Manifest, Recorded, Store
 use crate::package;
 use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
 use crate::refusal;
+use crate::remote::{self, Remote};
 use crate::render;
 use crate::report::{Level, Phase, timed};
 use crate::store::{self, Entry, EntryInput, History, Store};
@@ -173,9 +174,19 @@ pub fn ensure(context: Context<'_>, module: &Module) -> Result<Loadable> {
 /// # Errors
 /// The first failure.
 pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static Target]) -> Result<Vec<Loadable>> {
+    let alone = Layer { remote_cache: None, ..context.layer.clone() };
+    let mut context = context;
     for _ in 0..PLANS_MAX {
         let plan = plan::plan(context, std::slice::from_ref(module), targets)?;
-        match execute(context, &plan, targets)? {
+        let executed = match execute(context, &plan, targets) {
+            Err(error @ Error::Remote { .. }) => {
+                remote::warn(context.frontend, &error);
+                context.layer = &alone;
+                continue;
+            }
+            executed => executed?,
+        };
+        match executed {
             Some(outcomes) => {
                 write_stub(context, &plan, &outcomes)?;
                 return Ok(outcomes);
@@ -241,10 +252,11 @@ fn execute(context: Context<'_>, plan: &Plan, targets: &[&'static Target]) -> Re
                 }
             }
             Decision::Fetch => {
-                return Err(Error::Component {
-                    component: "planner".to_owned(),
-                    reason: "it asked for a remote cache, and none was offered".to_owned(),
-                });
+                for target in wanted {
+                    fetch(context, prepared, target)?;
+                }
+                // From here on it is in the store as if it had been built here.
+                return Ok(None);
             }
             Decision::Build(_) => {
                 let Some(built) = build(context, plan, prepared, action)? else {
@@ -277,6 +289,30 @@ fn load(context: Context<'_>, plan: &Plan, prepared: &Prepared, target: &Prepare
     note_use(context, library.digest);
     let discovered = discovered_now(prepared, entry);
     Ok(finish(context, plan, prepared, target, entry, discovered, path.clone(), library.clone(), false))
+}
+
+/// Takes an artifact from the shared cache into the store.
+fn fetch(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) -> Result<()> {
+    let (Some(remote), Some(entry)) = (Remote::of(context.layer)?, &target.shared) else {
+        return Err(no_action(&prepared.module));
+    };
+    let bytes = remote.fetch(context.store, entry)?;
+    let digest = Digest::from_hex(&entry.artifact).ok_or_else(|| no_action(&prepared.module))?;
+    keep_below_cap(context, bytes, &[digest]);
+    context.frontend.report(Level::Info, format!("fetched {} from {}", prepared.module.name, remote.root().display()));
+    Ok(())
+}
+
+/// Puts what was built into the shared cache where that is asked for.
+fn upload(context: Context<'_>, entry: &Entry) {
+    if !context.layer.cache_upload {
+        return;
+    }
+    let put =
+        Remote::of(context.layer).and_then(|remote| remote.map(|remote| remote.put(context.store, entry)).transpose());
+    if let Err(error) = put {
+        remote::warn(context.frontend, &error);
+    }
 }
 
 /// Unpacks an object. `None` if it was damaged: it is gone now, plan again.
@@ -442,6 +478,7 @@ fn build(
         context.store.put_history(&module.source_path, target.target.label, &history(prepared, &entry))?;
         bytes += context.store.bytes_of(&entry, library.digest);
         note_library(context, "publish", &entry, &path);
+        upload(context, &entry);
         let loadable = finish(context, plan, prepared, target, &entry, discovered, path, library, true);
         done.push((target.target.label.to_owned(), loadable));
     }

@@ -15,6 +15,7 @@ use crate::key::{self, KeyInput, KeyInputs};
 use crate::manifest::{Library, Recorded};
 use crate::package::Package;
 use crate::parallel;
+use crate::remote::{self, Remote};
 use crate::report::{Frontend, Phase, timed};
 use crate::store::{Discovered, Entry, History, Store};
 use crate::target::Target;
@@ -48,6 +49,8 @@ pub struct PreparedTarget {
     pub library: Option<(PathBuf, Library)>,
     /// Whether its compressed object is there.
     pub object: bool,
+    /// The entry of the shared cache that serves, where the store has nothing.
+    pub shared: Option<Entry>,
     /// Whether building needs Python headers that are not to be had: none are
     /// installed, or they are another platform's.
     pub headers_missing: bool,
@@ -227,6 +230,10 @@ fn prepare_target(
 ) -> Result<PreparedTarget> {
     let headers = wanted_headers.and_then(|(headers, _)| headers.as_ref());
     let Stored { entry, library, object } = stored(context, closure, source_key, toolchain, headers)?;
+    let shared = match library.is_some() || object {
+        true => None,
+        false => shared(context, closure, source_key, toolchain, headers)?,
+    };
     Ok(PreparedTarget {
         target,
         source_key,
@@ -237,6 +244,7 @@ fn prepare_target(
         entry,
         library,
         object,
+        shared,
         headers_missing: wanted_headers
             .is_some_and(|(found, needed)| needed && (found.is_none() || target != Target::native())),
     })
@@ -249,18 +257,50 @@ fn stored(
     toolchain: Option<&Toolchain>,
     headers: Option<&Headers>,
 ) -> Result<Stored> {
+    let mut entries = serving(context.store.entries(source_key)?, closure, toolchain, headers);
+    // The newest whose artifact is there; without one, the newest tells what is lost.
+    let is_there = |entry: &Entry| context.store.has_artifact(entry);
+    let found = entries.iter().position(is_there).unwrap_or(0);
+    let entry = (found < entries.len()).then(|| entries.swap_remove(found));
+    let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
+    let library = artifact.and_then(|(digest, entry)| context.store.library_verified(digest, &entry.suffix));
+    Ok(Stored { library, object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)), entry })
+}
+
+/// Returns the entry of the shared cache that serves. One that fails has none.
+fn shared(
+    context: Context<'_>,
+    closure: &Closure,
+    source_key: Digest,
+    toolchain: Option<&Toolchain>,
+    headers: Option<&Headers>,
+) -> Result<Option<Entry>> {
+    let Some(remote) = Remote::of(context.layer)? else { return Ok(None) };
+    let entries = remote.entries(source_key).unwrap_or_else(|error| {
+        remote::warn(context.frontend, &error);
+        Vec::new()
+    });
+    Ok(serving(entries, closure, toolchain, headers).into_iter().next())
+}
+
+/// Returns the entries that the compiler, the headers and the discovered inputs at hand
+/// would give too.
+fn serving(
+    mut entries: Vec<Entry>,
+    closure: &Closure,
+    toolchain: Option<&Toolchain>,
+    headers: Option<&Headers>,
+) -> Vec<Entry> {
     let identity = toolchain.map(|toolchain| toolchain.identity.hex());
     let version = toolchain.and_then(|toolchain| toolchain.version.as_ref());
     let headers = headers.map(|headers| headers.identity.hex());
-    let entry = context.store.entries(source_key)?.into_iter().find(|entry| {
+    entries.retain(|entry| {
         identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
             && version.is_none_or(|version| *version == entry.zig_version)
             && headers.as_ref().is_none_or(|headers| entry.headers.as_ref() == Some(headers))
             && entry.discovered.iter().all(|input| has_digest(input, &closure.project_root))
     });
-    let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
-    let library = artifact.and_then(|(digest, entry)| context.store.library_verified(digest, &entry.suffix));
-    Ok(Stored { library, object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)), entry })
+    entries
 }
 
 /// Returns whether the store still has for a target what the plan says it has.
@@ -369,7 +409,7 @@ fn presence(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) 
         key: target.action_key.hex(),
         library: target.library.is_some(),
         object: target.object,
-        remote: false,
+        remote: target.shared.is_some(),
         headers_missing: target.headers_missing,
         previous: history(context, prepared, target).map(|history| planning::Previous {
             zig_version: history.zig_version,

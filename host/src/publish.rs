@@ -90,13 +90,7 @@ fn publish_nameless(
     }
 }
 
-fn publish_renamed(
-    folder: &Dir,
-    name: &str,
-    mode: u32,
-    existing: Existing,
-    write: &mut Write<'_>,
-) -> io::Result<bool> {
+fn publish_renamed(folder: &Dir, name: &str, mode: u32, existing: Existing, write: &mut Write<'_>) -> io::Result<bool> {
     if existing == Existing::Keep && folder.exists(name) {
         return Ok(false);
     }

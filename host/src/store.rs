@@ -20,6 +20,19 @@
 //! lead out of it. A failing store is a miss or one clear error, never a wrong
 //! import.
 //!
+//! # What is synced
+//!
+//! A library, before it has its name, and nothing else. A hit trusts it by its
+//! metadata, which a file system may have on its medium before the content: so
+//! the content has to be there before a manifest vouches for it. Everything else
+//! is compared with a digest each time it is used. Of that, a power cut can leave
+//! a file that is lost, empty or cut off: a miss, and the next import makes it
+//! again, as `zigimport cache verify --repair` does for all at once. To sync them
+//! too would make each build wait for the medium several times, and protect only
+//! the work of the last seconds. What was there before is not touched, since no
+//! file is ever written in its place. The compiler syncs nothing of its caches:
+//! see `compiler::caches`.
+//!
 //! # What is trusted
 //!
 //! Whoever can write here can run code as the user. What keeps others out, and
@@ -324,6 +337,11 @@ impl Store {
         Ok(Self { root })
     }
 
+    /// Takes a directory that is no store of this user's, for the paths in it.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// Returns the directory.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -442,7 +460,8 @@ impl Store {
     pub fn put_library(&self, bytes: &[u8], suffix: &str) -> Result<(PathBuf, Library)> {
         let digest = Digest::of(bytes);
         let name = digest.hex();
-        let compressed = object::pack(bytes).map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
+        let compressed =
+            object::pack(bytes).map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
         let folder = format!("{OBJECTS}/{}", &name[..2]);
         if !self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, Existing::Keep)? {
             self.note_use(digest);
@@ -498,6 +517,13 @@ impl Store {
         self.object_path(digest).is_file()
     }
 
+    /// Returns whether a library or its object is there, whole or not.
+    #[must_use]
+    pub fn has_artifact(&self, entry: &Entry) -> bool {
+        Digest::from_hex(&entry.artifact)
+            .is_some_and(|digest| self.has_object(digest) || self.library_path(digest, &entry.suffix).is_file())
+    }
+
     /// Notes that an artifact was used now: the time of its object says so, which
     /// is no part of any check. A store that cannot be written keeps the old time.
     pub fn note_use(&self, digest: Digest) {
@@ -530,12 +556,13 @@ impl Store {
         let path = self.object_path(digest);
         let object = File::open(&path).map_err(|error| Error::cache("restore", &path, &error))?;
         let mut damage = None;
-        let restored = self.publish_library(digest, suffix, &mut |library| {
-            match unpack(&object, digest, bytes, |chunk| library.write_all(chunk)) {
+        let restored =
+            self.publish_library(digest, suffix, &mut |library| match unpack(&object, digest, bytes, |chunk| {
+                library.write_all(chunk)
+            }) {
                 Err(Failure::Object(error)) => Err(damage.insert(error).kind().into()),
                 outcome => outcome.map_err(Failure::into_error),
-            }
-        });
+            });
         restored.or_else(|unwritable| {
             let mut library = Vec::new();
             let unpacked = match damage {
@@ -809,6 +836,17 @@ impl Store {
         let file = self.open_lock(&self.zig_lock_path(version))?;
         let _ = file.set_modified(SystemTime::now());
         Ok(file.lock_shared().is_ok().then(|| Lock::of(file)))
+    }
+
+    /// Removes a compiler's caches; `false` if they are in use or cannot be removed.
+    pub(crate) fn remove_zig(&self, version: &str) -> bool {
+        let path = self.zig_lock_path(version);
+        let Ok(lock) = File::options().create(true).truncate(false).write(true).open(path) else { return false };
+        // Whoever compiles holds this lock shared.
+        if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
+            return false;
+        }
+        std::fs::remove_dir_all(self.root.join(ZIG).join(version)).is_ok()
     }
 
     pub(crate) fn zig_lock_path(&self, version: &str) -> PathBuf {
@@ -1103,7 +1141,8 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
+        // In memory where there is such a place: tests write thousands of files.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let store = Store::open(folder.path().join("store")).unwrap();
         (folder, store)
     }

@@ -24,6 +24,7 @@ use zigimport_host::page;
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::plan::{self, Context};
 use zigimport_host::registry;
+use zigimport_host::remote;
 use zigimport_host::render;
 use zigimport_host::report::{Frontend, Level};
 use zigimport_host::store::Place;
@@ -66,6 +67,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(cache_pin, module)?)?;
     module.add_function(wrap_pyfunction!(cache_export, module)?)?;
     module.add_function(wrap_pyfunction!(cache_import, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_push, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_pull, module)?)?;
     module.add_function(wrap_pyfunction!(cache_verify, module)?)?;
     module.add_function(wrap_pyfunction!(cache_collect, module)?)?;
     module.add_function(wrap_pyfunction!(byte_count, module)?)?;
@@ -492,16 +495,34 @@ fn cache_export(
     prefixes: Option<Vec<String>>,
     destination: PathBuf,
 ) -> PyResult<(u64, u64)> {
-    let exported = py.detach(|| {
-        let all = match prefixes {
-            None => registry::list(&request.store),
-            Some(prefixes) => {
-                prefixes.iter().map(|prefix| registry::find(&request.store, prefix)).collect::<HostResult<Vec<_>>>()?
-            }
-        };
-        archive::export(&request.store, &all, &destination)
-    });
+    let exported = py.detach(|| archive::export(&request.store, &selected(request, prefixes)?, &destination));
     exported.map(|carried| (carried.entries, carried.bytes)).map_err(|error| exception(py, &error))
+}
+
+/// Returns the artifacts whose keys start with `prefixes`, or all.
+fn selected(request: &Request, prefixes: Option<Vec<String>>) -> HostResult<Vec<registry::Stored>> {
+    match prefixes {
+        None => Ok(registry::list(&request.store)),
+        Some(prefixes) => prefixes.iter().map(|prefix| registry::find(&request.store, prefix)).collect(),
+    }
+}
+
+/// Puts artifacts into the shared cache; answers as [`cache_import`].
+#[pyfunction]
+fn cache_push(py: Python<'_>, request: &Request, prefixes: Option<Vec<String>>) -> PyResult<(u64, u64, u64)> {
+    let pushed = py.detach(|| remote::push(&request.layer, &request.store, &selected(request, prefixes)?));
+    pushed.map(|carried| (carried.entries, carried.present, carried.bytes)).map_err(|error| exception(py, &error))
+}
+
+/// Takes artifacts from the shared cache; answers as [`cache_import`].
+#[pyfunction]
+fn cache_pull(py: Python<'_>, request: &Request, prefixes: Option<Vec<String>>) -> PyResult<(u64, u64, u64)> {
+    let pulled = py.detach(|| {
+        let carried = remote::pull(&request.layer, &request.store, prefixes.as_deref())?;
+        collect::after_publication(&request.store, request.layer.cache_bytes_max, carried.bytes, &[])?;
+        Ok(carried)
+    });
+    pulled.map(|carried| (carried.entries, carried.present, carried.bytes)).map_err(|error| exception(py, &error))
 }
 
 /// Imports an exported folder or archive; returns how many artifacts are new,

@@ -154,6 +154,13 @@ def _add_cache_commands(actions):
     import_ = _command(actions, "import", _cache_import, "take in what was exported, after checking all of it")
     import_.add_argument("source", metavar="SOURCE", help="the folder or archive")
     for name, run, description in (
+        ("push", _cache_push, "put artifacts into the shared cache, ZIGIMPORT_REMOTE_CACHE"),
+        ("pull", _cache_pull, "take artifacts from the shared cache, ZIGIMPORT_REMOTE_CACHE"),
+    ):
+        command = _command(actions, name, run, description)
+        command.add_argument("keys", nargs="*", metavar="KEY", help="key of an artifact, or its start")
+        command.add_argument("--all", action="store_true", help="every artifact")
+    for name, run, description in (
         ("pin", _cache_pin, "keep artifacts whatever the limits say"),
         ("unpin", _cache_unpin, "let artifacts be removed again"),
     ):
@@ -608,9 +615,7 @@ def _cache_gc(options):
 
 
 def _cache_export(options):
-    if options.all == bool(options.keys):
-        raise ValueError("expected keys or --all: zigimport cache export --all mods.tar.zst")
-    keys = None if options.all else options.keys
+    keys = _chosen_keys(options, "export --all mods.tar.zst")
     entries, size = _native.cache_export(_registry.request(), keys, options.destination)
     if options.format == "json":
         _print_json({"path": os.path.abspath(options.destination), "artifacts": entries, "bytes": size})
@@ -619,12 +624,33 @@ def _cache_export(options):
     return 0
 
 
+def _chosen_keys(options, example):
+    """The keys that were named; ``None`` for all."""
+    if options.all == bool(options.keys):
+        raise ValueError(f"expected keys or --all: zigimport cache {example}")
+    return None if options.all else options.keys
+
+
 def _cache_import(options):
-    entries, present, size = _native.cache_import(_registry.request(), options.source)
+    return _print_carried(options, "imported", _native.cache_import(_registry.request(), options.source))
+
+
+def _cache_push(options):
+    keys = _chosen_keys(options, "push --all")
+    return _print_carried(options, "pushed", _native.cache_push(_registry.request(), keys))
+
+
+def _cache_pull(options):
+    keys = _chosen_keys(options, "pull --all")
+    return _print_carried(options, "pulled", _native.cache_pull(_registry.request(), keys))
+
+
+def _print_carried(options, verb, carried):
+    entries, present, size = carried
     if options.format == "json":
         _print_json({"artifacts": entries, "present": present, "bytes": size})
     else:
-        print(f"{_count(entries)} imported ({_size(size)}), {present} already there")
+        print(f"{_count(entries)} {verb} ({_size(size)}), {present} already there")
     return 0
 
 

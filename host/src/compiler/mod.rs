@@ -19,8 +19,11 @@
 //!   binding, which lies inside for that. A user's
 //!   `build.zig` is a program and could write to it, so projects get caches of
 //!   their own.
+//! - Only their owner can write to them, and what a power cut left of them is
+//!   thrown away, see `caches`.
 
 mod build_system;
+mod caches;
 pub mod diagnostics;
 mod direct;
 mod graph;
@@ -40,6 +43,7 @@ use crate::error::{Error, Result};
 use crate::guest::planning::{Action, Build, Decision, Route};
 use crate::package;
 use crate::plan::{Context, Prepared};
+use crate::report::Level;
 use crate::target::Target;
 use crate::toolchain::{self, Toolchain};
 
@@ -78,7 +82,26 @@ pub struct Compiled {
 /// # Errors
 /// The compiler's text, or why it could not run.
 pub fn build(job: &Job<'_>) -> Result<Option<Vec<Compiled>>> {
+    let (store, version) = (job.context.store, job.version());
+    let built = match run_route(job) {
+        Err(error) if caches::may_be_torn(store, version, &error) && store.remove_zig(version) => {
+            let message = format!(
+                "Zig's cache may be damaged since the machine was restarted; building {} with a new one",
+                job.module().name
+            );
+            job.context.frontend.report(Level::Info, message);
+            run_route(job)
+        }
+        outcome => outcome,
+    }?;
+    // Whatever this costs is paid by the build that fails next.
+    let _ = caches::note_works(store, version);
+    Ok(built)
+}
+
+fn run_route(job: &Job<'_>) -> Result<Option<Vec<Compiled>>> {
     let _in_use = job.context.store.use_zig(job.version())?;
+    caches::prepare(job.context.store, job.version())?;
     let support = job.context.store.put_binding(job.version(), binding::digest(), binding::SOURCES)?;
     let work = Work::create(job)?;
     match job.build.route {
