@@ -413,6 +413,25 @@ def test_a_manifest_that_somebody_else_could_have_written_is_not_used(cached):
     assert all(stat.S_IMODE(path.stat().st_mode) in (0o644, 0o666) for path in cached.stored("manifests"))
 
 
+def test_zigs_own_cache_is_refused_where_others_could_have_written_to_it(cached):
+    (version,) = cached.store.glob("zig-v*/*")
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (version.parent, version)] == [0o700, 0o700]
+    (library,) = version.glob("global/o/*/libcompiler_rt.a")
+    library.chmod(0o666)
+    cached.write("m.zig", ADD.replace("a + b", "a - b"))
+    # Nobody else gets there.
+    assert cached.imports("m", "module.add(5, 3)").value == 2
+    for folder in (cached.store, version.parent, version):
+        folder.chmod(0o755)
+    cached.write("m.zig", ADD.replace("a + b", "a * b"))
+    failed = cached.fails("m")
+    assert failed.error == "CacheError" and str(library) in failed.message and "others can write" in failed.message
+    assert cached.cli("cache", "verify", "--repair").returncode == 0 and not library.exists()
+    (version / "boot").unlink()
+    assert cached.imports("m", "module.add(5, 3)").value == 15
+    assert stat.S_IMODE(version.stat().st_mode) == 0o700
+
+
 def test_a_library_that_is_changed_through_another_name_is_not_loaded(cached, tmp_path):
     library = cached.imports("m", "module.__file__").value
     before = os.stat(library)
@@ -544,6 +563,32 @@ print(subprocess.run([sys.executable, "-c", "import zigimport, m; print(m.add(2,
 """
     ran = cached.run(code)
     assert ran.stdout.split() == ["3", "True", "5"], ran
+
+
+def test_code_that_a_process_has_mapped_outlives_every_way_to_remove_or_mend_it(cached):
+    """The pages that were not used yet come from the file when they are."""
+    body = "\n".join(f"    if (x == {number}) return {number} *% (x +% {number});" for number in range(3000))
+    cached.write("large.zig", f"pub fn f(x: u64) u64 {{\n{body}\n    return 1;\n}}\n")
+    code = """
+import os, subprocess, sys, zigimport, large
+before = os.stat(large.__file__)
+def cli(*arguments):
+    subprocess.run([sys.executable, "-m", "zigimport", "cache", *arguments], stdout=subprocess.DEVNULL)
+if sys.argv[1] == "verify":
+    os.unlink(large.__file__)
+    open(large.__file__, "wb").write(b"damage")
+    cli("verify", "--repair")
+    # The same content is there again, in another file.
+    assert os.stat(large.__file__).st_size == before.st_size
+    assert os.stat(large.__file__).st_ino != before.st_ino
+else:
+    cli(*sys.argv[1:])
+    assert not os.path.exists(large.__file__)
+print([large.f(number) == number * 2 * number for number in range(3000)].count(True))
+"""
+    for arguments in (["verify"], ["gc", "--max-size", "0"], ["clear"]):
+        ran = cached.run(code, *arguments)
+        assert ran.stdout == "3000\n", ran
 
 
 def test_a_library_that_is_collected_between_the_look_and_the_load_is_made_again(cached):

@@ -2,6 +2,7 @@
 publication. The points are enumerated: a first run under strace lists the system calls from the
 end of the compiler to the end of the import, and each run after it ends or fails at one of them."""
 
+import random
 import re
 import resource
 import shutil
@@ -14,7 +15,7 @@ from conftest import ADD, IMPORT, finish
 
 #: What a publication changes the store with, or could.
 CHANGING = "openat,openat2,open,creat,write,pwrite64,writev,mkdir,mkdirat,link,linkat,rename,renameat,renameat2"
-CHANGING += ",unlink,unlinkat,rmdir,chmod,fchmod,fchmodat,utimensat,ftruncate,flock,close,symlink,symlinkat"
+CHANGING += ",fdatasync,fsync,unlink,unlinkat,rmdir,chmod,fchmod,fchmodat,utimensat,ftruncate,flock,close,symlink,symlinkat"
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)$")
 
 
@@ -123,6 +124,108 @@ def test_every_writing_system_call_of_a_publication_may_fail(neighbours, strace,
     with capsys.disabled():
         print(f" [{error} at {len(fallible)} system calls, 0 failures]", end="")
     assert neighbours.cli("cache", "verify").returncode == 0
+
+
+# A power cut.
+
+
+def syncs_and_names(log, store):
+    """What was synced and what got a name, in order: `sync` or `name` with its bucket."""
+    found = []
+    for line in log.read_text(errors="replace").splitlines():
+        match = re.match(r"(?:\d+ +)?(fdatasync|fsync|linkat|renameat2?)\((.*)$", line)
+        buckets = re.findall(r"(\w+)-v\d", match[2].replace(str(store), "")) if match else []
+        if buckets and " = -1 " not in line:
+            found.append(("sync" if "sync" in match[1] else "name", buckets[-1]))
+    return found
+
+
+def test_a_library_is_on_its_medium_before_it_has_a_name_and_a_manifest(neighbours, strace, tmp_path):
+    log = tmp_path / "log"
+    options = ["-y", "-o", log, "-e", "trace=fdatasync,fsync,linkat,renameat,renameat2"]
+    forget(neighbours, 0)
+    wanted = [("sync", "libraries"), ("name", "libraries"), ("name", "manifests")]
+    # Once built, and once unpacked.
+    for _ in range(2):
+        assert traced_import(neighbours, strace, options).json == {"value": 3}
+        found = syncs_and_names(log, neighbours.store)
+        assert [one for one in found if one in wanted] == wanted, found
+        assert [bucket for kind, bucket in found if kind == "sync"] == ["libraries"], found
+        shutil.rmtree(next(neighbours.store.glob("libraries-v*")))
+
+
+#: What may be left of a file whose name is on the medium and whose content was not synced.
+TORN = {
+    "whole": lambda content: content,
+    "lost": lambda content: None,
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "zeros": lambda content: bytes(len(content)),
+}
+
+
+def tear(path, kind):
+    content = TORN[kind](path.read_bytes())
+    if kind != "whole":
+        path.unlink()
+    if kind not in ("whole", "lost"):
+        path.write_bytes(content)
+
+
+def test_a_power_cut_costs_at_most_a_compile_of_what_was_built_last(neighbours, capsys):
+    """Every file of the last publication but the library, which was synced, is what a file
+    system may leave of it; what was there before stays."""
+    generator = random.Random(13)
+    buckets = ("objects", "libraries", "entries", "manifests", "history", "support")
+    before = {path for bucket in buckets for path in neighbours.stored(bucket)}
+    rounds = [[kind] for kind in TORN if kind != "whole"] + [list(TORN)] * 6
+    for number, kinds in enumerate(rounds):
+        forget(neighbours, number)
+        neighbours.imports("m")
+        new = sorted({path for bucket in buckets for path in neighbours.stored(bucket)} - before)
+        assert len(new) >= 5
+        for path in new:
+            is_library = "libraries-v" in str(path)
+            tear(path, generator.choice(["whole", "lost"] if is_library else kinds))
+        if number % 2:
+            assert neighbours.cli("cache", "verify", "--repair").returncode == 0
+        assert_nothing_is_lost(neighbours)
+        assert neighbours.cli("cache", "verify", "--repair").returncode == 0
+        before = {path for bucket in buckets for path in neighbours.stored(bucket)}
+    with capsys.disabled():
+        print(f" [{len(rounds)} power cuts, 0 failures]", end="")
+
+
+def zig_cache(project):
+    (folder,) = project.store.glob("zig-v*/*")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut"])
+def test_a_zig_cache_that_a_power_cut_left_torn_is_made_again(neighbours, kind):
+    forget(neighbours, 0)
+    neighbours.imports("m")
+    for path in zig_cache(neighbours).glob("global/[ho]/**/*"):
+        if path.is_file():
+            path.chmod(0o644)
+            path.write_bytes(TORN[kind](path.read_bytes()))
+    forget(neighbours, 1)
+    # In the same boot nothing can be torn: somebody damaged it, which is an error.
+    assert neighbours.fails("m").error in ("ZigCompileError", "ZigNotFoundError")
+    (zig_cache(neighbours) / "boot").write_text("another boot")
+    mended = neighbours.imports("m", "module.add(1, 2)")
+    assert mended.value == 3 and "may be damaged since the machine was restarted" in mended.stderr, mended
+    assert_nothing_is_lost(neighbours)
+
+
+def test_an_error_of_the_users_own_costs_no_zig_cache_after_a_restart(neighbours):
+    kept = zig_cache(neighbours)
+    neighbours.write("m.zig", "pub fn f() u8 {\n    return missing;\n}\n")
+    (kept / "boot").write_text("another boot")
+    (kept / "global" / "witness").write_text("")
+    failed = neighbours.fails("m")
+    assert failed.error == "ZigCompileError" and "missing" in failed.message
+    assert (kept / "global" / "witness").exists()
 
 
 def test_a_limit_on_the_size_of_files_gives_short_writes_and_no_wrong_import(neighbours, capsys):

@@ -142,7 +142,7 @@ fn after_publication_at(
 ) -> Result<()> {
     let Some(bytes_max) = bytes_max else { return Ok(()) };
     if let Some((walked, total)) = read_log(store)
-        && total + bytes <= bytes_max
+        && total.saturating_add(bytes) <= bytes_max
         && now.duration_since(walked).is_ok_and(|age| age < WALK_EVERY)
     {
         let path = store.root().join(USAGE).join(USAGE_LOG);

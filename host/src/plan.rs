@@ -56,6 +56,14 @@ pub struct PreparedTarget {
     pub headers_missing: bool,
 }
 
+impl PreparedTarget {
+    /// Returns the entry of the artifact, in the store or the shared cache.
+    #[must_use]
+    pub fn known(&self) -> Option<&Entry> {
+        self.shared.as_ref().or(self.entry.as_ref())
+    }
+}
+
 /// A module with all that decides about it.
 #[derive(Debug, Clone)]
 pub struct Prepared {

@@ -337,8 +337,8 @@ fn module_json(prepared: &Prepared, names: &Names<'_>) -> Value {
             "target": target.target.label,
             "source_key": target.source_key.hex(),
             "action_key": target.action_key.hex(),
-            "artifact": target.entry.as_ref().map(|entry| entry.artifact.clone()),
-            "discovered": target.entry.as_ref().map(|entry| entry.discovered.clone()).unwrap_or_default(),
+            "artifact": target.known().map(|entry| entry.artifact.clone()),
+            "discovered": target.known().map(|entry| entry.discovered.clone()).unwrap_or_default(),
         })).collect::<Vec<_>>(),
     })
 }
