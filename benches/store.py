@@ -64,12 +64,13 @@ def main():
             f"| {row['inputs']} | {row['hit_us']:.1f} | {row['stats_us']:.1f} | {row['ratio']:.2f} "
             f"| {row['release_mode_us']:.1f} | {row['manifest_bytes']} |"
         )
-    print("\n| MB | content | publish, ms | restore, ms | write and sync, ms | restore over that |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("\n| MB | content | publish, ms | restore, ms | write and sync, ms | restore over that | CPU of both, ms |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for row in figures["publications"]:
         print(
             f"| {row['megabytes']} | {row['content']} | {row['publish_ms']:.1f} | {row['restore_ms']:.1f} "
-            f"| {row['write_and_sync_ms']:.1f} | {row['restore_ratio']:.2f} |"
+            f"| {row['write_and_sync_ms']:.1f} | {row['restore_ratio']:.2f} "
+            f"| {row['restore_cpu_ms']:.1f}, {row['write_and_sync_cpu_ms']:.1f} |"
         )
     release = figures["release_mode"]
     print(f"\nZIGIMPORT_RELEASE_MODE=1 in a warm process: locate {release['locate']:.1f} µs, cached {release['cached']:.1f} µs")

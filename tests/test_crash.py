@@ -135,8 +135,10 @@ def syncs_and_names(log, store):
     for line in log.read_text(errors="replace").splitlines():
         match = re.match(r"(?:\d+ +)?(fdatasync|fsync|linkat|renameat2?)\((.*)$", line)
         buckets = re.findall(r"(\w+)-v\d", match[2].replace(str(store), "")) if match else []
-        if buckets and " = -1 " not in line:
-            found.append(("sync" if "sync" in match[1] else "name", buckets[-1]))
+        one = ("sync" if "sync" in match[1] else "name", buckets[-1]) if buckets else None
+        # What replaces a file gets two names, one after the other.
+        if one and " = -1 " not in line and found[-1:] != [one]:
+            found.append(one)
     return found
 
 
@@ -176,13 +178,17 @@ def test_a_power_cut_costs_at_most_a_compile_of_what_was_built_last(neighbours, 
     """Every file of the last publication but the library, which was synced, is what a file
     system may leave of it; what was there before stays."""
     generator = random.Random(13)
-    buckets = ("objects", "libraries", "entries", "manifests", "history", "support")
-    before = {path for bucket in buckets for path in neighbours.stored(bucket)}
+
+    def contents():
+        buckets = ("objects", "libraries", "entries", "manifests", "history", "support")
+        return {(path, path.read_bytes()) for bucket in buckets for path in neighbours.stored(bucket)}
+
+    before = contents()
     rounds = [[kind] for kind in TORN if kind != "whole"] + [list(TORN)] * 6
     for number, kinds in enumerate(rounds):
         forget(neighbours, number)
         neighbours.imports("m")
-        new = sorted({path for bucket in buckets for path in neighbours.stored(bucket)} - before)
+        new = sorted(path for path, _ in contents() - before)
         assert len(new) >= 5
         for path in new:
             is_library = "libraries-v" in str(path)
@@ -191,7 +197,7 @@ def test_a_power_cut_costs_at_most_a_compile_of_what_was_built_last(neighbours, 
             assert neighbours.cli("cache", "verify", "--repair").returncode == 0
         assert_nothing_is_lost(neighbours)
         assert neighbours.cli("cache", "verify", "--repair").returncode == 0
-        before = {path for bucket in buckets for path in neighbours.stored(bucket)}
+        before = contents()
     with capsys.disabled():
         print(f" [{len(rounds)} power cuts, 0 failures]", end="")
 
@@ -201,11 +207,11 @@ def zig_cache(project):
     return folder
 
 
-@pytest.mark.parametrize("kind", ["empty", "cut"])
-def test_a_zig_cache_that_a_power_cut_left_torn_is_made_again(neighbours, kind):
+@pytest.mark.parametrize(("part", "kind"), [("o", "empty"), ("o", "cut"), ("h", "cut")])
+def test_a_zig_cache_that_a_power_cut_left_torn_is_made_again(neighbours, part, kind):
     forget(neighbours, 0)
     neighbours.imports("m")
-    for path in zig_cache(neighbours).glob("global/[ho]/**/*"):
+    for path in zig_cache(neighbours).glob(f"global/{part}/**/*"):
         if path.is_file():
             path.chmod(0o644)
             path.write_bytes(TORN[kind](path.read_bytes()))
