@@ -425,7 +425,8 @@ fn any_text_is_settings_or_one_error_that_names_its_place() {
 
     let lines = ["optimize=ReleaseFast", "debug-info=true", "c-sources=a.c b.c", "libraries=m", "c-flags=-DX=1"];
     for _ in 0..20_000 {
-        let line = mutated(&mut numbers, lines[numbers.below(lines.len())].as_bytes());
+        let line = lines[numbers.below(lines.len())];
+        let line = mutated(&mut numbers, line.as_bytes());
         let line = String::from_utf8_lossy(&line).into_owned();
         let (name, value) = line.split_once('=').unwrap_or((&line, ""));
         if let Err(error) = ModuleSettings::parse([(name, value, 7)], Path::new("/m.zig")) {
