@@ -125,8 +125,7 @@ const VARIABLES: &[&str] = &[
 ];
 
 /// Variables of the product that this version does not act on yet.
-const VARIABLES_WITHOUT_EFFECT: &[&str] =
-    &["ZIGIMPORT_REMOTE_EXECUTOR"];
+const VARIABLES_WITHOUT_EFFECT: &[&str] = &["ZIGIMPORT_REMOTE_EXECUTOR"];
 
 /// Variables that the build of zigimport itself reads.
 const VARIABLES_OF_THE_BUILD: &[&str] = &["ZIGIMPORT_GUEST_ZIG"];
