@@ -1,13 +1,14 @@
 """What planning a large tree costs: 1,000 modules of 10 files each.
 
     python benches/plan.py
-    python benches/plan.py --modules 100 --built
+    python benches/plan.py --built --keep /tmp/built
 
 Compares, in fresh processes in alternating order: `zigimport plan` of the whole
 folder as text, as JSON and as a page; `git status` of the same tree; a walk that
 looks at each file's metadata; and one that also reads each file and takes its
 SHA-256. The zigimport cache is empty, or with `--built` has every module, which
-takes that many builds. The file system's own cache is warm throughout.
+takes that many builds, once with ``--keep``. The file system's own cache is warm
+throughout.
 """
 
 import os
@@ -63,7 +64,11 @@ def main():
     parser.add_argument("--modules", type=int, default=1_000, help="modules of the tree (default: %(default)s)")
     parser.add_argument("--parts", type=int, default=9, help="files of each beside its own (default: %(default)s)")
     parser.add_argument("--built", action="store_true", help="build every module first")
+    parser.add_argument("--keep", metavar="FOLDER", type=os.path.abspath, help="keep tree and cache, or take them up again")
     options = parser.parse_args()
+    if options.keep:
+        measure.finish(options, run(options, Path(options.keep)))
+        return
     work = tempfile.mkdtemp(prefix="zigimport-plan-")
     try:
         measure.finish(options, run(options, Path(work)))
@@ -74,9 +79,11 @@ def main():
 def run(options, work):
     """Measures every variant, prints the ratios, and returns the figures."""
     tree = work / "tree"
-    write_tree(tree, options.modules, options.parts)
+    if not tree.exists():
+        write_tree(tree, options.modules, options.parts)
     zig = {name: os.environ[name] for name in ("ZIGIMPORT_ZIG",) if name in os.environ}
-    environment = measure.clean_environment(ZIGIMPORT_BUILD_DIR=str(work / "store"), **zig)
+    store = work / ("store" if options.built else "empty")
+    environment = measure.clean_environment(ZIGIMPORT_BUILD_DIR=str(store), **zig)
     command = [options.python, "-m", "zigimport"]
     if options.built:
         subprocess.run([*command, "build", "."], cwd=tree, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -91,7 +98,7 @@ def run(options, work):
         # Its folder lies elsewhere, so that the walks do not see it.
         git_command = [git, f"--git-dir={work / 'git'}", f"--work-tree={tree}"]
         for arguments in (["init", "--quiet"], ["add", "."]):
-            subprocess.run([*git_command, *arguments], cwd=tree, check=True)
+            subprocess.run([*git_command, *arguments], cwd=tree, check=True, stdout=subprocess.DEVNULL)
         commands["git status"] = [*git_command, "status", "--short"]
 
     def variant(arguments):

@@ -17,7 +17,7 @@ from test_store import assert_imports, replace
 
 DAY_SECONDS = 86_400
 #: The buckets whose files `cache verify` reads.
-VERIFIED = ("objects", "libraries", "entries", "manifests", "history", "support")
+VERIFIED = ("objects", "libraries", "entries", "manifests", "sources", "history", "support")
 
 
 @pytest.fixture

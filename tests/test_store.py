@@ -14,7 +14,7 @@ import pytest
 from conftest import ADD, finish
 
 #: The parts of a store that may be lost or damaged, each by its bucket.
-BUCKETS = ("libraries", "objects", "entries", "manifests", "history", "support")
+BUCKETS = ("libraries", "objects", "entries", "manifests", "sources", "history", "support")
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_lost_bucket_is_made_again(cached, bucket):
     assert_imports(cached)
 
 
-@pytest.mark.parametrize("bucket", ["libraries", "manifests", "history", "toolchains", "locks", "support", "zig"])
+@pytest.mark.parametrize("bucket", ["libraries", "manifests", "sources", "history", "toolchains", "locks", "support", "zig"])
 def test_a_lost_bucket_that_the_others_make_up_for_costs_no_compile(cached, bucket):
     for folder in cached.store.glob(f"{bucket}-v*"):
         shutil.rmtree(folder)

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::{ModuleSettings, ProjectSettings};
 use crate::digest::Digest;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::guest::{Scanner, source};
 use crate::headers;
 use crate::parallel;
+use crate::sources::{Found, Known, Sources};
 use crate::stamp::{self, Stamp};
 
 /// A source larger than this is no source; the scanner has the same limit.
@@ -92,17 +94,22 @@ impl Module {
             .map(|path| normalize(&path))
             .map_err(|error| Error::cache("find", path, &error))?;
         let (source_path, kind) = classify(&absolute)?;
+        // A package or project is named by its folder.
+        let named = if kind == ModuleKind::File { Some(source_path.as_path()) } else { source_path.parent() };
+        let above = named.and_then(Path::parent).map(package_of).unwrap_or_default();
+        Self::named(source_path, kind, &above)
+    }
+
+    /// Makes a module of its own file and the names of the packages that it lies in.
+    ///
+    /// # Errors
+    /// Its name cannot be imported.
+    pub(crate) fn named(source_path: PathBuf, kind: ModuleKind, above: &[String]) -> Result<Self> {
         let named =
             if kind == ModuleKind::File { source_path.as_path() } else { source_path.parent().unwrap_or(&source_path) };
         let leaf = named.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let mut names = vec![leaf];
-        let mut folder = named.parent();
-        while let Some(parent) = folder.filter(|folder| is_package(folder)) {
-            names.push(parent.file_name().unwrap_or_default().to_string_lossy().into_owned());
-            folder = parent.parent();
-        }
-        names.reverse();
-        let module = Self { name: names.join("."), source_path, kind };
+        let name = above.iter().chain(std::iter::once(&leaf)).map(String::as_str).collect::<Vec<_>>().join(".");
+        let module = Self { name, source_path, kind };
         module.check_name()?;
         Ok(module)
     }
@@ -158,10 +165,19 @@ fn is_package(folder: &Path) -> bool {
     ["__init__.py", "__init__.zig"].iter().any(|name| folder.join(name).is_file())
 }
 
+/// Returns the names of the packages that a folder is and lies in, the outermost first.
+pub(crate) fn package_of(folder: &Path) -> Vec<String> {
+    let packages = folder.ancestors().take_while(|folder| is_package(folder));
+    let mut names: Vec<String> =
+        packages.map(|folder| folder.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    names.reverse();
+    names
+}
+
 /// Resolves `.` and `..` by name alone, as the compiler does.
 #[must_use]
 pub fn normalize(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
+    let mut normal = PathBuf::with_capacity(path.as_os_str().len());
     for component in path.components() {
         match component {
             Component::CurDir => {}
@@ -271,9 +287,9 @@ pub struct Closure {
     /// What the module's own file sets.
     pub module_settings: ModuleSettings,
     /// The scan of the module's own file.
-    pub root_scan: source::Scan,
+    pub root_scan: Arc<source::Scan>,
     /// The scans of the Zig files that it imports, at whatever depth.
-    pub imported_scans: Vec<(PathBuf, source::Scan)>,
+    pub imported_scans: Vec<(PathBuf, Arc<source::Scan>)>,
     /// Whether a file calls `@cImport`.
     pub c_import: bool,
     /// Whether a file imports the module `Python.h`.
@@ -323,6 +339,14 @@ fn project_root(module: &Module) -> (PathBuf, Option<PathBuf>, Vec<PathBuf>) {
 /// Names `path` relative to `root`, with `/` and with `..` where it must.
 #[must_use]
 pub fn relative_to(path: &Path, root: &Path) -> String {
+    // What it mostly is, without taking it apart.
+    if cfg!(unix)
+        && let Some(below) = path.strip_prefix(root).ok().and_then(Path::to_str)
+        && !below.contains("//")
+        && !below.contains("/.")
+    {
+        return below.to_owned();
+    }
     let mut root_components = root.components().peekable();
     let mut components = path.components().peekable();
     while root_components.peek().is_some() && root_components.peek() == components.peek() {
@@ -345,7 +369,37 @@ fn name_of(name: &std::ffi::OsStr) -> String {
 /// One file as it was read and scanned.
 struct Scanned {
     input: Input,
-    scan: Option<source::Scan>,
+    scan: Option<Arc<source::Scan>>,
+}
+
+/// Scans a module's closure, and reads every file for that.
+///
+/// # Errors
+/// As [`scan_with`].
+pub fn scan(module: &Module) -> Result<Closure> {
+    scan_with(&Sources::unknown(), module)
+}
+
+/// What the folder of a module's own file decides.
+#[derive(Debug, Clone)]
+pub struct Project {
+    root: PathBuf,
+    settings_file: Option<Input>,
+    settings: ProjectSettings,
+    absent: Vec<PathBuf>,
+}
+
+impl Project {
+    fn of(module: &Module) -> Result<Self> {
+        let (root, settings_path, absent) = project_root(module);
+        let settings_file =
+            settings_path.map(|path| read_input(&path, Role::Project, &root, INPUT_BYTES_MAX)).transpose()?;
+        let settings = match &settings_file {
+            Some((input, bytes)) => ProjectSettings::parse(&String::from_utf8_lossy(bytes), &input.path)?,
+            None => ProjectSettings::default(),
+        };
+        Ok(Self { root, settings_file: settings_file.map(|(input, _)| input), settings, absent })
+    }
 }
 
 /// Scans a module's closure.
@@ -353,19 +407,14 @@ struct Scanned {
 /// # Errors
 /// Names the file that cannot be read or scanned. An import that leads to no
 /// file is the compiler's to report, with its place.
-pub fn scan(module: &Module) -> Result<Closure> {
-    let (root, settings_path, mut absent) = project_root(module);
-    let settings_file =
-        settings_path.map(|path| read_input(&path, Role::Project, &root, INPUT_BYTES_MAX)).transpose()?;
-    let project_settings = match &settings_file {
-        Some((input, bytes)) => ProjectSettings::parse(&String::from_utf8_lossy(bytes), &input.path)?,
-        None => ProjectSettings::default(),
-    };
+pub fn scan_with(sources: &Sources, module: &Module) -> Result<Closure> {
+    let Project { root, settings_file, settings: project_settings, mut absent } =
+        sources.project(module.folder(), || Project::of(module))?;
     let mut closure = Closure {
         project_root: root,
         inputs: Vec::new(),
         folders: Vec::new(),
-        settings_file: settings_file.map(|(input, _)| input),
+        settings_file,
         absent: Vec::new(),
         project_settings,
         module_settings: ModuleSettings::default(),
@@ -378,13 +427,13 @@ pub fn scan(module: &Module) -> Result<Closure> {
         packages: Vec::new(),
     };
     match module.kind {
-        ModuleKind::File | ModuleKind::Package => follow(module, &mut closure, &mut absent)?,
-        ModuleKind::Project => walk(module, &mut closure, &mut absent)?,
+        ModuleKind::File | ModuleKind::Package => follow(sources, module, &mut closure, &mut absent)?,
+        ModuleKind::Project => walk(sources, module, &mut closure, &mut absent)?,
     }
     let lines = closure.root_scan.settings.iter().map(|line| (line.name.as_str(), line.value.as_str(), line.line));
     closure.module_settings = ModuleSettings::parse(lines, &module.source_path)?;
     if module.kind != ModuleKind::Project {
-        headers::follow(module, &mut closure, &mut absent)?;
+        headers::follow(sources, module, &mut closure, &mut absent)?;
     }
     closure.sort_inputs();
     closure.absent = absent;
@@ -419,14 +468,21 @@ impl Closure {
 }
 
 /// Follows imports from the root file, level by level.
-fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
+fn follow(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
     let root = closure.project_root.clone();
     let mut seen = BTreeSet::from([module.source_path.clone()]);
     let mut level = vec![(module.source_path.clone(), Role::Root)];
     while !level.is_empty() {
         let mut next = Vec::new();
-        for scanned in scan_level(&level, &root)? {
-            let Some(scanned) = scanned else { continue };
+        for ((path, _), scanned) in level.iter().zip(scan_level(sources, &level, &root)?) {
+            let scanned = match scanned {
+                Found::File(scanned) => scanned,
+                Found::Folder => continue,
+                Found::Absent => {
+                    absent.push(path.clone());
+                    continue;
+                }
+            };
             if let Some(scan) = &scanned.scan {
                 note(scan, &scanned.input, closure);
                 for (path, role) in targets(scan, &scanned.input.path) {
@@ -442,37 +498,47 @@ fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> 
             }
             closure.inputs.push(scanned.input);
         }
-        next.retain(|(path, _)| {
-            let found = path.exists();
-            if !found {
-                absent.push(path.clone());
-            }
-            found
-        });
         level = next;
     }
     Ok(())
 }
 
 /// Reads and scans the files of one level, in parallel where that pays.
-fn scan_level(level: &[(PathBuf, Role)], root: &Path) -> Result<Vec<Option<Scanned>>> {
-    let one = |scanner: &mut Option<Scanner>, (path, role): &(PathBuf, Role)| scan_file(scanner, path, *role, root);
+fn scan_level(sources: &Sources, level: &[(PathBuf, Role)], root: &Path) -> Result<Vec<Found<Scanned>>> {
+    let one =
+        |scanner: &mut Option<Scanner>, (path, role): &(PathBuf, Role)| scan_file(sources, scanner, path, *role, root);
     parallel::map(level.iter().collect(), one).into_iter().collect()
 }
 
-/// Reads one file and scans it if it is Zig. A folder is no input.
-fn scan_file(scanner: &mut Option<Scanner>, path: &Path, role: Role, root: &Path) -> Result<Option<Scanned>> {
-    if path.is_dir() {
-        return Ok(None);
-    }
+/// Looks up one file, scanned if it is Zig.
+fn scan_file(
+    sources: &Sources,
+    scanner: &mut Option<Scanner>,
+    path: &Path,
+    role: Role,
+    root: &Path,
+) -> Result<Found<Scanned>> {
     let is_source = matches!(role, Role::Root | Role::Source);
-    let (input, bytes) = read_input(path, role, root, if is_source { SOURCE_BYTES_MAX } else { INPUT_BYTES_MAX })?;
-    let scan = if is_source && path.extension().is_some_and(|extension| extension == "zig") {
-        Some(scan_bytes(scanner, path, &bytes, source::Language::Zig)?)
-    } else {
-        None
+    let bytes_max = if is_source { SOURCE_BYTES_MAX } else { INPUT_BYTES_MAX };
+    let is_zig = is_source && path.extension().is_some_and(|extension| extension == "zig");
+    let language = is_zig.then_some(source::Language::Zig);
+    let found = match role {
+        Role::Root => Found::File(sources.file(scanner, path, bytes_max, language)?),
+        _ => sources.look_up(scanner, path, bytes_max, language)?,
     };
-    Ok(Some(Scanned { input, scan }))
+    Ok(found.map(|known| Scanned { input: input_of(&known, path, role, root), scan: language.map(|_| known.scan()) }))
+}
+
+/// Names a known file relative to `root`.
+pub(crate) fn input_of(known: &Known, path: &Path, role: Role, root: &Path) -> Input {
+    Input {
+        path: path.to_owned(),
+        relative: relative_to(path, root),
+        role,
+        digest: known.digest,
+        stamp: known.stamp,
+        trusted: known.trusted,
+    }
 }
 
 /// Scans the bytes of one source with `scanner`, which is made when first used.
@@ -553,12 +619,10 @@ pub(crate) fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
 ///
 /// # Errors
 /// The file cannot be read or scanned.
-pub fn imports(scanner: &mut Option<Scanner>, path: &Path) -> Result<Vec<PathBuf>> {
-    let content = stamp::read(path, SOURCE_BYTES_MAX)
-        .map_err(|error| Error::Scan { path: path.to_owned(), reason: error.to_string() })?;
-    let scan = scan_bytes(scanner, path, &content.bytes, source::Language::Zig)?;
-    let sources = targets(&scan, path).into_iter().filter(|(_, role)| *role == Role::Source);
-    Ok(sources.map(|(path, _)| path).filter(|path| path.extension().is_some_and(|end| end == "zig")).collect())
+pub fn imports(sources: &Sources, scanner: &mut Option<Scanner>, path: &Path) -> Result<Vec<PathBuf>> {
+    let known = sources.file(scanner, path, SOURCE_BYTES_MAX, Some(source::Language::Zig))?;
+    let named = targets(&known.scan(), path).into_iter().filter(|(_, role)| *role == Role::Source);
+    Ok(named.map(|(path, _)| path).filter(|path| path.extension().is_some_and(|end| end == "zig")).collect())
 }
 
 /// Resolves an import of a file as the compiler does; `None` for a module's name.
@@ -605,7 +669,7 @@ pub(crate) fn os_path(bytes: &[u8]) -> PathBuf {
 /// names by path: its `build.zig` is a program, and it is not run to find out
 /// what it reads. Links are followed, also out of the folder, because a build
 /// follows them; each folder is listed once.
-fn walk(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
+fn walk(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
     let folder = module.source_path.parent().unwrap_or(Path::new("/")).to_owned();
     let root = closure.project_root.clone();
     let failed = |path: &Path, reason: String| Error::Scan { path: path.to_owned(), reason };
@@ -640,14 +704,19 @@ fn walk(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Re
                 return Err(failed(&module.source_path, reason));
             }
             let role = if path == module.source_path { Role::Root } else { Role::Project };
-            let (input, bytes) = read_input(&path, role, &root, INPUT_BYTES_MAX)?;
+            let names_packages =
+                path.file_name().is_some_and(|name| name == "build.zig.zon") && packages.contains(&folder);
+            let language = match role {
+                Role::Root => Some(source::Language::Zig),
+                _ => names_packages.then_some(source::Language::Zon),
+            };
+            let known = sources.file(&mut scanner, &path, INPUT_BYTES_MAX, language)?;
             if role == Role::Root {
-                closure.root_scan = scan_bytes(&mut scanner, &path, &bytes, source::Language::Zig)?;
+                closure.root_scan = known.scan();
             }
-            closure.inputs.push(input);
-            if path.file_name().is_some_and(|name| name == "build.zig.zon") && packages.contains(&folder) {
-                let scan = scan_bytes(&mut scanner, &path, &bytes, source::Language::Zon)?;
-                for package in local_packages(&scan, &path, closure) {
+            closure.inputs.push(input_of(&known, &path, role, &root));
+            if names_packages {
+                for package in local_packages(&known.scan(), &path, closure) {
                     if package.is_dir() {
                         packages.insert(package.clone());
                         pending.push(package);
@@ -686,8 +755,8 @@ fn local_packages(scan: &source::Scan, path: &Path, closure: &mut Closure) -> Ve
     folders
 }
 
-fn empty_scan() -> source::Scan {
-    source::Scan {
+fn empty_scan() -> Arc<source::Scan> {
+    Arc::new(source::Scan {
         dependencies: Vec::new(),
         declarations: Vec::new(),
         binding: source::Binding::Plain,
@@ -695,7 +764,7 @@ fn empty_scan() -> source::Scan {
         settings: Vec::new(),
         doc: String::new(),
         invalid: None,
-    }
+    })
 }
 
 #[cfg(test)]

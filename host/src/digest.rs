@@ -33,15 +33,13 @@ impl Digest {
     /// Returns the 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn hex(&self) -> String {
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-            }
-        }
-        text
+        let mut text = Vec::with_capacity(64);
+        text.extend(self.0.iter().flat_map(|byte| [byte >> 4, byte & 15].map(|nibble| DIGITS[usize::from(nibble)])));
+        String::from_utf8(text).expect("digits are text")
     }
 }
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 fn nibble(digit: u8) -> Option<u8> {
     match digit {

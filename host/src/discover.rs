@@ -1,6 +1,6 @@
 //! Finds the modules that a path on the command line stands for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::closure::{self, Module, ModuleKind};
@@ -8,27 +8,29 @@ use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::Scanner;
 use crate::parallel;
+use crate::sources::Sources;
 use crate::stamp;
 
 /// Folders that a person would not look into for modules.
 const SKIPPED: &[&str] = &["zig-pkg", "node_modules", "target"];
 
 /// A folder with one of these is a cache or a virtual environment.
-const FOREIGN_MARKS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg"];
+const FOREIGN_MARKS: [&str; 2] = ["CACHEDIR.TAG", "pyvenv.cfg"];
 
 fn is_skipped(name: &str) -> bool {
     name.starts_with('.') || SKIPPED.contains(&name) || stamp::is_ignored(name)
 }
 
-/// Finds the modules below a path: the path itself, or every importable one in a folder.
+/// Finds the modules below a path: the path itself, or every importable one in a
+/// folder. Files are looked up in `sources`.
 ///
 /// # Errors
 /// The path is neither.
-pub fn modules_at(path: &Path) -> Result<Vec<Module>> {
+pub fn modules_at(sources: &Sources, path: &Path) -> Result<Vec<Module>> {
     if !path.is_dir() || editor::is_project_file(&path.join("build.zig")) {
         return Ok(vec![Module::from_path(path)?]);
     }
-    let modules = modules_below(path)?;
+    let modules = modules_below(sources, path)?;
     if modules.is_empty() {
         return Err(Error::Module {
             message: format!("no Zig module in `{}`", path.display()),
@@ -69,28 +71,26 @@ fn is_foreign(folder: &Path) -> bool {
 
 /// Takes the `.zig` files of a folder that are no parts of another one: a file
 /// that another one imports is named to be taken by itself.
-fn modules_below(folder: &Path) -> Result<Vec<Module>> {
-    let mut candidates = Vec::new();
-    collect(folder, &mut candidates)?;
+fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
+    let folder = std::path::absolute(folder).map_err(|error| Error::cache("find", folder, &error))?;
+    let mut candidates = candidates_below(closure::normalize(&folder))?;
     candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
-    let is_file = |module: &&Module| module.kind != ModuleKind::Project;
-    let mut imports = Imports::of(candidates.iter().filter(is_file).map(|module| module.source_path.clone()).collect());
-    let reached: Vec<BTreeSet<PathBuf>> = candidates
+    let imports = Imports::of(sources, &candidates);
+    let reached: Vec<Vec<usize>> = candidates
         .iter()
-        .map(|module| match module.kind {
-            ModuleKind::Project => BTreeSet::new(),
-            ModuleKind::File | ModuleKind::Package => imports.reached_from(&module.source_path),
+        .enumerate()
+        .map(|(index, module)| match module.kind {
+            ModuleKind::Project => Vec::new(),
+            ModuleKind::File | ModuleKind::Package => imports.reached_from(index),
         })
         .collect();
-    let indices: BTreeMap<&Path, usize> =
-        candidates.iter().enumerate().map(|(index, module)| (module.source_path.as_path(), index)).collect();
     let depth = |index: usize| candidates[index].source_path.components().count();
     let mut is_part = vec![false; candidates.len()];
     for (whole, files) in reached.iter().enumerate() {
-        for part in files.iter().filter_map(|path| indices.get(path.as_path()).copied()) {
+        for part in files.iter().copied().filter(|file| *file < candidates.len() && *file != whole) {
             // Of files that import each other, the outermost is the module.
-            let is_cycle = reached[part].contains(&candidates[whole].source_path);
-            is_part[part] |= whole != part && (!is_cycle || depth(whole) < depth(part));
+            let is_cycle = reached[part].binary_search(&whole).is_ok();
+            is_part[part] |= !is_cycle || depth(whole) < depth(part);
         }
     }
     let mut is_part = is_part.into_iter();
@@ -98,71 +98,118 @@ fn modules_below(folder: &Path) -> Result<Vec<Module>> {
     Ok(candidates)
 }
 
-/// Which file imports which, each scanned once.
-struct Imports {
-    scanner: Option<Scanner>,
-    known: BTreeMap<PathBuf, Vec<PathBuf>>,
-}
+/// Which file imports which, as indices: the candidates first, then what else
+/// they lead to.
+struct Imports(Vec<Vec<usize>>);
 
 impl Imports {
-    /// Scans files, in parallel where that pays.
-    fn of(paths: Vec<PathBuf>) -> Self {
-        let one = |scanner: &mut Option<Scanner>, path: PathBuf| {
-            let imports = imports_of(scanner, &path);
-            (path, imports)
-        };
-        let known = parallel::map(paths, one);
-        Self { scanner: None, known: known.into_iter().collect() }
-    }
-
-    /// Returns every file that `path` reaches, without itself unless in a cycle.
-    fn reached_from(&mut self, path: &Path) -> BTreeSet<PathBuf> {
-        let mut reached = BTreeSet::new();
-        let mut pending = vec![path.to_owned()];
-        while let Some(path) = pending.pop() {
-            if !self.known.contains_key(&path) {
-                let imports = imports_of(&mut self.scanner, &path);
-                self.known.insert(path.clone(), imports);
-            }
-            for import in &self.known[&path] {
-                if reached.insert(import.clone()) {
-                    pending.push(import.clone());
-                }
+    /// Scans the candidates and what they lead to, level by level.
+    fn of(sources: &Sources, candidates: &[Module]) -> Self {
+        let mut paths: Vec<PathBuf> = candidates.iter().map(|module| module.source_path.clone()).collect();
+        let mut indices: HashMap<PathBuf, usize> =
+            paths.iter().enumerate().map(|(index, path)| (path.clone(), index)).collect();
+        let mut known: Vec<Vec<usize>> = Vec::with_capacity(paths.len());
+        while known.len() < paths.len() {
+            let one = |scanner: &mut Option<Scanner>, path: &PathBuf| {
+                // A file that cannot be read or scanned imports nothing; its own module will say why.
+                closure::imports(sources, scanner, path).unwrap_or_default()
+            };
+            for imports in parallel::map(paths[known.len()..].iter().collect(), one) {
+                let mut index_of = |path: PathBuf| {
+                    *indices.entry(path).or_insert_with_key(|path| {
+                        paths.push(path.clone());
+                        paths.len() - 1
+                    })
+                };
+                known.push(imports.into_iter().map(&mut index_of).collect());
             }
         }
+        Self(known)
+    }
+
+    /// Returns every file that a file reaches, sorted, without itself unless in a cycle.
+    fn reached_from(&self, index: usize) -> Vec<usize> {
+        let mut reached = Vec::new();
+        let mut seen = HashSet::new();
+        let mut pending = vec![index];
+        while let Some(index) = pending.pop() {
+            for import in self.0[index].iter().copied().filter(|import| seen.insert(*import)) {
+                reached.push(import);
+                pending.push(import);
+            }
+        }
+        reached.sort_unstable();
         reached
     }
 }
 
-/// A file that cannot be read or scanned imports nothing; its own module will say why.
-fn imports_of(scanner: &mut Option<Scanner>, path: &Path) -> Vec<PathBuf> {
-    closure::imports(scanner, path).unwrap_or_default()
+/// Returns every file and project of a folder that may be a module.
+fn candidates_below(folder: PathBuf) -> Result<Vec<Module>> {
+    let mut candidates = Vec::new();
+    let mut level = vec![Listing { modules: Vec::new(), folders: vec![folder] }];
+    let mut is_outermost = true;
+    while !level.is_empty() {
+        let folders: Vec<PathBuf> = level.iter_mut().flat_map(|listing| listing.folders.drain(..)).collect();
+        level = parallel::map(folders, |(): &mut (), folder| Listing::of(folder, is_outermost))
+            .into_iter()
+            .collect::<Result<_>>()?;
+        candidates.extend(level.iter_mut().flat_map(|listing| listing.modules.drain(..)));
+        level.retain(|listing| !listing.folders.is_empty());
+        is_outermost = false;
+    }
+    Ok(candidates)
 }
 
-fn collect(folder: &Path, found: &mut Vec<Module>) -> Result<()> {
-    let failed = |error: std::io::Error| Error::Scan { path: folder.to_owned(), reason: error.to_string() };
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if is_skipped(&name) || entry.file_type().is_ok_and(|kind| kind.is_symlink() && path.is_dir()) {
-            continue;
+/// What lies in one folder.
+#[derive(Default)]
+struct Listing {
+    modules: Vec<Module>,
+    folders: Vec<PathBuf>,
+}
+
+impl Listing {
+    /// Lists a folder. The outermost one was asked for, whatever it is.
+    fn of(folder: PathBuf, is_outermost: bool) -> Result<Self> {
+        let entries = std::fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        // In a folder that cannot be listed, any name may be.
+        let has = |wanted: &str| entries.as_ref().map_or(true, |all| all.iter().any(|one| *one.file_name() == *wanted));
+        if !is_outermost {
+            if FOREIGN_MARKS.into_iter().any(|mark| has(mark)) && is_foreign(&folder) {
+                return Ok(Self::default());
+            }
+            if has("build.zig") && editor::is_project_file(&folder.join("build.zig")) {
+                return Ok(Self { modules: vec![Module::from_path(&folder)?], folders: Vec::new() });
+            }
         }
-        if path.is_dir() {
-            if is_foreign(&path) {
+        let mut listing = Self::default();
+        let mut package = None;
+        for entry in entries.map_err(|error| Error::Scan { path: folder.clone(), reason: error.to_string() })? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if is_skipped(&name) {
                 continue;
             }
-            if editor::is_project_file(&path.join("build.zig")) {
-                found.push(Module::from_path(&path)?);
-            } else {
-                collect(&path, found)?;
+            let kind = entry.file_type().ok();
+            if kind.is_some_and(|kind| kind.is_dir()) {
+                listing.folders.push(entry.path());
+                continue;
             }
-        } else if name.ends_with(".zig") && name != "build.zig" {
+            if !name.ends_with(".zig") || name == "build.zig" {
+                continue;
+            }
+            let path = entry.path();
+            // A link to a folder is not followed, and one that leads nowhere is no file.
+            if kind.is_none_or(|kind| kind.is_symlink()) && !std::fs::metadata(&path).is_ok_and(|at| !at.is_dir()) {
+                continue;
+            }
+            let kind = if name == "__init__.zig" { ModuleKind::Package } else { ModuleKind::File };
+            let package = package.get_or_insert_with(|| closure::package_of(&folder));
+            let above =
+                if kind == ModuleKind::File { &package[..] } else { &package[..package.len().saturating_sub(1)] };
             // A file that could not be imported under its name is a part of something else.
-            found.extend(Module::from_path(&path));
+            listing.modules.extend(Module::named(path, kind, above));
         }
+        Ok(listing)
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -181,7 +228,8 @@ mod tests {
         write("whole.zig", "const b = @import(\"inner/back.zig\");");
         write("x.zig", "const y = @import(\"y.zig\");");
         write("y.zig", "const x = @import(\"x.zig\");");
-        let names: Vec<String> = modules_at(folder.path()).unwrap().into_iter().map(|module| module.name).collect();
+        let names: Vec<String> =
+            modules_at(&Sources::unknown(), folder.path()).unwrap().into_iter().map(|module| module.name).collect();
         assert_eq!(names, ["m", "whole", "x", "y"]);
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::closure::{self, Closure, Module, Role};
 use crate::error::Result;
 use crate::guest::source::{Dependency, DependencyKind, Language};
+use crate::sources::Sources;
 
 /// Flags of the C compiler that carry a folder of the search path.
 const FOLDER_FLAGS: [&str; 4] = ["-iquote", "-isystem", "-idirafter", "-I"];
@@ -23,7 +24,12 @@ const FILE_FLAGS: [&str; 2] = ["-include", "-imacros"];
 ///
 /// # Errors
 /// A file cannot be read or scanned.
-pub(crate) fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
+pub(crate) fn follow(
+    sources: &Sources,
+    module: &Module,
+    closure: &mut Closure,
+    absent: &mut Vec<PathBuf>,
+) -> Result<()> {
     let flags = split(&c_flags(&closure.module_settings.c_flags, module.folder()));
     let mut walk = Walk::new(&closure.include_folders(module), &flags);
     for path in closure.c_sources(module) {
@@ -41,9 +47,11 @@ pub(crate) fn follow(module: &Module, closure: &mut Closure, absent: &mut Vec<Pa
     }
     let mut scanner = None;
     while let Some((path, role)) = walk.pending.pop() {
-        let (input, bytes) = closure::read_input(&path, role, &closure.project_root, closure::INPUT_BYTES_MAX)?;
-        if role != Role::Embedded {
-            let scan = closure::scan_bytes(&mut scanner, &path, &bytes, Language::C)?;
+        let language = (role != Role::Embedded).then_some(Language::C);
+        let known = sources.file(&mut scanner, &path, closure::INPUT_BYTES_MAX, language)?;
+        let input = closure::input_of(&known, &path, role, &closure.project_root);
+        if language.is_some() {
+            let scan = known.scan();
             closure::note(&scan, &input, closure);
             let folder = path.parent().unwrap_or(Path::new("/"));
             let named = scan.dependencies.iter().filter(|dependency| dependency.literal);

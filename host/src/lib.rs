@@ -12,6 +12,7 @@
 //! | [`pipeline`] | every path that an import or a build can take |
 //! | [`manifest`] | the fast path: decides a hit |
 //! | [`closure`] | the files that a module is known to be made of |
+//! | [`sources`] | those files as they are read: each once, or not at all |
 //! | [`headers`] | those of them that C sources and `@cInclude` name |
 //! | [`guest`] | the sandbox with the scanner and the planner component |
 //! | [`package`] | binding libraries that are Python packages |
@@ -101,6 +102,7 @@ pub mod remote;
 pub mod render;
 pub mod report;
 pub mod signature;
+pub mod sources;
 pub mod stamp;
 pub mod store;
 pub mod stub;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::closure::{self, Input, Module, Role};
 use crate::error::{Error, Result};
 use crate::interpreter;
+use crate::sources::Sources;
 
 /// Name of the package, and of the module that it gives to Zig.
 pub const PYZ3: &str = "pyz3";
@@ -44,11 +45,11 @@ impl Package {
     ///
     /// # Errors
     /// A source cannot be read.
-    pub fn find(search_path: &[PathBuf]) -> Result<Option<Self>> {
-        locate(search_path).map(Self::at).transpose()
+    pub fn find(sources: &Sources, search_path: &[PathBuf]) -> Result<Option<Self>> {
+        locate(search_path).map(|folder| Self::at(sources, folder)).transpose()
     }
 
-    fn at(sources: PathBuf) -> Result<Self> {
+    fn at(files: &Sources, sources: PathBuf) -> Result<Self> {
         let site = sources.ancestors().nth(2).unwrap_or(&sources).to_owned();
         let mut inputs = Vec::new();
         let mut pending = vec![sources.clone()];
@@ -61,7 +62,8 @@ impl Package {
                 if entry.file_type().map_err(unreadable)?.is_dir() {
                     pending.push(path);
                 } else if is_source(&path) {
-                    inputs.push(closure::read_input(&path, Role::Library, &site, SOURCE_BYTES_MAX)?.0);
+                    let known = files.file(&mut None, &path, SOURCE_BYTES_MAX, None)?;
+                    inputs.push(closure::input_of(&known, &path, Role::Library, &site));
                 }
             }
         }
@@ -145,13 +147,17 @@ mod tests {
             std::fs::write(site.join("pyz3/src/notes.txt"), "").unwrap();
         }
         std::fs::create_dir(first.join("pyz3-0.11.0.dist-info")).unwrap();
-        let found = Package::find(&[empty.clone(), first.clone(), second.clone()]).unwrap().unwrap();
+        let found =
+            Package::find(&Sources::unknown(), &[empty.clone(), first.clone(), second.clone()]).unwrap().unwrap();
         assert_eq!((found.version.as_deref(), &found.sources), (Some("0.11.0"), &first.join("pyz3/src")));
         let names: Vec<_> = found.inputs.iter().map(|input| input.relative.as_str()).collect();
         assert_eq!(names, ["pyz3/src/ffi.h", "pyz3/src/pyz3.zig", "pyz3/src/types/bool.zig"]);
         assert_eq!(found.headers(), [("ffi", first.join("pyz3/src/ffi.h"))]);
-        assert_eq!(Package::find(&[second]).unwrap().unwrap().describe(), "pyz3 of unknown version");
-        assert!(Package::find(&[empty]).unwrap().is_none());
+        assert_eq!(
+            Package::find(&Sources::unknown(), &[second]).unwrap().unwrap().describe(),
+            "pyz3 of unknown version"
+        );
+        assert!(Package::find(&Sources::unknown(), &[empty]).unwrap().is_none());
     }
 
     #[test]

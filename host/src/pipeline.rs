@@ -27,6 +27,7 @@ use crate::refusal;
 use crate::remote::{self, Remote};
 use crate::render;
 use crate::report::{Level, Phase, timed};
+use crate::sources::Sources;
 use crate::store::{self, Entry, EntryInput, History, Store};
 use crate::stub;
 use crate::target::Target;
@@ -177,7 +178,8 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
     let alone = Layer { remote_cache: None, ..context.layer.clone() };
     let mut context = context;
     for _ in 0..PLANS_MAX {
-        let plan = plan::plan(context, std::slice::from_ref(module), targets)?;
+        let sources = Sources::unknown();
+        let plan = plan::plan_shadowed(context, &sources, std::slice::from_ref(module), &[], targets)?;
         let executed = match execute(context, &plan, targets) {
             Err(error @ Error::Remote { .. }) => {
                 remote::warn(context.frontend, &error);
@@ -188,6 +190,7 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         };
         match executed {
             Some(outcomes) => {
+                record_sources(context, &sources);
                 write_stub(context, &plan, &outcomes)?;
                 return Ok(outcomes);
             }
@@ -195,6 +198,15 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         }
     }
     Err(Error::Unstable { module: module.name.clone(), path: module.source_path.clone() })
+}
+
+/// Keeps what was read for later plans, which are slower without it.
+fn record_sources(context: Context<'_>, sources: &Sources) {
+    if context.layer.native != Native::Never
+        && let Err(error) = sources.record(context.store)
+    {
+        context.frontend.report(Level::Debug, error.report());
+    }
 }
 
 /// Writes the module's stub where that is asked for: an argument asks for it

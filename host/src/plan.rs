@@ -12,11 +12,13 @@ use crate::error::Result;
 use crate::guest::{self, Planner, planning, source};
 use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
 use crate::key::{self, KeyInput, KeyInputs};
-use crate::manifest::{Library, Recorded};
+use crate::manifest::{Library, Manifest};
 use crate::package::Package;
 use crate::parallel;
+use crate::pipeline;
 use crate::remote::{self, Remote};
 use crate::report::{Frontend, Phase, timed};
+use crate::sources::Sources;
 use crate::store::{Discovered, Entry, History, Store};
 use crate::target::Target;
 use crate::toolchain::{self, Toolchain};
@@ -105,30 +107,34 @@ pub struct Plan {
 /// A source cannot be scanned or a setting is wrong. That something cannot be
 /// built is no error here: it is an action of the plan.
 pub fn plan(context: Context<'_>, modules: &[Module], targets: &[&'static Target]) -> Result<Plan> {
-    plan_shadowed(context, modules, &[], targets)
+    plan_shadowed(context, &Sources::unknown(), modules, &[], targets)
 }
 
 /// Plans modules of which some are shadowed: for each module, if the list has
-/// it, what an import takes in its place.
+/// it, what an import takes in its place. Files are looked up in `sources`.
 ///
 /// # Errors
 /// As for [`plan`].
 pub fn plan_shadowed(
     context: Context<'_>,
+    sources: &Sources,
     modules: &[Module],
     shadows: &[Option<String>],
     targets: &[&'static Target],
 ) -> Result<Plan> {
     let toolchain = toolchain(context)?;
-    let one = |(): &mut (), module: &Module| {
-        timed(context.frontend, Phase::Scan, || prepare(context, module, targets, toolchain.as_ref()))
+    let one = |(): &mut (), (index, module)| -> Result<_> {
+        let mut prepared = timed(context.frontend, Phase::Scan, || {
+            prepare(context, sources, module, targets, toolchain.as_ref())
+        })?;
+        prepared.shadowed_by = shadows.get(index).cloned().flatten();
+        let asked = planner_module(context, sources, &prepared);
+        Ok((prepared, asked))
     };
-    let mut modules = parallel::map(modules.iter().collect(), one).into_iter().collect::<Result<Vec<_>>>()?;
-    for (prepared, shadow) in modules.iter_mut().zip(shadows) {
-        prepared.shadowed_by.clone_from(shadow);
-    }
+    let both = parallel::map(modules.iter().enumerate().collect(), one).into_iter().collect::<Result<Vec<_>>>()?;
+    let (modules, asked): (Vec<_>, Vec<_>) = both.into_iter().unzip();
     let request = planning::Request {
-        modules: modules.iter().map(|prepared| planner_module(context, prepared)).collect(),
+        modules: asked,
         toolchain: toolchain.as_ref().map(|toolchain| planning::Toolchain {
             path: toolchain.located.path.to_string_lossy().into_owned(),
             version: toolchain.version.clone(),
@@ -165,14 +171,15 @@ pub fn toolchain(context: Context<'_>) -> Result<Option<Toolchain>> {
 /// A source cannot be scanned or a setting is wrong.
 pub fn prepare(
     context: Context<'_>,
+    sources: &Sources,
     module: &Module,
     targets: &[&'static Target],
     toolchain: Option<&Toolchain>,
 ) -> Result<Prepared> {
     module.check_name()?;
-    let mut closure = closure::scan(module)?;
+    let mut closure = closure::scan_with(sources, module)?;
     let is_pyz3 = module.kind != ModuleKind::Project && closure.binding == source::Binding::Pyz3;
-    let package = if is_pyz3 { Package::find(&context.interpreter.search_path)? } else { None };
+    let package = if is_pyz3 { Package::find(sources, &context.interpreter.search_path)? } else { None };
     closure.add_inputs(package.iter().flat_map(|package| package.inputs.iter().cloned()));
     let optimize = optimize(context.layer, &closure)?;
     // In Debug, pyz3 looks up the lines of an error; where it finds none it loses the error.
@@ -209,6 +216,8 @@ pub fn prepare(
             target.cpu.clone_into(&mut key_inputs.cpu);
             prepare_target(
                 context,
+                sources,
+                module,
                 &closure,
                 key_inputs.source_key(),
                 target,
@@ -228,8 +237,11 @@ struct Stored {
     object: bool,
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is one fact of the module or the target")]
 fn prepare_target(
     context: Context<'_>,
+    sources: &Sources,
+    module: &Module,
     closure: &Closure,
     source_key: Digest,
     target: &'static Target,
@@ -237,10 +249,13 @@ fn prepare_target(
     wanted_headers: Option<(&Option<Headers>, bool)>,
 ) -> Result<PreparedTarget> {
     let headers = wanted_headers.and_then(|(headers, _)| headers.as_ref());
-    let Stored { entry, library, object } = stored(context, closure, source_key, toolchain, headers)?;
+    // A build takes nothing for granted that it is about to publish or load.
+    let published = if sources.uses_records() { published_library(context, module, target) } else { None };
+    let Stored { entry, library, object } =
+        stored(context, sources, closure, source_key, toolchain, headers, published)?;
     let shared = match library.is_some() || object {
         true => None,
-        false => shared(context, closure, source_key, toolchain, headers)?,
+        false => shared(context, sources, closure, source_key, toolchain, headers)?,
     };
     Ok(PreparedTarget {
         target,
@@ -258,26 +273,44 @@ fn prepare_target(
     })
 }
 
+/// Returns the library that the manifest of a module leads to, if its metadata
+/// are those of its publication: a hit would load it without a look at its bytes.
+fn published_library(context: Context<'_>, module: &Module, target: &Target) -> Option<(PathBuf, Library)> {
+    if target != Target::native() || context.layer.verify_always {
+        return None;
+    }
+    let name = pipeline::manifest_name(context.layer, context.interpreter, module, target);
+    let (manifest, _) = Manifest::read(&context.store.manifest_path(name))?;
+    let path = context.store.library_unchanged(&manifest.library)?;
+    Some((path, manifest.library))
+}
+
 fn stored(
     context: Context<'_>,
+    sources: &Sources,
     closure: &Closure,
     source_key: Digest,
     toolchain: Option<&Toolchain>,
     headers: Option<&Headers>,
+    published: Option<(PathBuf, Library)>,
 ) -> Result<Stored> {
-    let mut entries = serving(context.store.entries(source_key)?, closure, toolchain, headers);
+    let mut entries = serving(context.store.entries(source_key)?, sources, closure, toolchain, headers);
     // The newest whose artifact is there; without one, the newest tells what is lost.
     let is_there = |entry: &Entry| context.store.has_artifact(entry);
     let found = entries.iter().position(is_there).unwrap_or(0);
     let entry = (found < entries.len()).then(|| entries.swap_remove(found));
     let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
-    let library = artifact.and_then(|(digest, entry)| context.store.library_verified(digest, &entry.suffix));
+    let library = artifact.and_then(|(digest, entry)| {
+        let published = published.filter(|(_, library)| library.digest == digest && library.suffix == entry.suffix);
+        published.or_else(|| context.store.library_verified(digest, &entry.suffix))
+    });
     Ok(Stored { library, object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)), entry })
 }
 
 /// Returns the entry of the shared cache that serves. One that fails has none.
 fn shared(
     context: Context<'_>,
+    sources: &Sources,
     closure: &Closure,
     source_key: Digest,
     toolchain: Option<&Toolchain>,
@@ -288,13 +321,14 @@ fn shared(
         remote::warn(context.frontend, &error);
         Vec::new()
     });
-    Ok(serving(entries, closure, toolchain, headers).into_iter().next())
+    Ok(serving(entries, sources, closure, toolchain, headers).into_iter().next())
 }
 
 /// Returns the entries that the compiler, the headers and the discovered inputs at hand
 /// would give too.
 fn serving(
     mut entries: Vec<Entry>,
+    sources: &Sources,
     closure: &Closure,
     toolchain: Option<&Toolchain>,
     headers: Option<&Headers>,
@@ -306,7 +340,7 @@ fn serving(
         identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
             && version.is_none_or(|version| *version == entry.zig_version)
             && headers.as_ref().is_none_or(|headers| entry.headers.as_ref() == Some(headers))
-            && entry.discovered.iter().all(|input| has_digest(input, &closure.project_root))
+            && entry.discovered.iter().all(|input| has_digest(sources, input, &closure.project_root))
     });
     entries
 }
@@ -319,13 +353,18 @@ pub fn is_current(
     target: &PreparedTarget,
     toolchain: Option<&Toolchain>,
 ) -> bool {
-    stored(context, &prepared.closure, target.source_key, toolchain, prepared.headers.as_ref())
+    let sources = Sources::unknown();
+    stored(context, &sources, &prepared.closure, target.source_key, toolchain, prepared.headers.as_ref(), None)
         .is_ok_and(|now| now.entry == target.entry && now.library == target.library && now.object == target.object)
 }
 
 /// Returns whether a discovered input still has its digest.
-fn has_digest(input: &Discovered, root: &Path) -> bool {
-    Recorded::file(&root.join(&input.path)).is_some_and(|now| now.digest.hex() == input.digest)
+fn has_digest(sources: &Sources, input: &Discovered, root: &Path) -> bool {
+    discovered_digest(sources, &root.join(&input.path)).is_some_and(|now| now.hex() == input.digest)
+}
+
+fn discovered_digest(sources: &Sources, path: &Path) -> Option<Digest> {
+    sources.file(&mut None, path, closure::INPUT_BYTES_MAX, None).ok().map(|known| known.digest)
 }
 
 /// The settings that change the artifact and are no field of the key of their own.
@@ -368,23 +407,28 @@ pub fn binding_name(binding: source::Binding) -> &'static str {
     }
 }
 
-/// Writes a module as the planner reads it.
-fn planner_module(context: Context<'_>, prepared: &Prepared) -> planning::Module {
+/// Writes a module as the planner reads it. What changed since the last build
+/// is asked for only where there is nothing to load or restore.
+fn planner_module(context: Context<'_>, sources: &Sources, prepared: &Prepared) -> planning::Module {
     let closure = &prepared.closure;
-    let targets: Vec<planning::Presence> =
-        prepared.targets.iter().map(|target| presence(context, prepared, target)).collect();
-    let mut inputs: Vec<planning::Input> = closure
-        .inputs
+    let is_there = |target: &PreparedTarget| target.library.is_some() || target.object;
+    let is_compared = context.layer.force_rebuild || !prepared.targets.iter().all(is_there);
+    let histories: Vec<Option<History>> = prepared
+        .targets
         .iter()
-        .map(|input| planning::Input { path: input.relative.clone(), digest: input.digest.hex() })
+        .map(|target| is_compared.then(|| history(context, prepared, target)).flatten())
         .collect();
-    // What only the compiler named the last time counts as an input as it is now.
-    let discovered = prepared.targets.first().and_then(|target| history(context, prepared, target));
-    for (path, _) in discovered.into_iter().flat_map(|history| history.discovered) {
-        if let Some(now) = Recorded::file(&closure.project_root.join(&path)) {
-            inputs.push(planning::Input { path, digest: now.digest.hex() });
-        }
+    let mut inputs = Vec::new();
+    if is_compared {
+        let input = |path: &str, digest: Digest| planning::Input { path: path.to_owned(), digest: digest.hex() };
+        inputs.extend(closure.inputs.iter().map(|one| input(&one.relative, one.digest)));
+        // What only the compiler named the last time counts as an input as it is now.
+        let discovered = histories.first().into_iter().flatten().flat_map(|history| &history.discovered);
+        inputs.extend(discovered.filter_map(|(path, _)| {
+            discovered_digest(sources, &closure.project_root.join(path)).map(|now| input(path, now))
+        }));
     }
+    let targets = prepared.targets.iter().zip(histories).map(|(target, history)| presence(target, history)).collect();
     planning::Module {
         name: prepared.module.name.clone(),
         kind: match prepared.module.kind {
@@ -411,7 +455,7 @@ pub fn history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarge
     context.store.history(&prepared.module.source_path, target.target.label)
 }
 
-fn presence(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) -> planning::Presence {
+fn presence(target: &PreparedTarget, history: Option<History>) -> planning::Presence {
     planning::Presence {
         target: target.target.label.to_owned(),
         key: target.action_key.hex(),
@@ -419,7 +463,7 @@ fn presence(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) 
         object: target.object,
         remote: target.shared.is_some(),
         headers_missing: target.headers_missing,
-        previous: history(context, prepared, target).map(|history| planning::Previous {
+        previous: history.map(|history| planning::Previous {
             zig_version: history.zig_version,
             optimize: history.optimize,
             abi: history.abi,

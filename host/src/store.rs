@@ -6,6 +6,7 @@
 //! | `libraries` | digest of the library | the library itself, read-only, for the loader |
 //! | `entries` | source key / artifact key | `meta.json`: what it is and what it was made from; `pin` keeps it |
 //! | `manifests` | module and configuration | the fast path, see [`crate::manifest`] |
+//! | `sources` | folder | what builds read of the files in it, see [`crate::sources`] |
 //! | `history` | module and target | what the last build was made from, for reasons |
 //! | `toolchains` | digest of a compiler | its version |
 //! | `locks` | action key | one OS lock each, released by the kernel |
@@ -77,6 +78,7 @@ pub(crate) const OBJECTS: &str = "objects-v1";
 pub(crate) const LIBRARIES: &str = "libraries-v1";
 pub(crate) const ENTRIES: &str = "entries-v2";
 pub(crate) const MANIFESTS: &str = "manifests-v2";
+pub(crate) const SOURCES: &str = "sources-v1";
 pub(crate) const HISTORY: &str = "history-v2";
 pub(crate) const TOOLCHAINS: &str = "toolchains-v2";
 pub(crate) const LOCKS: &str = "locks-v1";
@@ -89,8 +91,8 @@ pub(crate) const ZIG: &str = "zig-v1";
 pub(crate) const USAGE_LOG: &str = "log";
 
 /// Every bucket, in the order in which they are reported.
-pub(crate) const BUCKETS: [&str; 11] =
-    [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, USAGE, ZIG];
+pub(crate) const BUCKETS: [&str; 12] =
+    [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, SOURCES, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, USAGE, ZIG];
 
 /// The file of an entry's folder that describes it.
 pub(crate) const META: &str = "meta.json";
@@ -243,13 +245,14 @@ impl Entry {
     /// Returns the entry with its checksum.
     #[must_use]
     pub fn sealed(mut self) -> Self {
-        self.checksum = self.checksum_now();
+        self.checksum.clear();
+        self.checksum = self.checksum_without();
         self
     }
 
-    fn checksum_now(&self) -> String {
-        let bare = Self { checksum: String::new(), ..self.clone() };
-        Digest::of(&serde_json::to_vec(&bare).expect("an entry has only encodable fields")).hex()
+    /// Returns the checksum of an entry whose own is left empty.
+    fn checksum_without(&self) -> String {
+        Digest::of(&serde_json::to_vec(self).expect("an entry has only encodable fields")).hex()
     }
 
     /// Reads the text of a `meta.json`.
@@ -257,10 +260,12 @@ impl Entry {
     /// # Errors
     /// What is wrong with it, as a clause.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let entry: Self = serde_json::from_slice(text).map_err(|error| format!("it is no entry ({error})"))?;
-        if entry.checksum != entry.checksum_now() {
+        let mut entry: Self = serde_json::from_slice(text).map_err(|error| format!("it is no entry ({error})"))?;
+        let checksum = std::mem::take(&mut entry.checksum);
+        if checksum != entry.checksum_without() {
             return Err("its checksum differs".to_owned());
         }
+        entry.checksum = checksum;
         if entry.key_of_its_fields().is_none_or(|key| key.hex() != entry.key) {
             return Err("its key is not that of its fields".to_owned());
         }
@@ -426,6 +431,28 @@ impl Store {
         let name = name.hex();
         let folder = format!("{MANIFESTS}/{}", &name[..2]);
         self.publish(&folder, &name, &manifest.encode(), 0o644, Existing::Replace).map(drop)
+    }
+
+    // Sources.
+
+    /// Returns whether builds recorded anything of what they read.
+    #[must_use]
+    pub fn has_sources(&self) -> bool {
+        self.root.join(SOURCES).is_dir()
+    }
+
+    /// Returns where the table of a folder lies.
+    #[must_use]
+    pub fn sources_path(&self, name: Digest) -> PathBuf {
+        self.root.join(SOURCES).join(name.hex())
+    }
+
+    /// Publishes the table of a folder in the place of the old one.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_sources(&self, name: Digest, table: &[u8]) -> Result<()> {
+        self.publish(SOURCES, &name.hex(), table, 0o644, Existing::Replace).map(drop)
     }
 
     // Libraries and objects.

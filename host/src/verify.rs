@@ -17,10 +17,11 @@ use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::object;
 use crate::publish::TEMPORARY_PREFIX;
+use crate::sources;
 use crate::stamp;
 use crate::store::{
     self, BUCKETS, ENTRIES, ENTRY_BYTES_MAX, Entry, HISTORY, History, LIBRARIES, LIBRARY_BYTES_MAX, MANIFESTS, META,
-    OBJECTS, PIN, SUPPORT, Store, TOOLCHAINS, ZIG,
+    OBJECTS, PIN, SOURCES, SUPPORT, Store, TOOLCHAINS, ZIG,
 };
 
 /// An unfinished file may still be somebody's for this long.
@@ -114,6 +115,7 @@ pub fn verify(store: &Store, repair: bool) -> Result<Verified> {
     check.each(LIBRARIES, Check::library);
     check.each(ENTRIES, Check::entry);
     check.each(MANIFESTS, Check::manifest);
+    check.each(SOURCES, |check, path, bytes| check.decoded(path, sources::is_table(bytes)));
     check.each(HISTORY, |check, path, bytes| check.decoded(path, History::decode(bytes).is_some()));
     check.each(TOOLCHAINS, |check, path, bytes| check.decoded(path, digest::unseal(bytes).is_some()));
     check.each(SUPPORT, |check, path, bytes| {
@@ -391,6 +393,7 @@ mod tests {
             discovered: Vec::new(),
         };
         store.put_history(Path::new("/m.zig"), "x", &history).unwrap();
+        store.put_sources(Digest::of(b"folder"), &sources::tests::table()).unwrap();
         (folder, store, library)
     }
 
@@ -404,10 +407,10 @@ mod tests {
         let (_folder, store, library) = filled();
         assert!(verify(&store, false).unwrap().problems.is_empty());
         let mut paths = Vec::new();
-        for bucket in [OBJECTS, LIBRARIES, ENTRIES, HISTORY, TOOLCHAINS, SUPPORT] {
+        for bucket in [OBJECTS, LIBRARIES, ENTRIES, SOURCES, HISTORY, TOOLCHAINS, SUPPORT] {
             files(&store.root().join(bucket), &mut paths);
         }
-        assert_eq!(paths.len(), 6);
+        assert_eq!(paths.len(), 7);
         for path in paths {
             let whole = std::fs::read(&path).unwrap();
             // Every bit of a byte here and there.

@@ -27,6 +27,7 @@ use zigimport_host::registry;
 use zigimport_host::remote;
 use zigimport_host::render;
 use zigimport_host::report::{Frontend, Level};
+use zigimport_host::sources::Sources as HostSources;
 use zigimport_host::store::Place;
 use zigimport_host::target::{TARGETS, Target};
 use zigimport_host::timings::{self, Outcome, Recorder};
@@ -46,6 +47,7 @@ pub fn register_for_hits(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Adds the functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Sources>()?;
     module.add_function(wrap_pyfunction!(ensure, module)?)?;
     module.add_class::<Timings>()?;
     module.add_function(wrap_pyfunction!(note_load, module)?)?;
@@ -168,10 +170,28 @@ fn ensure(
     work_with(py, request, frontend, |context| pipeline::ensure(context, &found.module)).map(artifact)
 }
 
+/// What is known of files, for the calls that belong to one plan: each file is
+/// looked at once, and read only if no build recorded it.
+#[pyclass(module = "zigimport._native", frozen)]
+struct Sources(HostSources);
+
+#[pymethods]
+impl Sources {
+    #[new]
+    fn new(request: &Request) -> Self {
+        let layer = &request.layer;
+        // Whoever forces a rebuild does not believe what was recorded.
+        Self(if layer.force_rebuild { HostSources::unknown() } else { HostSources::recorded(&request.store) })
+    }
+}
+
 /// Returns the modules that a path stands for.
 #[pyfunction]
-fn modules_at(py: Python<'_>, path: PathBuf) -> PyResult<Vec<Found>> {
-    let modules = py.detach(|| discover::modules_at(&path)).map_err(|error| exception(py, &error))?;
+#[pyo3(signature = (path, sources = None))]
+fn modules_at(py: Python<'_>, path: PathBuf, sources: Option<&Sources>) -> PyResult<Vec<Found>> {
+    let unknown = HostSources::unknown();
+    let sources = sources.map_or(&unknown, |sources| &sources.0);
+    let modules = py.detach(|| discover::modules_at(sources, &path)).map_err(|error| exception(py, &error))?;
     Ok(modules.into_iter().map(|module| Found { module }).collect())
 }
 
@@ -278,6 +298,7 @@ fn probe_python(py: Python<'_>, path: PathBuf, frontend: Py<PyAny>) -> PyResult<
 fn make_plan(
     py: Python<'_>,
     request: &Request,
+    sources: &Sources,
     found: Vec<PyRef<'_, Found>>,
     shadows: Vec<Option<String>>,
     target_names: Vec<String>,
@@ -292,7 +313,7 @@ fn make_plan(
     work(py, request, frontend, move |context| {
         // A file that is no plan is said before the work, not after it.
         let old = old.map(|path| difference::read(&path)).transpose()?;
-        let plan = plan::plan_shadowed(context, &modules, &shadows, &targets)?;
+        let plan = plan::plan_shadowed(context, &sources.0, &modules, &shadows, &targets)?;
         let json = || render::plan_json(context, &plan, &folder, explain);
         let answer = match (form, &old) {
             ("json", Some(old)) => format!("{:#}", difference::between(old, &json())),

@@ -39,11 +39,11 @@ def finder():
     return installed() or ZigFinder()
 
 
-def modules_at(paths):
+def modules_at(paths, sources=None):
     """Returns the modules that paths stand for, each once."""
     modules = {}
     for path in paths:
-        for found in _native.modules_at(os.fspath(path)):
+        for found in _native.modules_at(os.fspath(path), sources):
             modules.setdefault(found.source_path, found)
     return list(modules.values())
 
@@ -153,11 +153,12 @@ def make_plan(paths, targets, optimize, explain, form, diff):
     from zigimport import _resolve
 
     the_finder = finder()
-    modules = modules_at(paths)
-    shadows = _resolve.shadows(the_finder, modules)
     request = _native.Request(the_finder, sys.path, optimize)
+    sources = _native.Sources(request)
+    modules = modules_at(paths, sources)
+    shadows = _resolve.shadows(the_finder, modules)
     return _native.make_plan(
-        request, modules, shadows, list(targets), os.getcwd(), explain, form, diff, _build.Listener()
+        request, sources, modules, shadows, list(targets), os.getcwd(), explain, form, diff, _build.Listener()
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+from importlib.machinery import BuiltinImporter, FileFinder, FrozenImporter, PathFinder, all_suffixes
 
 
 def shadows(finder, modules):
@@ -14,10 +14,55 @@ def shadows(finder, modules):
     ``sys.path`` and where the module lies, as if that were on it.
     """
     parents = {}
-    return [_shadow(finder, found, parents) for found in modules]
+    listings = _Listings()
+    return [_shadow(finder, found, parents, listings) for found in modules]
 
 
-def _shadow(finder, found, parents):
+class _Listings:
+    """What lies in folders, each listed once: of a thousand modules, Python's
+    own finders are asked only about those that they may find there."""
+
+    def __init__(self):
+        self._known = {}
+        self._suffixes = tuple(all_suffixes())
+        # Elsewhere Python may find a file whose name has other letter case.
+        self._is_exact = os.name == "posix" and "PYTHONCASEOK" not in os.environ
+
+    def _listed(self, path):
+        """Returns the names in a folder, and the modules that they may stand
+        for, or ``None`` where something else than Python's finder of files
+        looks, or has not looked yet."""
+        if path not in self._known:
+            key = path or os.getcwd()
+            if not self._is_exact or key not in sys.path_importer_cache:
+                return None
+            self._known[path] = self._list(key, sys.path_importer_cache[key])
+        return self._known[path]
+
+    def _list(self, path, finder):
+        if finder is None:
+            return frozenset(), frozenset()
+        try:
+            names = frozenset(os.listdir(path)) if type(finder) is FileFinder else None
+        except OSError:
+            names = None
+        if names is None:
+            return None
+        with_suffix = [(name, suffix) for suffix in self._suffixes for name in names if name.endswith(suffix)]
+        return names, names.union(name[: -len(suffix)] for name, suffix in with_suffix)
+
+    def may_have_module(self, path, leaf):
+        """Returns whether Python may find a module ``leaf`` in a folder."""
+        listed = self._listed(path)
+        return listed is None or leaf in listed[1]
+
+    def may_have(self, path, name):
+        """Returns whether something of a name may be in a folder."""
+        listed = self._listed(path)
+        return listed is None or name in listed[0]
+
+
+def _shadow(finder, found, parents, listings):
     parent, _, leaf = found.name.rpartition(".")
     own = found.source_path
     folder = os.path.dirname(own if found.kind == "file" else os.path.dirname(own))
@@ -30,36 +75,42 @@ def _shadow(finder, found, parents):
             place = os.path.dirname(place)
         key = (parent, folder)
         if key not in parents:
-            parents[key] = _other_package(parent, folder, place)
+            parents[key] = _other_package(parent, folder, place, listings)
         if parents[key] is not None:
             return parents[key]
-    spec = _python_finds(found.name, folder, not parent)
+    spec = _python_finds(found.name, folder, not parent, listings)
     if spec is not None:
         return _described(spec)
+    if found.kind == "file" and not listings.may_have(folder, leaf):
+        # Of all that the name may stand for in its folder, only the file is there.
+        return None
     first = finder.locate(found.name, [folder], False)
     if first is not None and first.source_path != own:
         return f"{_named(first.source_path)}, which comes first"
     return None
 
 
-def _python_finds(name, folder, is_top_level):
+def _python_finds(name, folder, is_top_level, listings):
     """Returns the spec of what Python itself finds, unless it is a namespace package."""
     if is_top_level:
         for importer in (BuiltinImporter, FrozenImporter):
             spec = importer.find_spec(name)
             if spec is not None:
                 return spec
+    leaf = name.rpartition(".")[2]
     for path in ([folder], sys.path if is_top_level else []):
+        if not any(not isinstance(one, str) or listings.may_have_module(one, leaf) for one in path):
+            continue
         spec = PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
             return spec
     return None
 
 
-def _other_package(package, folder, place):
+def _other_package(package, folder, place, listings):
     """Returns what an import of ``package`` takes if that is not in ``folder``."""
     top = package.partition(".")[0]
-    spec = _python_finds(top, place, True)
+    spec = _python_finds(top, place, True, listings)
     if spec is None:
         return None
     top_folder = os.path.join(place, top)

@@ -56,6 +56,12 @@ pub fn components() -> &'static [(&'static str, Digest)] {
     DIGESTS.get_or_init(|| [&SCANNER, &PLANNER].map(|images| (images.name, Digest::of(images.component))))
 }
 
+/// Returns the digest of the scanner, on which everything depends that it says.
+#[must_use]
+pub fn scanner_digest() -> Digest {
+    components()[0].1
+}
+
 /// How components are executed on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Execution {

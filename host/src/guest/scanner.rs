@@ -13,7 +13,7 @@ mod bindings {
     wasmtime::component::bindgen!({
         path: "../guest-tools/wit",
         world: "scanner",
-        additional_derives: [PartialEq, Eq],
+        additional_derives: [PartialEq, Eq, serde::Serialize, serde::Deserialize],
     });
 }
 
@@ -25,6 +25,10 @@ pub(super) use bindings::zigimport::plugin::source::Host as SourceHost;
 const FUEL_BASE: u64 = 50_000_000;
 /// Instructions that a scan may use for each byte; measured: 15 to 40.
 const FUEL_PER_BYTE: u64 = 1_000;
+
+/// Every flag of a `build.zig`.
+const FEATURES: [source::BuildFeatures; 2] =
+    [source::BuildFeatures::STANDARD_TARGET_OPTIONS, source::BuildFeatures::STANDARD_OPTIMIZE_OPTION];
 
 /// An instance of the scanner. Not shared between threads; cheap to make.
 pub struct Scanner {
@@ -48,6 +52,21 @@ fn prepared(sandbox: &Sandbox, images: &Images) -> wasmtime::Result<&'static bin
 
 /// Sources up to this size share an instance.
 const INPUT_BYTES_USUAL: usize = 16 << 20;
+
+// The derives of the other types do not reach flags.
+impl serde::Serialize for source::BuildFeatures {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        FEATURES.map(|feature| self.contains(feature)).serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for source::BuildFeatures {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let is_there = <[bool; FEATURES.len()]>::deserialize(deserializer)?;
+        let features = FEATURES.into_iter().zip(is_there).filter(|(_, is_there)| *is_there);
+        Ok(features.fold(Self::empty(), |all, (feature, _)| all | feature))
+    }
+}
 
 impl Scanner {
     /// Instantiates the embedded scanner.
