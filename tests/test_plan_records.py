@@ -30,7 +30,7 @@ SOURCES = ("m.zig", "n.zig", "parts/part.zig", "parts/deep.zig", "parts/text.txt
 def tree(project):
     """A tree whose modules are built, and recorded in a state that can be trusted."""
     project.write("m.zig", MODULE)
-    project.write("n.zig", MODULE + "pub const more = 1;\n")
+    project.write("n.zig", MODULE.replace("fn add", "fn sum"))
     project.write("parts/part.zig", PART)
     project.write("parts/deep.zig", DEEP)
     project.write("parts/text.txt", "some text")
@@ -201,11 +201,14 @@ def rename_over(root):
 
 
 def exchange(root):
-    """Two files of the same size, folder and time get each other's names."""
+    """Two files of the same size get each other's names and times."""
     first, second, third = root / "m.zig", root / "n.zig", root / "third"
+    times = [path.stat().st_mtime_ns for path in (first, second)]
     first.rename(third)
     second.rename(first)
     third.rename(second)
+    for path, time_ns in zip((first, second), times):
+        backdate(path, time_ns)
 
 
 def link_to_other_content(root):
