@@ -174,7 +174,7 @@ impl Listing {
         // In a folder that cannot be listed, any name may be.
         let has = |wanted: &str| entries.as_ref().map_or(true, |all| all.iter().any(|one| *one.file_name() == *wanted));
         if !is_outermost {
-            if FOREIGN_MARKS.into_iter().any(|mark| has(mark)) && is_foreign(&folder) {
+            if FOREIGN_MARKS.into_iter().any(&has) && is_foreign(&folder) {
                 return Ok(Self::default());
             }
             if has("build.zig") && editor::is_project_file(&folder.join("build.zig")) {
