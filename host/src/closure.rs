@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::guest::{Scanner, source};
 use crate::headers;
 use crate::parallel;
+use crate::plugin::{Failure, Participant, Tracked};
 use crate::sources::{Found, Known, Sources};
 use crate::stamp::{self, Stamp};
 
@@ -209,6 +210,8 @@ pub enum Role {
     CSource,
     /// Of the package of a binding library.
     Library,
+    /// Named by a plugin, or read by one.
+    Tracked,
 }
 
 impl Role {
@@ -223,6 +226,7 @@ impl Role {
             Self::Project => "project",
             Self::CSource => "c-source",
             Self::Library => "library",
+            Self::Tracked => "tracked",
         }
     }
 }
@@ -275,11 +279,20 @@ pub struct Closure {
     pub project_root: PathBuf,
     /// Sorted by relative path.
     pub inputs: Vec<Input>,
-    /// Listed folders, for a project module.
+    /// Listed folders: those of a project module, and those that a plugin's globs lead to.
     pub folders: Vec<Folder>,
     /// The `pyproject.toml` that settings came from: an input of the manifest,
     /// but not of the key, which holds the settings themselves.
     pub settings_file: Option<Input>,
+    /// The user's configuration, and the manifests and components of plugins:
+    /// the same holds for them.
+    pub plugin_files: Vec<Input>,
+    /// The plugins that were asked about files.
+    pub participants: Vec<Participant>,
+    /// What they named.
+    pub tracked: Vec<Tracked>,
+    /// Why one of them could not.
+    pub plugin_failure: Option<Failure>,
     /// Paths that were looked for and are not there.
     pub absent: Vec<PathBuf>,
     /// `[tool.zigimport]`.
@@ -415,6 +428,10 @@ pub fn scan_with(sources: &Sources, module: &Module) -> Result<Closure> {
         inputs: Vec::new(),
         folders: Vec::new(),
         settings_file,
+        plugin_files: Vec::new(),
+        participants: Vec::new(),
+        tracked: Vec::new(),
+        plugin_failure: None,
         absent: Vec::new(),
         project_settings,
         module_settings: ModuleSettings::default(),

@@ -34,8 +34,8 @@ use crate::manifest::Manifest;
 use crate::publish::{Existing, TEMPORARY_PREFIX};
 use crate::stamp;
 use crate::store::{
-    ENTRIES, ENTRY_BYTES_MAX, Entry, HISTORY, LIBRARIES, LOCKS, MANIFESTS, META, OBJECTS, PIN, SOURCES, SUPPORT, Store,
-    TOOLCHAINS, USAGE, USAGE_LOG, ZIG,
+    ENTRIES, ENTRY_BYTES_MAX, Entry, HISTORY, LIBRARIES, LOCKS, MANIFESTS, META, OBJECTS, PIN, PLUGINS, SOURCES,
+    SUPPORT, Store, TOOLCHAINS, USAGE, USAGE_LOG, ZIG,
 };
 
 /// After this the log is not trusted any longer.
@@ -318,7 +318,7 @@ pub fn items(store: &Store) -> Vec<Item> {
             item.paths.push(found.path);
         }
     }
-    for name in [SOURCES, HISTORY, TOOLCHAINS, SUPPORT] {
+    for name in [SOURCES, HISTORY, TOOLCHAINS, SUPPORT, PLUGINS] {
         others.extend(bucket(store, name).into_iter().map(record));
     }
     for version in std::fs::read_dir(store.root().join(ZIG)).into_iter().flatten().flatten() {
@@ -343,7 +343,7 @@ pub fn items(store: &Store) -> Vec<Item> {
 /// harmless; it only takes space.
 fn remove_abandoned(store: &Store, now: SystemTime) {
     let is_old = |found: &Found| now.duration_since(found.modified).is_ok_and(|age| age > ABANDONED_AFTER);
-    for name in [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, SOURCES, HISTORY, TOOLCHAINS, SUPPORT, USAGE] {
+    for name in [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, SOURCES, HISTORY, TOOLCHAINS, SUPPORT, PLUGINS, USAGE] {
         for found in bucket(store, name).iter().filter(|found| is_old(found)) {
             let is_temporary =
                 found.path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(TEMPORARY_PREFIX));

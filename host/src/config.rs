@@ -1,5 +1,5 @@
-//! Settings: every environment variable and every key of `pyproject.toml` is
-//! declared and read here, and nowhere else.
+//! Settings: every environment variable and every key of `pyproject.toml` and
+//! of the user's configuration is declared and read here, and nowhere else.
 //!
 //! One precedence: explicit argument, environment, `//! zigimport:` line of the
 //! module's file, `[tool.zigimport]` of the nearest `pyproject.toml`, default.
@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::plugin::pins::Pins;
 use crate::stub::Stubs;
 
 /// Zig's optimize modes, by the names that all supported lines accept.
@@ -189,6 +190,8 @@ pub struct Layer {
     pub fetch: bool,
     /// `PATH`, the last place where Zig is looked for.
     pub path: Option<OsString>,
+    /// Where the user's own configuration lies, whether it exists or not.
+    pub user_configuration: Option<PathBuf>,
 }
 
 impl Default for Layer {
@@ -220,6 +223,7 @@ impl Default for Layer {
             stubs: None,
             fetch: false,
             path: None,
+            user_configuration: None,
         }
     }
 }
@@ -232,7 +236,9 @@ impl Layer {
     pub fn from_environment() -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
         let variables = std::env::vars_os();
-        Self::from_variables(variables)
+        let folders = directories::ProjectDirs::from("", "", "zigimport");
+        let user_configuration = folders.map(|folders| folders.config_dir().join("config.toml"));
+        Ok(Self { user_configuration, ..Self::from_variables(variables)? })
     }
 
     /// Reads a list of variables; an empty value counts as not set.
@@ -449,6 +455,28 @@ pub struct ProjectSettings {
     pub debug_info: Option<bool>,
     /// Where builds write stubs.
     pub stubs: Option<Stubs>,
+    /// Plugins by name.
+    #[serde(default)]
+    pub plugins: Pins,
+}
+
+/// The user's own configuration.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserSettings {
+    /// Plugins by name.
+    #[serde(default)]
+    pub plugins: Pins,
+}
+
+impl UserSettings {
+    /// Reads the text of the user's `config.toml`.
+    ///
+    /// # Errors
+    /// Names the file, the line and what is wrong with it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| invalid_file(&error, text, path, "the only key is: plugins"))
+    }
 }
 
 /// What the `//! zigimport: name = value` lines of a module's own file say. Lists
@@ -506,6 +534,14 @@ impl ModuleSettings {
     }
 }
 
+fn invalid_file(error: &toml::de::Error, text: &str, path: &Path, hint: &str) -> Error {
+    let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+    Error::Module {
+        message: format!("invalid settings in `{}`, line {line}: {}", path.display(), error.message()),
+        hint: Some(hint.to_owned()),
+    }
+}
+
 #[derive(Deserialize)]
 struct PyProject {
     tool: Option<Tool>,
@@ -536,13 +572,8 @@ impl ProjectSettings {
     /// # Errors
     /// Names the file, the line and what is wrong with it.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let project: PyProject = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            Error::Module {
-                message: format!("invalid settings in `{}`, line {line}: {}", path.display(), error.message()),
-                hint: Some("the keys of [tool.zigimport] are: optimize, debug-info, stubs".to_owned()),
-            }
-        })?;
+        let keys = "the keys of [tool.zigimport] are: optimize, debug-info, stubs, plugins";
+        let project: PyProject = toml::from_str(text).map_err(|error| invalid_file(&error, text, path, keys))?;
         Ok(project.tool.and_then(|tool| tool.zigimport).unwrap_or_default())
     }
 }

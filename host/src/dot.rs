@@ -21,7 +21,7 @@ pub fn write(graph: &Graph) -> String {
         ));
     }
     for edge in &graph.edges {
-        let label = if edge.how.is_empty() { String::new() } else { format!(" [label={}]", quoted(edge.how)) };
+        let label = if edge.how.is_empty() { String::new() } else { format!(" [label={}]", quoted(&edge.how)) };
         lines.push(format!("  n{} -> n{}{label};", edge.from, edge.to));
     }
     lines.push("}".to_owned());

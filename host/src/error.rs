@@ -156,6 +156,16 @@ pub enum Error {
         /// The engine's words.
         reason: String,
     },
+    /// A plugin could not say what a module depends on.
+    #[error("{message}")]
+    Plugin {
+        /// The whole sentence, with the plugin and the file.
+        message: String,
+        /// What to do.
+        hint: String,
+        /// Whether the environment is to blame, and not the project.
+        is_environment: bool,
+    },
     /// The user interrupted.
     #[error("interrupted")]
     Interrupted,
@@ -186,7 +196,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Setting { .. } | Self::Module { .. } | Self::Unstable { .. } => ErrorKind::Import,
-            Self::Scan { .. } | Self::Component { .. } => ErrorKind::Scan,
+            Self::Scan { .. } | Self::Component { .. } | Self::Plugin { .. } => ErrorKind::Scan,
             Self::NotFound { .. } | Self::Compiler { .. } => ErrorKind::NotFound,
             Self::Compile { .. } => ErrorKind::Compile,
             Self::LockTimeout { .. } => ErrorKind::LockTimeout,
@@ -209,7 +219,8 @@ impl Error {
             | Self::Compile { .. }
             | Self::Unstable { .. }
             | Self::Registry { .. }
-            | Self::Archive { .. } => 1,
+            | Self::Archive { .. }
+            | Self::Plugin { is_environment: false, .. } => 1,
             Self::Setting { .. }
             | Self::NotFound { .. }
             | Self::Compiler { .. }
@@ -217,7 +228,8 @@ impl Error {
             | Self::Cache { .. }
             | Self::Remote { .. }
             | Self::File { .. }
-            | Self::Component { .. } => 3,
+            | Self::Component { .. }
+            | Self::Plugin { is_environment: true, .. } => 3,
             Self::Interrupted => 130,
         }
     }
@@ -227,7 +239,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Module { hint, .. } | Self::Compile { hint, .. } => hint.clone(),
-            Self::NotFound { hint, .. } | Self::Registry { hint, .. } => Some(hint.clone()),
+            Self::NotFound { hint, .. } | Self::Registry { hint, .. } | Self::Plugin { hint, .. } => Some(hint.clone()),
             Self::Cache { .. } => Some("set ZIGIMPORT_BUILD_DIR to a directory that only you can write".to_owned()),
             Self::LockTimeout { .. } => Some("wait for that process, or end it; the lock goes with it".to_owned()),
             _ => None,

@@ -1,6 +1,7 @@
 //! The dependency graph of a plan: modules, the files that they are made of,
 //! and what was looked for and is not there. Each file is in it once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ pub enum Kind {
     CSource,
     /// A file in the folder of a project module.
     Project,
+    /// A file that a plugin names or reads.
+    Tracked,
     /// A package, or another module that Zig code names.
     Package,
 }
@@ -43,6 +46,7 @@ impl Kind {
             Self::Header => "C header",
             Self::CSource => "C source",
             Self::Project => "project file",
+            Self::Tracked => "tracked file",
             Self::Package => "package",
         }
     }
@@ -156,7 +160,7 @@ pub struct Edge {
     /// Index of the node that is needed.
     pub to: usize,
     /// How it is named, such as `@import`; empty for what no source names.
-    pub how: &'static str,
+    pub how: Cow<'static, str>,
 }
 
 /// The graph of a plan.
@@ -177,13 +181,14 @@ pub struct Named {
     pub to: PathBuf,
     /// Whether `to` is the name of a Zig module or of an installed header, and no path.
     pub is_name: bool,
-    /// How, such as `@import`.
-    pub how: &'static str,
+    /// How: such as `@import`, or by which plugin.
+    pub how: Cow<'static, str>,
     /// Line in the source, from 1.
     pub line: u32,
 }
 
-/// Returns everything that the sources of a module name by a literal.
+/// Returns everything that the sources of a module name by a literal, and what
+/// plugins say that they name.
 #[must_use]
 pub fn named(prepared: &Prepared) -> Vec<Named> {
     let closure = &prepared.closure;
@@ -192,9 +197,18 @@ pub fn named(prepared: &Prepared) -> Vec<Named> {
     let scans = std::iter::once((own, &closure.root_scan))
         .chain(closure.imported_scans.iter().map(|(path, scan)| (path, scan)));
     let mut found: Vec<Named> = scans.flat_map(|(path, scan)| named_by(path, scan, &folders)).collect();
-    found.sort_by(|left, right| (&left.from, left.line, &left.to).cmp(&(&right.from, right.line, &right.to)));
+    found.extend(closure.tracked.iter().map(|tracked| Named {
+        from: tracked.from.clone(),
+        to: tracked.to.clone(),
+        is_name: false,
+        how: format!("plugin {}", tracked.plugin).into(),
+        line: tracked.line,
+    }));
+    found.sort_by(|left, right| {
+        (&left.from, left.line, &left.to, &left.how).cmp(&(&right.from, right.line, &right.to, &right.how))
+    });
     let mut seen = BTreeSet::new();
-    found.retain(|named| seen.insert((named.from.clone(), named.to.clone(), named.how)));
+    found.retain(|named| seen.insert((named.from.clone(), named.to.clone(), named.how.clone())));
     found
 }
 
@@ -215,7 +229,7 @@ fn named_by<'a>(path: &'a Path, scan: &'a Scan, include_folders: &'a [PathBuf]) 
                 places.find(|path| path.is_file()).map_or((operand.to_owned(), true), |path| (path, false))
             }
         };
-        Some(Named { from: path.to_owned(), to, is_name, how, line: dependency.span.line })
+        Some(Named { from: path.to_owned(), to, is_name, how: how.into(), line: dependency.span.line })
     })
 }
 
@@ -280,8 +294,8 @@ impl Builder {
         self.graph.nodes.len() - 1
     }
 
-    fn edge(&mut self, from: usize, to: usize, how: &'static str) {
-        self.graph.edges.push(Edge { from, to, how });
+    fn edge(&mut self, from: usize, to: usize, how: impl Into<Cow<'static, str>>) {
+        self.graph.edges.push(Edge { from, to, how: how.into() });
         self.needed.insert(to);
     }
 
@@ -304,6 +318,12 @@ impl Builder {
         }
         for target in &prepared.targets {
             facts.push(("key", format!("{} ({})", target.action_key, target.target.label)));
+        }
+        for plugin in &prepared.closure.participants {
+            facts.push(("plugin", format!("{}, asked about {}", plugin.describe(), plugin.files.join(", "))));
+        }
+        if let Some(failure) = &prepared.closure.plugin_failure {
+            facts.push(("failure", failure.message()));
         }
         for remark in &prepared.closure.remarks {
             facts.push(("remark", format!("{}:{}: {}", remark.path, remark.line, remark.text)));
@@ -368,9 +388,10 @@ impl Builder {
             if is_library {
                 continue;
             }
-            let kind = match named.how {
+            let kind = match &*named.how {
                 "@embedFile" => Kind::Embedded,
                 "@cInclude" => Kind::Header,
+                how if how.starts_with("plugin ") => Kind::Tracked,
                 _ if named.is_name => Kind::Package,
                 _ => Kind::Source,
             };
@@ -411,5 +432,6 @@ fn kind_of(role: Role) -> Kind {
         Role::CSource => Kind::CSource,
         Role::Project => Kind::Project,
         Role::Library => Kind::Package,
+        Role::Tracked => Kind::Tracked,
     }
 }

@@ -12,6 +12,7 @@
 //! | binding name and digest | source | our own Zig sources are compiled in, or a library's of this version |
 //! | environment that the build sees | source | a `build.zig` can read it |
 //! | component digests | source | they decided what the inputs are |
+//! | plugins: name, version, digest, view | source | likewise |
 //! | salt | source | the user's own |
 //! | compiler identity and version | action | another compiler, another artifact |
 //! | headers' identity | action | structures of the Python that the library is compiled for |
@@ -37,7 +38,7 @@
 use crate::digest::{Digest, FieldHasher};
 
 /// Raised when the encoding changes.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
 /// One input as the key sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,19 @@ pub struct KeyInput {
     pub path: String,
     /// Of the content.
     pub digest: Digest,
+}
+
+/// A plugin that took part, as the key sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPlugin {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Of its component.
+    pub digest: Digest,
+    /// Folders that it could read.
+    pub view: Vec<String>,
 }
 
 /// Everything that the source key covers.
@@ -75,6 +89,8 @@ pub struct KeyInputs {
     pub environment: Vec<(String, String)>,
     /// Digests of the components that took part.
     pub components: Vec<(&'static str, Digest)>,
+    /// The plugins that were asked about files of the module, sorted by name.
+    pub plugins: Vec<KeyPlugin>,
     /// The user's salt.
     pub salt: String,
 }
@@ -96,6 +112,7 @@ impl KeyInputs {
             binding,
             environment,
             components,
+            plugins,
             salt,
         } = self;
         let mut hasher = FieldHasher::new("zigimport source key");
@@ -126,6 +143,16 @@ impl KeyInputs {
         for (name, digest) in components {
             hasher.field("name", name.as_bytes());
             hasher.field("digest", &digest.0);
+        }
+        hasher.count("plugins", plugins.len());
+        for KeyPlugin { name, version, digest, view } in plugins {
+            hasher.field("name", name.as_bytes());
+            hasher.field("version", version.as_bytes());
+            hasher.field("digest", &digest.0);
+            hasher.count("view", view.len());
+            for folder in view {
+                hasher.field("folder", folder.as_bytes());
+            }
         }
         hasher.finish()
     }
@@ -176,6 +203,12 @@ mod tests {
             binding: ("plain".into(), Digest::of(b"binding")),
             environment: vec![("A".into(), "1".into())],
             components: vec![("scanner", Digest::of(b"scanner"))],
+            plugins: vec![KeyPlugin {
+                name: "p".into(),
+                version: "1".into(),
+                digest: Digest::of(b"p"),
+                view: vec!["v".into()],
+            }],
             salt: String::new(),
         }
     }
@@ -201,6 +234,12 @@ mod tests {
             |k| k.environment[0].1 = "2".into(),
             |k| k.components[0].0 = "planner",
             |k| k.components[0].1 = Digest::of(b"x"),
+            |k| k.plugins.clear(),
+            |k| k.plugins[0].name.push('x'),
+            |k| k.plugins[0].version.push('x'),
+            |k| k.plugins[0].digest = Digest::of(b"x"),
+            |k| k.plugins[0].view.clear(),
+            |k| k.plugins[0].view[0].push('x'),
             |k| k.salt.push('x'),
         ];
         let mut keys = vec![sample().source_key()];
@@ -235,6 +274,7 @@ mod tests {
             flags in texts(),
             environment in proptest::collection::vec((TEXT, TEXT), 0..3),
             components in proptest::collection::vec((prop_oneof![Just("scanner"), Just("planner")], TEXT), 0..3),
+            plugins in proptest::collection::vec((TEXT, TEXT, TEXT, texts()), 0..3),
         ) -> KeyInputs {
             let mut fields = fields.into_iter();
             let mut next = || fields.next().unwrap_or_default();
@@ -251,6 +291,10 @@ mod tests {
                 binding: (next(), Digest::of(b"binding")),
                 environment,
                 components: components.iter().map(|(name, text)| (*name, digest(text))).collect(),
+                plugins: plugins
+                    .into_iter()
+                    .map(|(name, version, text, view)| KeyPlugin { name, version, digest: digest(&text), view })
+                    .collect(),
                 salt: next(),
             }
         }

@@ -15,6 +15,7 @@
 //! | [`sources`] | those files as they are read: each once, or not at all |
 //! | [`headers`] | those of them that C sources and `@cInclude` name |
 //! | [`guest`] | the sandbox with the scanner and the planner component |
+//! | [`plugin`] | inputs that only plugins know |
 //! | [`package`] | binding libraries that are Python packages |
 //! | [`toolchain`] | where Zig is, and its version without running it |
 //! | [`target`] | what a module can be built for |
@@ -56,7 +57,10 @@
 //! - Only [`guest`] mentions wasmtime, only `compiler::process` starts a
 //!   process, only [`config`] reads the environment, nothing prints.
 //! - [`plan`] writes nothing and runs nothing native; components have no
-//!   import, so no file, clock, environment or network.
+//!   import, so no file, clock, environment or network. What a plugin has is
+//!   the embedder's to bound, and stated in [`plugin`].
+//! - A plugin can only add inputs; while one fails, nothing is stored and
+//!   nothing that is stored is used.
 //! - What the planner decides is carried out by [`pipeline`] and decided
 //!   nowhere else.
 //! - Nothing is loaded whose bytes do not have the digest that its manifest or
@@ -95,6 +99,7 @@ pub mod page;
 pub mod parallel;
 pub mod pipeline;
 pub mod plan;
+pub mod plugin;
 pub mod publish;
 pub mod refusal;
 pub mod registry;

@@ -133,13 +133,14 @@ impl Manifest {
     /// Returns the recorded form of a closure.
     #[must_use]
     pub fn inputs_of(closure: &Closure) -> Vec<Recorded> {
-        let files = closure.inputs.iter().chain(&closure.settings_file).map(|input| Recorded {
-            path: input.path.clone(),
-            is_folder: false,
-            stamp: input.stamp,
-            trusted: input.trusted,
-            digest: input.digest,
-        });
+        let files =
+            closure.inputs.iter().chain(&closure.settings_file).chain(&closure.plugin_files).map(|input| Recorded {
+                path: input.path.clone(),
+                is_folder: false,
+                stamp: input.stamp,
+                trusted: input.trusted,
+                digest: input.digest,
+            });
         let folders = closure.folders.iter().map(|folder| Recorded {
             path: folder.path.clone(),
             is_folder: true,

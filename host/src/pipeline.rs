@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
@@ -23,6 +24,7 @@ use crate::key;
 use crate::manifest::{BuildRecord, Freshness, Library, Manifest, Recorded, StoredPath};
 use crate::package;
 use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
+use crate::plugin::Failure;
 use crate::refusal;
 use crate::remote::{self, Remote};
 use crate::render;
@@ -70,6 +72,8 @@ pub fn manifest_name(layer: &Layer, interpreter: &Interpreter, module: &Module, 
     hasher.field("interpreter", interpreter.extension_suffix.as_bytes());
     hasher.field("salt", layer.salt.as_bytes());
     hasher.field("builder", env!("CARGO_PKG_VERSION").as_bytes());
+    let user = layer.user_configuration.as_ref().map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes());
+    hasher.field("user configuration", user);
     hasher.finish()
 }
 
@@ -135,15 +139,21 @@ pub fn watched(context: Context<'_>, module: &Module, scanned: bool) -> Paths {
     // Both are of this moment; what cannot be read now is in the manifest still.
     paths.files.insert(module.source_path.clone());
     let name = manifest_name(context.layer, context.interpreter, module, Target::native());
+    let mut is_of_now = false;
     if let Some((manifest, _)) = Manifest::read(&context.store.manifest_path(name)) {
+        is_of_now = manifest.check(None) != Freshness::Stale;
         for input in manifest.inputs {
             let kind = if input.is_folder { &mut paths.folders } else { &mut paths.files };
             kind.insert(input.path);
         }
         paths.files.extend(manifest.absent.into_iter().map(|path| path.0));
     }
-    if scanned && let Ok(closure) = closure::scan(module) {
-        paths.files.extend(closure.inputs.into_iter().chain(closure.settings_file).map(|input| input.path));
+    // What was built while a plugin failed has no manifest.
+    if (scanned || !is_of_now)
+        && let Ok(closure) = plan::scan(context, &Sources::unknown(), module)
+    {
+        let inputs = closure.inputs.into_iter().chain(closure.settings_file).chain(closure.plugin_files);
+        paths.files.extend(inputs.map(|input| input.path));
         paths.files.extend(closure.absent);
         paths.folders.extend(closure.folders.into_iter().map(|folder| folder.path));
     }
@@ -462,6 +472,9 @@ fn build(
     let labels = action.targets.join(", ");
     let suffix = if labels == Target::native().label { String::new() } else { format!(" for {labels}") };
     context.frontend.report(Level::Info, format!("building {}{suffix}: {}", module.name, render::reason(action)));
+    if let Some(failure) = &prepared.closure.plugin_failure {
+        warn_once(context, failure, module);
+    }
     let started = Instant::now();
     let started_at = SystemTime::now();
     let job = Job { context, prepared, toolchain, targets: targets_of(&wanted), build };
@@ -483,11 +496,20 @@ fn build(
     let checked_at = Instant::now();
     let mut done = Vec::new();
     let mut bytes = 0;
+    let is_published = build.steps.contains(&Step::Publish);
     for ((target, compiled), discovered) in wanted.iter().zip(compiled).zip(discovered) {
-        let (path, library) = context.store.put_library(&compiled.library, target.target.library_suffix())?;
+        let suffix = target.target.library_suffix();
+        let (path, library) = if is_published {
+            context.store.put_library(&compiled.library, suffix)?
+        } else {
+            // For the loader; nothing leads to it.
+            context.store.put_materialised(&compiled.library, Digest::of(&compiled.library), suffix)?
+        };
         let entry = entry(prepared, target, toolchain, &discovered, &library, compiled.library.len() as u64);
-        context.store.put_entry(&entry)?;
-        context.store.put_history(&module.source_path, target.target.label, &history(prepared, &entry))?;
+        if is_published {
+            context.store.put_entry(&entry)?;
+            context.store.put_history(&module.source_path, target.target.label, &history(prepared, &entry))?;
+        }
         bytes += context.store.bytes_of(&entry, library.digest);
         note_library(context, "publish", &entry, &path);
         upload(context, &entry);
@@ -501,6 +523,19 @@ fn build(
         .frontend
         .report(Level::Info, format!("built {}{suffix} in {:.2} s", module.name, started.elapsed().as_secs_f64()));
     Ok(Some(done))
+}
+
+/// Warns that a plugin failed, once for a process and a state of things: an import
+/// and the build ahead of it are the same to a person.
+fn warn_once(context: Context<'_>, failure: &Failure, module: &Module) {
+    static WARNED: Mutex<BTreeSet<Digest>> = Mutex::new(BTreeSet::new());
+    let message =
+        format!("{}\n`{}` is built without it, and not cached\nhint: {}", failure.message(), module.name, failure.hint);
+    let digest = Digest::of(message.as_bytes());
+    if WARNED.try_lock().is_ok_and(|mut warned| !warned.insert(digest)) {
+        return;
+    }
+    context.frontend.report(Level::Warning, message);
 }
 
 fn targets_of(wanted: &[&PreparedTarget]) -> Vec<&'static Target> {
@@ -667,7 +702,7 @@ fn finish(
         target: entry.target.clone(),
         abi: entry.abi.clone(),
     };
-    if target.target == Target::native() {
+    if target.target == Target::native() && prepared.closure.plugin_failure.is_none() {
         let mut inputs = Manifest::inputs_of(&prepared.closure);
         // The closure was stamped before the build; by now its stamps are old
         // enough to be trusted, and the digests are known to hold.

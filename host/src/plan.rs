@@ -8,14 +8,15 @@ use crate::binding;
 use crate::closure::{self, Closure, Module, ModuleKind};
 use crate::config::{Layer, Native, Optimize};
 use crate::digest::Digest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::guest::{self, Planner, planning, source};
 use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
-use crate::key::{self, KeyInput, KeyInputs};
+use crate::key::{self, KeyInput, KeyInputs, KeyPlugin};
 use crate::manifest::{Library, Manifest};
 use crate::package::Package;
 use crate::parallel;
 use crate::pipeline;
+use crate::plugin;
 use crate::remote::{self, Remote};
 use crate::report::{Frontend, Phase, timed};
 use crate::sources::Sources;
@@ -34,6 +35,8 @@ pub struct Context<'a> {
     pub store: &'a Store,
     /// Who listens.
     pub frontend: &'a dyn Frontend,
+    /// Whether nothing may be written, not even to the store.
+    pub is_dry: bool,
 }
 
 /// What is known of a module for one target.
@@ -124,9 +127,8 @@ pub fn plan_shadowed(
 ) -> Result<Plan> {
     let toolchain = toolchain(context)?;
     let one = |(): &mut (), (index, module)| -> Result<_> {
-        let mut prepared = timed(context.frontend, Phase::Scan, || {
-            prepare(context, sources, module, targets, toolchain.as_ref())
-        })?;
+        let mut prepared =
+            timed(context.frontend, Phase::Scan, || prepare(context, sources, module, targets, toolchain.as_ref()))?;
         prepared.shadowed_by = shadows.get(index).cloned().flatten();
         let asked = planner_module(context, sources, &prepared);
         Ok((prepared, asked))
@@ -165,6 +167,26 @@ pub fn toolchain(context: Context<'_>) -> Result<Option<Toolchain>> {
         .transpose()
 }
 
+/// How often a module is scanned anew because a file changed while plugins
+/// were asked about it.
+const SCANS_MAX: usize = 6;
+
+/// Scans a module's closure, with what plugins know of it.
+///
+/// # Errors
+/// A source cannot be scanned or a setting is wrong. A plugin that fails is
+/// noted in the closure.
+pub fn scan(context: Context<'_>, sources: &Sources, module: &Module) -> Result<Closure> {
+    for attempt in 0..SCANS_MAX {
+        // What was known of a file that has changed meanwhile says nothing any more.
+        let mut closure = if attempt == 0 { closure::scan_with(sources, module)? } else { closure::scan(module)? };
+        if plugin::follow::follow(context, &mut closure)? {
+            return Ok(closure);
+        }
+    }
+    Err(Error::Unstable { module: module.name.clone(), path: module.source_path.clone() })
+}
+
 /// Gathers what is known of one module.
 ///
 /// # Errors
@@ -177,7 +199,7 @@ pub fn prepare(
     toolchain: Option<&Toolchain>,
 ) -> Result<Prepared> {
     module.check_name()?;
-    let mut closure = closure::scan_with(sources, module)?;
+    let mut closure = scan(context, sources, module)?;
     let is_pyz3 = module.kind != ModuleKind::Project && closure.binding == source::Binding::Pyz3;
     let package = if is_pyz3 { Package::find(sources, &context.interpreter.search_path)? } else { None };
     closure.add_inputs(package.iter().flat_map(|package| package.inputs.iter().cloned()));
@@ -207,6 +229,16 @@ pub fn prepare(
         binding: (binding, binding::digest()),
         environment: Vec::new(),
         components: guest::components().to_vec(),
+        plugins: closure
+            .participants
+            .iter()
+            .map(|one| KeyPlugin {
+                name: one.name.clone(),
+                version: one.version.clone(),
+                digest: one.digest,
+                view: one.view.clone(),
+            })
+            .collect(),
         salt: context.layer.salt.clone(),
     };
     let targets = targets
@@ -253,7 +285,7 @@ fn prepare_target(
     let published = if sources.uses_records() { published_library(context, module, target) } else { None };
     let Stored { entry, library, object } =
         stored(context, sources, closure, source_key, toolchain, headers, published)?;
-    let shared = match library.is_some() || object {
+    let shared = match library.is_some() || object || closure.plugin_failure.is_some() {
         true => None,
         false => shared(context, sources, closure, source_key, toolchain, headers)?,
     };
@@ -294,6 +326,10 @@ fn stored(
     headers: Option<&Headers>,
     published: Option<(PathBuf, Library)>,
 ) -> Result<Stored> {
+    // What a plugin would have named may be another than when that was stored.
+    if closure.plugin_failure.is_some() {
+        return Ok(Stored { entry: None, library: None, object: false });
+    }
     let mut entries = serving(context.store.entries(source_key)?, sources, closure, toolchain, headers);
     // The newest whose artifact is there; without one, the newest tells what is lost.
     let is_there = |entry: &Entry| context.store.has_artifact(entry);
@@ -445,6 +481,10 @@ fn planner_module(context: Context<'_>, sources: &Sources, prepared: &Prepared) 
         abi: prepared.abi.clone(),
         inputs,
         shadowed_by: prepared.shadowed_by.clone(),
+        plugin_failure: closure
+            .plugin_failure
+            .as_ref()
+            .map(|failure| planning::PluginFailure { plugin: failure.plugin.clone(), stop: failure.stops() }),
         targets,
     }
 }

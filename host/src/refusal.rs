@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::guest::planning::{Decision, Reason, Refusal};
 use crate::package::{self, PYZ3, Package};
 use crate::plan::{self, Context, Plan, Prepared};
+use crate::plugin::Failure;
 use crate::toolchain;
 
 /// Returns the one error that the user sees for a refusal of the planner.
@@ -26,6 +27,19 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
     let Reason { old: wanted, new: found, .. } = reason;
     let module_error = |message: String, hint: &str| Error::Module { message, hint: Some(hint.to_owned()) };
     match refusal {
+        Refusal::PluginFailed => match &prepared.closure.plugin_failure {
+            Some(failure) => failure.error(),
+            None => module_error(format!("a plugin failed on `{source}`"), "zigimport plugin list"),
+        },
+        Refusal::NativeForbidden if prepared.closure.plugin_failure.is_some() => {
+            let failure = prepared.closure.plugin_failure.as_ref().map(Failure::message).unwrap_or_default();
+            Error::NotFound {
+                message: format!(
+                    "{failure}; so what is cached of `{name}` may be stale, and ZIGIMPORT_NATIVE=never forbids building it"
+                ),
+                hint: "mend the plugin, or import where a compiler may run".to_owned(),
+            }
+        }
         Refusal::NativeForbidden => match context.store.unreadable() {
             Some(path) => Error::Cache { action: "read", path, reason: "permission denied".to_owned() },
             None => Error::NotFound {

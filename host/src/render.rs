@@ -57,6 +57,7 @@ pub fn reason(action: &Action) -> String {
             Decision::Refuse(refusal) => refusal_reason(*refusal).to_owned(),
             _ => "refused".to_owned(),
         },
+        ReasonCode::PluginFailed => format!("plugin {subject} failed: not taken from the cache, and not kept"),
         ReasonCode::Shadowed => format!("an import takes {subject}"),
     }
 }
@@ -77,6 +78,7 @@ fn reason_name(code: ReasonCode) -> &'static str {
         ReasonCode::RemotePresent => "remote-present",
         ReasonCode::Refused => "refused",
         ReasonCode::Shadowed => "shadowed",
+        ReasonCode::PluginFailed => "plugin-failed",
     }
 }
 
@@ -92,6 +94,7 @@ fn refusal_reason(refusal: Refusal) -> &'static str {
         Refusal::BindingPython => "its binding library goes with a newer Python",
         Refusal::HeadersMissing => "the C headers of Python are missing",
         Refusal::SandboxUnavailable => "the compiler cannot be confined here",
+        Refusal::PluginFailed => "a plugin failed",
     }
 }
 
@@ -107,6 +110,7 @@ fn refusal_name(refusal: Refusal) -> &'static str {
         Refusal::BindingPython => "binding-python",
         Refusal::HeadersMissing => "headers-missing",
         Refusal::SandboxUnavailable => "sandbox-unavailable",
+        Refusal::PluginFailed => "plugin-failed",
     }
 }
 
@@ -162,6 +166,9 @@ pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
         if let Decision::Refuse(refusal) = action.decision {
             let report = refusal::error(context, plan, prepared, refusal, &action.reason).report();
             lines.extend(report.lines().map(|line| format!("         {line}")));
+        }
+        if let (Decision::Build(_), Some(failure)) = (&action.decision, &prepared.closure.plugin_failure) {
+            lines.extend(failure.error().report().lines().map(|line| format!("         {line}")));
         }
         if explain {
             explain_action(context, plan, action, prepared, &mut lines);
@@ -222,6 +229,9 @@ fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: 
             "library",
             format!("{}, {} files in {}", package.describe(), package.inputs.len(), package.sources.display()),
         );
+    }
+    for plugin in &closure.participants {
+        line("plugin", format!("{}, asked about {}", plugin.describe(), plugin.files.join(", ")));
     }
     for input in closure.inputs.iter().filter(|input| input.role != Role::Library) {
         line("input", format!("{} {} {}", &input.digest.hex()[..16], input.role.name(), input.relative));
@@ -330,6 +340,23 @@ fn module_json(prepared: &Prepared, names: &Names<'_>) -> Value {
             "line": named.line,
             "found": if named.is_name { Value::Null } else { named.to.exists().into() },
         })).collect::<Vec<_>>(),
+        "plugins": closure.participants.iter().map(|plugin| json!({
+            "name": plugin.name,
+            "version": plugin.version,
+            "digest": plugin.digest.hex(),
+            "view": plugin.view,
+            "pinned_by": plugin.origin.name(),
+            "on_failure": plugin.on_failure.name(),
+            "files": plugin.files,
+        })).collect::<Vec<_>>(),
+        "plugin_failure": closure.plugin_failure.as_ref().map(|failure| json!({
+            "plugin": failure.plugin,
+            "version": failure.version,
+            "path": relative(&failure.path),
+            "line": (failure.line > 0).then_some(failure.line),
+            "on_failure": failure.on_failure.name(),
+            "message": failure.message(),
+        })),
         "remarks": closure.remarks.iter().map(|remark| json!({
             "path": remark.path, "line": remark.line, "text": remark.text,
         })).collect::<Vec<_>>(),

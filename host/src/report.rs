@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::plugin::engine::{Engine, NoEngine};
+
 /// How much a person wants to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -71,6 +73,9 @@ pub trait Frontend: Sync {
     /// Returns the folders of the interpreter's C headers.
     fn header_folders(&self) -> Vec<PathBuf>;
 
+    /// Returns what runs plugins.
+    fn plugin_engine(&self) -> &dyn Engine;
+
     /// Returns whether [`Self::step`] has somebody to show it to.
     fn wants_steps(&self) -> bool {
         false
@@ -103,5 +108,9 @@ impl Frontend for Silent {
 
     fn header_folders(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    fn plugin_engine(&self) -> &dyn Engine {
+        &NoEngine
     }
 }

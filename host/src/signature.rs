@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::key::{FORMAT, KeyInputs};
+use crate::key::{FORMAT, KeyInputs, KeyPlugin};
 use crate::plan::{Plan, Prepared};
 
 /// Writes the signature of a planned module for its first target as JSON.
@@ -24,6 +24,7 @@ pub fn json(plan: &Plan, prepared: &Prepared) -> String {
         binding,
         environment,
         components,
+        plugins,
         salt,
     } = &prepared.key_inputs;
     let target = prepared.targets.first();
@@ -54,6 +55,9 @@ pub fn json(plan: &Plan, prepared: &Prepared) -> String {
         "environment": environment.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "components": components.iter().map(|(name, digest)| (*name, digest.hex()))
             .collect::<std::collections::BTreeMap<_, _>>(),
+        "plugins": plugins.iter().map(|KeyPlugin { name, version, digest, view }| json!({
+            "name": name, "version": version, "digest": digest.hex(), "view": view,
+        })).collect::<Vec<_>>(),
         "salt": salt,
         "zig": plan.toolchain.as_ref().map(|toolchain| json!({
             "version": toolchain.version, "identity": toolchain.identity.hex(),

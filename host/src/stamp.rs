@@ -1,8 +1,9 @@
 //! File identity without content: what lets a hash be skipped, and when it may not.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -151,7 +152,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Names in a project folder that are outputs, caches or history, never inputs.
-const IGNORED: &[&str] = &[".zig-cache", "zig-cache", "zig-out", "__pycache__", ".git"];
+pub(crate) const IGNORED: &[&str] = &[".zig-cache", "zig-cache", "zig-out", "__pycache__", ".git"];
 
 /// Returns whether an entry of a project folder is never an input.
 #[must_use]
@@ -159,24 +160,72 @@ pub fn is_ignored(name: &str) -> bool {
     IGNORED.contains(&name)
 }
 
-/// Hashes the names in a folder, outputs and caches left out.
+/// What a name in a folder stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Entry {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A link, and what it says.
+    Link(PathBuf),
+    /// A pipe, socket or device.
+    Other,
+}
+
+/// The names in a folder, sorted.
+pub type Listing = Vec<(OsString, Entry)>;
+
+/// Lists a folder by name, outputs and caches left out.
+///
+/// # Errors
+/// The system's.
+pub fn listing(path: &Path) -> io::Result<Listing> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if is_ignored(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        let what = if kind.is_file() {
+            Entry::File
+        } else if kind.is_dir() {
+            Entry::Folder
+        } else if kind.is_symlink() {
+            // It may have been removed meanwhile; then the folder's stamp is another one.
+            Entry::Link(std::fs::read_link(entry.path()).unwrap_or_default())
+        } else {
+            Entry::Other
+        };
+        found.push((entry.file_name(), what));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Hashes a listing: where a file becomes a folder, other inputs may be in it.
+#[must_use]
+pub fn digest_of_listing(listing: &[(OsString, Entry)]) -> Digest {
+    let mut hasher = FieldHasher::new("directory");
+    for (name, entry) in listing {
+        hasher.field("name", name.as_encoded_bytes());
+        match entry {
+            Entry::File => hasher.field("file", b""),
+            Entry::Folder => hasher.field("folder", b""),
+            Entry::Link(target) => hasher.field("link", target.as_os_str().as_encoded_bytes()),
+            Entry::Other => hasher.field("other", b""),
+        }
+    }
+    hasher.finish()
+}
+
+/// Lists a folder and hashes that.
 ///
 /// # Errors
 /// The system's.
 pub fn listing_digest(path: &Path) -> io::Result<Digest> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        let name = entry?.file_name();
-        if !is_ignored(&name.to_string_lossy()) {
-            names.push(name);
-        }
-    }
-    names.sort();
-    let mut hasher = FieldHasher::new("directory");
-    for name in names {
-        hasher.field("name", name.as_encoded_bytes());
-    }
-    Ok(hasher.finish())
+    listing(path).map(|listing| digest_of_listing(&listing))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | `locks` | action key | one OS lock each, released by the kernel |
 //! | `support` | digest | descriptions of modules to the binding |
 //! | `strings` | digest | sources that are no files, such as the cells of a notebook |
+//! | `plugins` | digest of a component / engine | its compiled form, with a digest that binds it to both |
 //! | `usage` | | how large the store is, see [`crate::collect`] |
 //! | `zig` | version | the compiler's caches |
 //!
@@ -84,6 +85,7 @@ pub(crate) const TOOLCHAINS: &str = "toolchains-v2";
 pub(crate) const LOCKS: &str = "locks-v1";
 pub(crate) const SUPPORT: &str = "support-v1";
 pub(crate) const STRINGS: &str = "strings-v1";
+pub(crate) const PLUGINS: &str = "plugins-v1";
 pub(crate) const USAGE: &str = "usage-v1";
 pub(crate) const ZIG: &str = "zig-v1";
 
@@ -91,8 +93,9 @@ pub(crate) const ZIG: &str = "zig-v1";
 pub(crate) const USAGE_LOG: &str = "log";
 
 /// Every bucket, in the order in which they are reported.
-pub(crate) const BUCKETS: [&str; 12] =
-    [OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, SOURCES, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, USAGE, ZIG];
+pub(crate) const BUCKETS: [&str; 13] = [
+    OBJECTS, LIBRARIES, ENTRIES, MANIFESTS, SOURCES, HISTORY, TOOLCHAINS, LOCKS, SUPPORT, STRINGS, PLUGINS, USAGE, ZIG,
+];
 
 /// The file of an entry's folder that describes it.
 pub(crate) const META: &str = "meta.json";
@@ -105,6 +108,8 @@ pub(crate) const LIBRARY_BYTES_MAX: u64 = 1 << 30;
 pub(crate) const ENTRY_BYTES_MAX: u64 = 16 << 20;
 /// The version of a compiler is never longer.
 const ZIG_VERSION_BYTES_MAX: u64 = 256;
+/// The compiled form of a plugin is never larger.
+const IMAGE_BYTES_MAX: u64 = 1 << 30;
 /// How often a waiting process looks at a lock.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
@@ -775,6 +780,36 @@ impl Store {
         Ok(self.root.join(folder).join(leaf))
     }
 
+    // Plugins.
+
+    fn plugin_image_name(component: Digest, engine: &str) -> (String, String) {
+        (format!("{PLUGINS}/{}", component.hex()), Digest::of(engine.as_bytes()).hex())
+    }
+
+    /// Returns the compiled form of a component for an engine, as it was stored
+    /// here. It is machine code: a file that somebody else could have written, or
+    /// that is not wholly what was written, is none.
+    #[must_use]
+    pub fn plugin_image(&self, component: Digest, engine: &str) -> Option<Vec<u8>> {
+        let (folder, name) = Self::plugin_image_name(component, engine);
+        let content = stamp::read(&self.root.join(folder).join(name), IMAGE_BYTES_MAX).ok()?;
+        if distrust(&content.metadata).is_some() {
+            return None;
+        }
+        let (digest, image) = content.bytes.split_at_checked(32)?;
+        (image_digest(component, engine, image).0 == *digest).then(|| image.to_vec())
+    }
+
+    /// Stores the compiled form of a component for an engine.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_plugin_image(&self, component: Digest, engine: &str, image: &[u8]) -> Result<()> {
+        let (folder, name) = Self::plugin_image_name(component, engine);
+        let bytes = [&image_digest(component, engine, image).0, image].concat();
+        self.publish(&folder, &name, &bytes, 0o444, Existing::Replace).map(drop)
+    }
+
     /// Writes a file for the compiler to read, unless it is there: a folder that
     /// was half removed, or a changed file, is mended.
     fn put_source(&self, folder: &str, name: &str, bytes: &[u8]) -> Result<()> {
@@ -1129,6 +1164,14 @@ fn utc(seconds: u64) -> String {
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+fn image_digest(component: Digest, engine: &str, image: &[u8]) -> Digest {
+    let mut hasher = FieldHasher::new("plugin image");
+    hasher.field("component", &component.0);
+    hasher.field("engine", engine.as_bytes());
+    hasher.field("image", image);
+    hasher.finish()
 }
 
 fn binding_folder(digest: Digest) -> String {

@@ -14,7 +14,7 @@ use zigimport_host::config::{Layer, ModuleSettings, ProjectSettings};
 use zigimport_host::digest::{self, Digest};
 use zigimport_host::error::Error;
 use zigimport_host::guest::planning::{
-    Input, Module, ModuleKind, NativePolicy, Presence, Previous, Request, Toolchain,
+    Input, Module, ModuleKind, NativePolicy, PluginFailure, Presence, Previous, Request, Toolchain,
 };
 use zigimport_host::guest::source::{Binding, Language, Scan};
 use zigimport_host::guest::{Planner, Scanner};
@@ -500,9 +500,10 @@ fn module() -> impl Strategy<Value = Module> {
         Just(Binding::Pydust),
     ];
     let targets = proptest::collection::vec(presence(), 0..4);
-    let facts = (any::<bool>(), any::<bool>(), proptest::option::of(text()));
+    let failure = (text(), any::<bool>()).prop_map(|(plugin, stop)| PluginFailure { plugin, stop });
+    let facts = (any::<bool>(), any::<bool>(), proptest::option::of(text()), proptest::option::of(failure));
     (text(), kind, binding, facts, text(), inputs(), targets).prop_map(
-        |(name, kind, binding, (c_import, translate_c, shadowed_by), abi, inputs, targets)| Module {
+        |(name, kind, binding, (c_import, translate_c, shadowed_by, plugin_failure), abi, inputs, targets)| Module {
             path: name.clone(),
             name,
             kind,
@@ -511,6 +512,7 @@ fn module() -> impl Strategy<Value = Module> {
             c_import,
             translate_c,
             shadowed_by,
+            plugin_failure,
             optimize: "Debug".to_owned(),
             abi,
             inputs,

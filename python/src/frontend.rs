@@ -8,6 +8,7 @@ use std::time::Instant;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use zigimport_host::error::{Error, ErrorKind};
+use zigimport_host::plugin::engine::Engine;
 use zigimport_host::report::{Frontend, Level, Phase, Step};
 use zigimport_host::timings::Recorder;
 
@@ -33,7 +34,7 @@ impl PythonFrontend {
 
     /// Takes an exception of the listener. One that fails must not make an import
     /// wrong; an interrupt that reached the user's process there must not get lost.
-    fn note(&self, py: Python<'_>, error: PyErr) {
+    pub fn note(&self, py: Python<'_>, error: PyErr) {
         if error.is_instance_of::<PyException>(py) {
             error.write_unraisable(py, None);
         } else {
@@ -50,10 +51,7 @@ impl PythonFrontend {
     /// Makes the Python exception for a host error: whatever a signal handler
     /// raised, else what `zigimport._errors` makes of the error's parts.
     pub fn exception(&self, py: Python<'_>, error: &Error) -> PyErr {
-        if error.kind() == ErrorKind::Interrupted {
-            return self.raised().unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
-        }
-        exception(py, error)
+        self.raised().unwrap_or_else(|| exception(py, error))
     }
 
     /// Takes what a signal handler raised while the host worked.
@@ -129,6 +127,10 @@ impl Frontend for PythonFrontend {
                 true
             }
         })
+    }
+
+    fn plugin_engine(&self) -> &dyn Engine {
+        self
     }
 
     fn wants_steps(&self) -> bool {

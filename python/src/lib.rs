@@ -7,6 +7,7 @@
 mod finder;
 mod frontend;
 mod operations;
+mod plugins;
 mod request;
 mod watch;
 
@@ -32,6 +33,7 @@ fn attribute<'py>(module: &Bound<'py, PyModule>, name: &str) -> PyResult<Bound<'
         REST.get_or_try_init(module.py(), || {
             module.add_class::<finder::Found>()?;
             module.add_class::<request::Request>()?;
+            plugins::register(module)?;
             watch::register(module)?;
             operations::register(module)
         })?;

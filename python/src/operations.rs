@@ -23,6 +23,7 @@ use zigimport_host::interpreter::{self, Asked, STABLE_ABI};
 use zigimport_host::page;
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::plan::{self, Context};
+use zigimport_host::plugin::{self, engine::Fault};
 use zigimport_host::registry;
 use zigimport_host::remote;
 use zigimport_host::render;
@@ -114,6 +115,16 @@ pub fn work<T: Send>(
     work_with(py, request, PythonFrontend::new(frontend, None), operation)
 }
 
+/// The same, and writes nothing, not even to the store.
+fn work_dry<T: Send>(
+    py: Python<'_>,
+    request: &Request,
+    frontend: Py<PyAny>,
+    operation: impl Send + FnOnce(Context<'_>) -> HostResult<T>,
+) -> PyResult<T> {
+    work(py, request, frontend, |context| operation(Context { is_dry: true, ..context }))
+}
+
 /// The same for a frontend that does more than to report.
 fn work_with<T: Send>(
     py: Python<'_>,
@@ -132,6 +143,7 @@ fn work_with<T: Send>(
             interpreter: &request.interpreter,
             store: &request.store,
             frontend: &frontend,
+            is_dry: false,
         })
     });
     let value = outcome.map_err(|error| frontend.exception(py, &error))?;
@@ -310,7 +322,7 @@ fn make_plan(
 ) -> PyResult<(String, bool, Vec<u8>)> {
     let targets = targets_named(&target_names)?;
     let modules: Vec<Module> = found.iter().map(|found| found.module.clone()).collect();
-    work(py, request, frontend, move |context| {
+    work_dry(py, request, frontend, move |context| {
         // A file that is no plan is said before the work, not after it.
         let old = old.map(|path| difference::read(&path)).transpose()?;
         let plan = plan::plan_shadowed(context, &sources.0, &modules, &shadows, &targets)?;
@@ -338,8 +350,12 @@ fn signature(
     frontend: Py<PyAny>,
 ) -> PyResult<String> {
     let targets = targets_named(&target_names)?;
-    work(py, request, frontend, |context| {
+    work_dry(py, request, frontend, |context| {
         let plan = plan::plan(context, std::slice::from_ref(&found.module), &targets)?;
+        let failure = plan.modules.first().and_then(|prepared| prepared.closure.plugin_failure.as_ref());
+        if let Some(failure) = failure.filter(|failure| failure.stops()) {
+            return Err(failure.error());
+        }
         Ok(plan.modules.first().map(|prepared| zigimport_host::signature::json(&plan, prepared)).unwrap_or_default())
     })
 }
@@ -414,6 +430,16 @@ fn info(
         for (name, digest) in guest::components() {
             lines.push((name, digest.hex()));
         }
+        let plugins = plugin::pins::at(&folder, layer.user_configuration.as_deref())?;
+        let named: Vec<String> = plugins.iter().map(plugin::edit::describe_in_a_line).collect();
+        lines.push(("plugins", if named.is_empty() { "none".to_owned() } else { named.join("; ") }));
+        lines.push((
+            "plugin engine",
+            match context.frontend.plugin_engine().name() {
+                Ok(name) => name,
+                Err(Fault::Engine(reason) | Fault::Plugin(reason, _)) => reason,
+            },
+        ));
         lines.push(("workers", layer.workers().to_string()));
         Ok(lines)
     })

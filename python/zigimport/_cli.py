@@ -118,7 +118,7 @@ def _parser():
         action.add_argument("--user", action="store_true", help="for this user, in the user's site-packages folder")
     _command(actions, "info", _site_info, "show whether that is so, and by which file")
 
-    plugin = commands.add_parser("plugin", help="make, build and check plugins that find more dependencies")
+    plugin = commands.add_parser("plugin", help="make, check and use plugins, which find more dependencies")
     _add_plugin_commands(plugin.add_subparsers(metavar="ACTION", required=True))
 
     cache = commands.add_parser("cache", help="look at the cache, carry it elsewhere, check it, clear it")
@@ -131,6 +131,35 @@ def _command(commands, name, run, description, formats=("text", "json")):
     command.set_defaults(run=run)
     command.add_argument("--format", choices=formats, default="text", help="form of the answer")
     return command
+
+
+def _add_plugin_commands(actions):
+    new = _command(actions, "new", _plugin_new, "make the folder of a plugin to start from")
+    new.add_argument("name", metavar="NAME", help="its name, lower-case words joined by `-`")
+    new.add_argument("--language", choices=_plugin_languages(), default="zig", help="what it is written in (default: zig)")
+    new.add_argument("--directory", default=".", metavar="DIR", help="where to make it (default: the current folder)")
+    build = _command(actions, "build", _plugin_build, "make the component of a plugin, and record its digest")
+    build.add_argument("path", nargs="?", default=".", metavar="PATH", help="its folder, or a core module to make a component of (default: the current folder)")
+    build.add_argument("--output", metavar="FILE", help="where the component goes (default: NAME.wasm in the folder)")
+    check = _command(actions, "check", _plugin_check, "try a component; exit with 1 if it breaks a rule")
+    check.add_argument("component", metavar="COMPONENT", help="the component, with its manifest beside it")
+    check.add_argument("files", nargs="*", metavar="FILE", help="sources whose inputs are shown")
+    check.add_argument("--project", metavar="DIR", help="project whose folders the plugin may read, if it asks for any")
+    add = _command(actions, "add", _plugin_add, "pin a plugin by its digest, after looking at it")
+    add.add_argument("path", metavar="PLUGIN", help="its manifest NAME.toml or its component NAME.wasm")
+    add.add_argument(
+        "--view", action="append", default=[], metavar="FOLDER", help="folder of the project that it may read, repeatable"
+    )
+    add.add_argument(
+        "--on-failure",
+        choices=("stop", "no-cache"),
+        help="what is done when it fails: nothing is built (stop, the default), or built and not cached",
+    )
+    _command(actions, "list", _plugin_list, "list the plugins of the project and of the user")
+    remove = _command(actions, "remove", _plugin_remove, "take a plugin out of the configuration; its files stay")
+    remove.add_argument("name", metavar="NAME", help="its name")
+    for command in (add, remove):
+        command.add_argument("--user", action="store_true", help="in the user's configuration, for every project")
 
 
 def _add_cache_commands(actions):
@@ -166,20 +195,6 @@ def _add_cache_commands(actions):
     ):
         command = _command(actions, name, run, description)
         command.add_argument("keys", nargs="+", metavar="KEY", help="key of an artifact, or its start")
-
-
-def _add_plugin_commands(actions):
-    new = _command(actions, "new", _plugin_new, "make the folder of a plugin to start from")
-    new.add_argument("name", metavar="NAME", help="its name, lower-case words joined by `-`")
-    new.add_argument("--language", choices=_plugin_languages(), default="zig", help="what it is written in (default: zig)")
-    new.add_argument("--directory", default=".", metavar="DIR", help="where to make it (default: the current folder)")
-    build = _command(actions, "build", _plugin_build, "make the component of a plugin, and record its digest")
-    build.add_argument("path", nargs="?", default=".", metavar="PATH", help="its folder, or a core module to make a component of (default: the current folder)")
-    build.add_argument("--output", metavar="FILE", help="where the component goes (default: NAME.wasm in the folder)")
-    check = _command(actions, "check", _plugin_check, "try a component; exit with 1 if it breaks a rule")
-    check.add_argument("component", metavar="COMPONENT", help="the component, with its manifest beside it")
-    check.add_argument("files", nargs="*", metavar="FILE", help="sources whose inputs are shown")
-    check.add_argument("--project", metavar="DIR", help="project whose folders the plugin may read, if it asks for any")
 
 
 def _add_paths(command):
@@ -520,6 +535,51 @@ def _version(options):
         _print_json(versions)
     else:
         print("  ".join(f"{name} {version}" for name, version in versions.items()))
+    return 0
+
+
+def _plugin_add(options):
+    made = json.loads(
+        _native.plugin_add(
+            _registry.request(),
+            os.getcwd(),
+            options.path,
+            options.user,
+            options.view,
+            options.on_failure,
+            _build.Listener(),
+        )
+    )
+    if options.format == "json":
+        _print_json(made)
+    else:
+        done = "pinned" if made["changed"] else "was pinned already"
+        print(f"{made['name']} {made['version']}  {done} in {made['pinned_in']}")
+    return 0
+
+
+def _plugin_list(options):
+    plugins = json.loads(_native.plugin_list(_registry.request(), os.getcwd(), _build.Listener()))
+    if options.format == "json":
+        _print_json(plugins)
+        return 0
+    if not plugins:
+        print("no plugins")
+    for one in plugins:
+        print(f"{one['name']} {one['version'] or '?'}  {' '.join(one['patterns'])}  on failure: {one['on_failure']}")
+        print(f"  {one['digest']}  {one['manifest']}")
+        print(f"  pinned in {one['pinned_in']}" + (f", reads {' '.join(one['view'])}" if one["view"] else ""))
+        if one["problem"]:
+            print(f"  problem: {one['problem']}")
+    return 0
+
+
+def _plugin_remove(options):
+    path = _native.plugin_remove(_registry.request(), os.getcwd(), options.name, options.user, _build.Listener())
+    if options.format == "json":
+        _print_json({"name": options.name, "path": str(path)})
+    else:
+        print(f"{options.name}  removed from {path}")
     return 0
 
 

@@ -17,6 +17,7 @@ pub const Refusal = enum(u8) {
     binding_python,
     headers_missing,
     sandbox_unavailable,
+    plugin_failed,
 };
 
 pub const Decision = union(enum) { load, restore, fetch, build: Build, refuse: Refusal, skip };
@@ -36,6 +37,7 @@ pub const ReasonCode = enum(u8) {
     remote_present,
     refused,
     shadowed,
+    plugin_failed,
 };
 
 pub const Reason = struct {

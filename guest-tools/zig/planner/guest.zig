@@ -67,6 +67,15 @@ const Package = extern struct {
     }
 };
 
+const PluginFailure = extern struct {
+    plugin: String,
+    stop: bool,
+
+    fn lift(failure: PluginFailure) planning.PluginFailure {
+        return .{ .plugin = failure.plugin.slice(), .stop = failure.stop };
+    }
+};
+
 const Module = extern struct {
     name: String,
     kind: planning.ModuleKind,
@@ -79,6 +88,7 @@ const Module = extern struct {
     abi: String,
     inputs: List(Input),
     shadowed_by: Option(String),
+    plugin_failure: Option(PluginFailure),
     targets: List(Presence),
 
     fn lift(module: Module) planning.Module {
@@ -94,6 +104,7 @@ const Module = extern struct {
             .abi = module.abi.slice(),
             .inputs = liftAll(planning.Input, module.inputs.slice()),
             .shadowed_by = if (module.shadowed_by.is_some) module.shadowed_by.value.slice() else null,
+            .plugin_failure = if (module.plugin_failure.is_some) module.plugin_failure.value.lift() else null,
             .targets = liftAll(planning.Presence, module.targets.slice()),
         };
     }
@@ -209,7 +220,8 @@ comptime {
     canonical.assertLayout(Previous, 32, "inputs", 24);
     canonical.assertLayout(Presence, 56, "previous", 20);
     canonical.assertLayout(Package, 12, "version", 0);
-    canonical.assertLayout(Module, 88, "targets", 80);
+    canonical.assertLayout(PluginFailure, 12, "stop", 8);
+    canonical.assertLayout(Module, 104, "targets", 96);
     canonical.assertLayout(Build, 12, "steps", 4);
     canonical.assertLayout(Decision, 16, "payload", 4);
     canonical.assertLayout(Reason, 32, "more", 28);

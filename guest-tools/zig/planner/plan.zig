@@ -20,6 +20,7 @@ pub const Module = requests.Module;
 pub const ModuleKind = requests.ModuleKind;
 pub const NativePolicy = requests.NativePolicy;
 pub const Package = requests.Package;
+pub const PluginFailure = requests.PluginFailure;
 pub const Presence = requests.Presence;
 pub const Previous = requests.Previous;
 pub const Reason = actions.Reason;
@@ -66,9 +67,14 @@ const Planner = struct {
 
     fn takeModule(planner: *Planner, module: Module, index: u32) Allocator.Error!void {
         if (module.shadowed_by) |subject| return planner.skip(module, index, subject);
+        if (module.plugin_failure) |failure| {
+            if (failure.stop) return planner.refuse(module, index, module.targets, .plugin_failed);
+        }
+        // What a plugin did not name may have changed since anything was stored.
+        const force_rebuild = planner.request.force_rebuild or module.plugin_failure != null;
         var missing: std.ArrayList(Presence) = .empty;
         for (module.targets) |presence| {
-            switch (shortcut(presence, planner.request.force_rebuild)) {
+            switch (shortcut(presence, force_rebuild)) {
                 .load => try planner.add(&planner.loads, index, presence, .load, .unchanged),
                 .restore => try planner.add(&planner.restores, index, presence, .restore, .object_present),
                 .fetch => try planner.add(&planner.fetches, index, presence, .fetch, .remote_present),
@@ -154,7 +160,8 @@ const Planner = struct {
         var steps: std.ArrayList(Step) = .empty;
         if (version == null) try steps.append(planner.arena, .probe_version);
         if (module.translate_c or libraries.isTranslated(module)) try steps.append(planner.arena, .translate_c);
-        try steps.appendSlice(planner.arena, &.{ .compile, .compress, .publish });
+        try steps.append(planner.arena, .compile);
+        if (module.plugin_failure == null) try steps.appendSlice(planner.arena, &.{ .compress, .publish });
         const route: Route = if (module.kind == .project) .project else if (missing.len == 1) .compiler else .graph;
         const force_rebuild = planner.request.force_rebuild;
         try planner.builds.append(planner.arena, .{

@@ -155,6 +155,25 @@ test "a forced rebuild uses nothing that is there" {
     try expectSingle(request, build_default, .{ .code = .forced });
 }
 
+test "after a plugin failed nothing that is there is used, and nothing is kept" {
+    var single: Single = undefined;
+    const all = with(nothing, .{ .library = true, .object = true, .remote = true, .previous = previous_default });
+    const reason: planning.Reason = .{ .code = .plugin_failed, .subject = "p" };
+    const once: planning.Decision = .{ .build = .{ .route = .compiler, .steps = &.{.compile} } };
+    const goes_on = with(module_default, .{ .plugin_failure = planning.PluginFailure{ .plugin = "p", .stop = false } });
+    for ([_]bool{ false, true }) |force_rebuild| {
+        const base = with(request_default, .{ .force_rebuild = force_rebuild });
+        try expectSingle(single.request(goes_on, all, base), once, reason);
+    }
+    const never = with(request_default, .{ .native = planning.NativePolicy.never });
+    try expectRefusal(single.request(goes_on, all, never), .native_forbidden, "");
+    const stops = with(module_default, .{ .plugin_failure = planning.PluginFailure{ .plugin = "p", .stop = true } });
+    try expectRefusal(single.request(stops, all, request_default), .plugin_failed, "");
+    try expectRefusal(single.request(stops, all, never), .plugin_failed, "");
+    const shadowed = with(stops, .{ .shadowed_by = "m.py" });
+    try expectSingle(single.request(shadowed, all, never), .skip, .{ .code = .shadowed, .subject = "m.py" });
+}
+
 test "refusals, each before those that it would hide" {
     var single: Single = undefined;
     var module = with(module_default, .{ .c_import = true });
@@ -485,6 +504,7 @@ fn randomRequest(arena: std.mem.Allocator, random: std.Random) !planning.Request
             .optimize = previous_default.optimize,
             .abi = previous_default.abi,
             .inputs = if (random.boolean()) inputs else &.{ input_b, input_a },
+            .plugin_failure = if (random.boolean()) null else .{ .plugin = "p", .stop = random.boolean() },
             .targets = targets,
         };
     }

@@ -15,6 +15,7 @@ pub fn forBuild(
     zig_version: ?[]const u8,
     force_rebuild: bool,
 ) Allocator.Error!Reason {
+    if (module.plugin_failure) |failure| return .{ .code = .plugin_failed, .subject = failure.plugin };
     if (force_rebuild) return .{ .code = .forced };
     const previous = presence.previous orelse return .{ .code = .first_build };
     if (zig_version) |version| {

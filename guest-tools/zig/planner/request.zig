@@ -27,6 +27,8 @@ pub const Presence = struct {
     previous: ?Previous,
 };
 
+pub const PluginFailure = struct { plugin: []const u8, stop: bool };
+
 pub const Package = struct { version: ?[]const u8 };
 
 pub const Module = struct {
@@ -41,6 +43,7 @@ pub const Module = struct {
     abi: []const u8,
     inputs: []const Input,
     shadowed_by: ?[]const u8 = null,
+    plugin_failure: ?PluginFailure = null,
     targets: []const Presence,
 };
 
