@@ -157,7 +157,7 @@ def test_the_signature_shows_the_key_and_all_that_is_in_it(cached):
     assert [one["path"] for one in before["inputs"]] == ["m.zig"]
     assert sorted(before) == [
         "abi", "action_key", "binding", "components", "cpu", "discovered", "environment", "flags", "format", "headers",
-        "init_symbol", "inputs", "key", "module", "optimize", "salt", "source_key", "target", "zig",
+        "init_symbol", "inputs", "key", "module", "optimize", "plugins", "salt", "source_key", "target", "zig",
     ]  # fmt: skip
     changes = {
         "optimize": ({"ZIGIMPORT_OPTIMIZE": "ReleaseFast"}, "zigimport.signature('m.zig')"),

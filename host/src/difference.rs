@@ -109,7 +109,10 @@ fn modules_of(plan: &Value) -> BTreeMap<(String, String), Planned<'_>> {
 }
 
 fn module(old: &Planned<'_>, new: &Planned<'_>) -> Option<Value> {
-    let fields = fields(old.module, new.module, MODULE_FIELDS);
+    let mut fields = fields(old.module, new.module, MODULE_FIELDS);
+    for (name, old, new) in paired(&old.module["plugins"], &new.module["plugins"], "name", "digest") {
+        fields.push(json!({ "field": format!("plugin {name}"), "old": old, "new": new }));
+    }
     let inputs: Vec<Value> = paired(&old.module["inputs"], &new.module["inputs"], "path", "digest")
         .into_iter()
         .map(|(path, old, new)| json!({ "path": path, "change": word(&old, &new), "old": old, "new": new }))

@@ -782,8 +782,8 @@ impl Store {
 
     // Plugins.
 
-    fn plugin_image_name(component: Digest, engine: &str) -> (String, String) {
-        (format!("{PLUGINS}/{}", component.hex()), Digest::of(engine.as_bytes()).hex())
+    fn plugin_image_folder(component: Digest) -> String {
+        format!("{PLUGINS}/{}", component.hex())
     }
 
     /// Returns the compiled form of a component for an engine, as it was stored
@@ -791,13 +791,12 @@ impl Store {
     /// that is not wholly what was written, is none.
     #[must_use]
     pub fn plugin_image(&self, component: Digest, engine: &str) -> Option<Vec<u8>> {
-        let (folder, name) = Self::plugin_image_name(component, engine);
-        let content = stamp::read(&self.root.join(folder).join(name), IMAGE_BYTES_MAX).ok()?;
+        let path = self.root.join(Self::plugin_image_folder(component)).join(Digest::of(engine.as_bytes()).hex());
+        let content = stamp::read(&path, IMAGE_BYTES_MAX).ok()?;
         if distrust(&content.metadata).is_some() {
             return None;
         }
-        let (digest, image) = content.bytes.split_at_checked(32)?;
-        (image_digest(component, engine, image).0 == *digest).then(|| image.to_vec())
+        image_at(&path, &content.bytes).map(<[u8]>::to_vec)
     }
 
     /// Stores the compiled form of a component for an engine.
@@ -805,9 +804,9 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub fn put_plugin_image(&self, component: Digest, engine: &str, image: &[u8]) -> Result<()> {
-        let (folder, name) = Self::plugin_image_name(component, engine);
+        let engine = Digest::of(engine.as_bytes());
         let bytes = [&image_digest(component, engine, image).0, image].concat();
-        self.publish(&folder, &name, &bytes, 0o444, Existing::Replace).map(drop)
+        self.publish(&Self::plugin_image_folder(component), &engine.hex(), &bytes, 0o444, Existing::Replace).map(drop)
     }
 
     /// Writes a file for the compiler to read, unless it is there: a folder that
@@ -1166,10 +1165,18 @@ fn utc(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-fn image_digest(component: Digest, engine: &str, image: &[u8]) -> Digest {
+/// Returns the image in a file, if the file is whole and has its own name.
+pub(crate) fn image_at<'a>(path: &Path, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let named = |path: &Path| path.file_name().and_then(|name| name.to_str()).and_then(Digest::from_hex);
+    let (component, engine) = (named(path.parent()?)?, named(path)?);
+    let (digest, image) = bytes.split_at_checked(32)?;
+    (image_digest(component, engine, image).0 == *digest).then_some(image)
+}
+
+fn image_digest(component: Digest, engine: Digest, image: &[u8]) -> Digest {
     let mut hasher = FieldHasher::new("plugin image");
     hasher.field("component", &component.0);
-    hasher.field("engine", engine.as_bytes());
+    hasher.field("engine", &engine.0);
     hasher.field("image", image);
     hasher.finish()
 }

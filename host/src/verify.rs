@@ -21,7 +21,7 @@ use crate::sources;
 use crate::stamp;
 use crate::store::{
     self, BUCKETS, ENTRIES, ENTRY_BYTES_MAX, Entry, HISTORY, History, LIBRARIES, LIBRARY_BYTES_MAX, MANIFESTS, META,
-    OBJECTS, PIN, SOURCES, SUPPORT, Store, TOOLCHAINS, ZIG,
+    OBJECTS, PIN, PLUGINS, SOURCES, SUPPORT, Store, TOOLCHAINS, ZIG,
 };
 
 /// An unfinished file may still be somebody's for this long.
@@ -118,6 +118,7 @@ pub fn verify(store: &Store, repair: bool) -> Result<Verified> {
     check.each(SOURCES, |check, path, bytes| check.decoded(path, sources::is_table(bytes)));
     check.each(HISTORY, |check, path, bytes| check.decoded(path, History::decode(bytes).is_some()));
     check.each(TOOLCHAINS, |check, path, bytes| check.decoded(path, digest::unseal(bytes).is_some()));
+    check.each(PLUGINS, |check, path, bytes| check.decoded(path, store::image_at(path, bytes).is_some()));
     check.each(SUPPORT, |check, path, bytes| {
         let name = Digest::of(bytes).hex();
         check.decoded(path, path.file_stem().is_some_and(|stem| *stem == *name));

@@ -308,14 +308,25 @@ pub fn remove(context: Context<'_>, folder: &Path, name: &str, origin: Origin) -
     }
     let mut document = document(&text, &path)?;
     prune(document.as_table_mut(), keys(origin), name);
-    write(&path, &document.to_string())?;
+    write(&path, &with_endings_of(&text, document.to_string()))?;
     Ok(path)
 }
 
+/// Reads a document that can be written again with every byte of it.
 fn document(text: &str, path: &Path) -> Result<DocumentMut> {
-    text.parse().map_err(|error: toml_edit::TomlError| {
+    let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         wrong(format!("`{}` is no TOML: {}", path.display(), error.message()), "mend it first")
-    })
+    })?;
+    if with_endings_of(text, document.to_string()) != text {
+        let message = format!("`{}` cannot be edited without changing other lines", path.display());
+        return Err(wrong(message, "let all lines end in the same way, and no mark be at its start"));
+    }
+    Ok(document)
+}
+
+/// Ends the lines of a new text as those of the old one end.
+fn with_endings_of(old: &str, new: String) -> String {
+    if old.contains("\r\n") { new.replace('\n', "\r\n") } else { new }
 }
 
 /// Removes a key below tables, and of these those that are empty then and have
@@ -363,7 +374,7 @@ fn with_pin(text: &str, path: &Path, origin: Origin, name: &Name, pin: &Pin) -> 
         }
         set(made, key, item);
     }
-    let text = document.to_string();
+    let text = with_endings_of(text, document.to_string());
     // What we write has to be what we read.
     parse(&text, path, origin).map(|_| text)
 }
@@ -441,6 +452,17 @@ mod tests {
             }
             assert_eq!(removed(&made, Origin::Project, "p").trim_end(), text.trim_end());
             assert_eq!(added(&made, Origin::Project, "p", &pin(b"1")), made);
+        }
+    }
+
+    #[test]
+    fn line_endings_stay_and_a_mixture_is_refused() {
+        let text = "[project]\r\nname = 'x'\r\n";
+        let made = added(text, Origin::Project, "p", &pin(b"1"));
+        assert!(made.starts_with(text) && made.matches('\n').count() == made.matches("\r\n").count(), "{made:?}");
+        for text in ["a = 1\r\nb = 2\n", "\u{feff}a = 1\n"] {
+            let made = with_pin(text, Path::new("f"), Origin::Project, &Name("p".into()), &pin(b"1"));
+            assert!(made.as_ref().is_ok_and(|made| made.starts_with(text)) || made.is_err(), "{made:?}");
         }
     }
 
