@@ -266,6 +266,44 @@ def test_every_file_of_a_view_and_its_listing_are_inputs(plugged):
     plugged.fails("schemas/old/__pycache__", "whose changes are not followed")
 
 
+def test_many_modules_are_asked_about_at_once(plugged):
+    for number in range(24):
+        plugged.module(f"file: table{number}.txt", name=f"m{number}")
+        plugged.project.write(f"table{number}.txt", "")
+    plugged.module("problem: not this one", name="wrong")
+    plugged.add()
+    plan = plugged.plan(".")
+    inputs = {module["name"]: {one["path"] for one in module["inputs"]} for module in plan["modules"]}
+    assert all(inputs[f"m{number}"] == {f"m{number}.zig", f"table{number}.txt"} for number in range(24))
+    assert [one["module"] for one in plan["actions"] if one["action"] == "refuse"] == ["wrong"]
+
+
+WATCHED = """
+import json, sys
+from zigimport import _api, _build, _native
+request = _native.Request(_api.finder(), sys.path)
+files, folders = _native.watched(request, _api.the_module_at("m.zig"), False, _build.Listener())
+print(json.dumps([files, folders]))
+"""
+
+
+@pytest.mark.parametrize("directive", ["file: later.txt", "problem: wrong"])
+def test_watch_mode_follows_what_it_names(plugged, directive):
+    plugged.module("file: lists/one.list")
+    plugged.project.write("lists/one.list", "// glob: *.sql\n")
+    plugged.project.write("lists/last.list", "")
+    plugged.add("--on-failure", "no-cache")
+    plugged.imports()
+    # After the last build that was kept.
+    plugged.module("file: lists/one.list", "file: lists/last.list")
+    plugged.project.write("lists/last.list", f"// {directive}\n")
+    plugged.imports()
+    root = plugged.project.root
+    files, folders = plugged.project.run(WATCHED).json
+    names = ("m.zig", "lists/one.list", "lists/last.list", "pyproject.toml", "plugins/directives.toml", "plugins/directives.wasm")
+    assert {str(root / name) for name in names} <= set(files) and str(root / "lists") in folders, files
+
+
 # A hit and a plan stay what they are.
 
 
@@ -502,6 +540,21 @@ def test_a_problem_is_told_in_the_words_of_the_plugin(plugged):
     plugged.module("file: a", "problem: no such table: users")
     plugged.add()
     plugged.fails("m.zig:2", "it says: no such table: users")
+
+
+def test_what_it_says_moves_no_cursor(plugged):
+    plugged.module("problem: \x1b[2Jzigimport: all is well\r")
+    plugged.add()
+    failed = plugged.fails("m.zig:1", "it says: \\u{1b}[2Jzigimport")
+    assert "\x1b" not in failed.message and "\r" not in failed.message
+
+
+def test_a_text_in_a_project_with_plugins_is_compiled(plugged):
+    plugged.put(patterns=["*.list"])
+    plugged.add()
+    code = f"import zigimport; print(zigimport.compile_string({ADD!r}, name='cell').add(1, 2))"
+    ran = plugged.project.run(code)
+    assert ran.stdout == "3\n", ran
 
 
 def test_a_failure_is_warned_of_once_where_the_module_is_built_ahead(plugged):

@@ -146,8 +146,7 @@ pub fn add(context: Context<'_>, folder: &Path, addition: &Addition) -> Result<V
     let view = granted(&description, addition, pinned, &manifest)?;
     inspect(context, &component, &bytes)?;
     store_image(context, &component, digest, &bytes)?;
-    let base = configuration.parent().unwrap_or(Path::new("/"));
-    let relative = closure::relative_to(&manifest, base);
+    let relative = closure::relative_to(&manifest, &pins::folder_of(&configuration));
     let pin = Pin {
         // The user's configuration is for every folder.
         manifest: if addition.origin == Origin::User { manifest.to_string_lossy().into_owned() } else { relative },

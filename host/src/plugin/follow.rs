@@ -174,6 +174,7 @@ fn reason_of(error: &Error) -> String {
 /// Notes the first failure; one that stops hides one that does not.
 fn note(closure: &mut Closure, choice: &Choice, version: Option<&str>, complaint: Complaint) {
     let Complaint { path, line, reason, remedy } = complaint;
+    let reason = on_one_line(&reason);
     let name = &choice.name;
     let user = if choice.origin == pins::Origin::User { " --user" } else { "" };
     let hint = match remedy {
@@ -201,6 +202,15 @@ fn note(closure: &mut Closure, choice: &Choice, version: Option<&str>, complaint
     if closure.plugin_failure.as_ref().is_none_or(|first| !first.stops() && failure.stops()) {
         closure.plugin_failure = Some(failure);
     }
+}
+
+/// Writes what a plugin says so that it moves no cursor and begins no line.
+fn on_one_line(text: &str) -> String {
+    let escaped = |character: char| match character.is_control() {
+        true => character.escape_default().collect::<String>(),
+        false => character.to_string(),
+    };
+    text.trim_end().chars().map(escaped).collect()
 }
 
 impl Plugin {

@@ -95,8 +95,20 @@ impl Choice {
     /// Returns the path of the plugin's manifest.
     #[must_use]
     pub fn manifest(&self) -> PathBuf {
-        closure::normalize(&self.configuration.parent().unwrap_or(Path::new("/")).join(&self.pin.manifest))
+        closure::normalize(&folder_of(&self.configuration).join(&self.pin.manifest))
     }
+}
+
+/// Returns the folder that a configuration's paths are relative to. Beside a source
+/// that is no file there is a link to the configuration of its project.
+#[must_use]
+pub fn folder_of(configuration: &Path) -> PathBuf {
+    let mut path = configuration.to_owned();
+    while let Ok(target) = std::fs::read_link(&path) {
+        path = closure::normalize(&path.parent().unwrap_or(Path::new("/")).join(target));
+    }
+    path.pop();
+    path
 }
 
 /// Returns the plugins of both configurations, sorted by name. Where both have
