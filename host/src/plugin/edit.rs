@@ -378,14 +378,16 @@ fn with_pin(text: &str, path: &Path, origin: Origin, name: &Name, pin: &Pin) -> 
     parse(&text, path, origin).map(|_| text)
 }
 
-/// Sets a value and leaves the comment behind the old one.
+/// Sets a value and leaves the comments around the old one.
 fn set(table: &mut dyn TableLike, key: &str, mut item: Item) {
-    if let Some(old) = table.get(key).and_then(Item::as_value)
-        && let Some(new) = item.as_value_mut()
-    {
+    let Some(old) = table.get_mut(key) else {
+        table.insert(key, item);
+        return;
+    };
+    if let (Some(old), Some(new)) = (old.as_value(), item.as_value_mut()) {
         *new.decor_mut() = old.decor().clone();
     }
-    table.insert(key, item);
+    *old = item;
 }
 
 /// Replaces a configuration as a whole, with the permissions that it has.
