@@ -439,7 +439,7 @@ def test_plan_and_info_name_it(plugged):
         page = plugged.project.cli("plan", "--format", form, "m.zig").stdout
         assert "plugin directives" in page and "tracked file" in page
     info = plugged.project.cli("info", "--format", "json").json
-    assert info["plugins"].startswith(f"directives 1.0 sha256:{digest} (") and info["plugin engine"]
+    assert info["plugins"].startswith(f"directives 1.0 sha256:{digest} (") and info["plugin-engine"]
     assert f"sha256:{digest}" in plugged.project.cli("info").stdout
     plugged.project.cli("plugin", "remove", "directives")
     assert plugged.project.cli("info", "--format", "json").json["plugins"] == "none"

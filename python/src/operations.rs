@@ -434,7 +434,7 @@ fn info(
         let named: Vec<String> = plugins.iter().map(plugin::edit::describe_in_a_line).collect();
         lines.push(("plugins", if named.is_empty() { "none".to_owned() } else { named.join("; ") }));
         lines.push((
-            "plugin engine",
+            "plugin-engine",
             match context.frontend.plugin_engine().name() {
                 Ok(name) => name,
                 Err(Fault::Engine(reason) | Fault::Plugin(reason, _)) => reason,

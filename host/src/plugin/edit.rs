@@ -316,7 +316,8 @@ fn document(text: &str, path: &Path) -> Result<DocumentMut> {
     let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         wrong(format!("`{}` is no TOML: {}", path.display(), error.message()), "mend it first")
     })?;
-    if with_endings_of(text, document.to_string()) != text {
+    // A last line without an end gets one.
+    if with_endings_of(text, document.to_string()).trim_end() != text.trim_end() {
         let message = format!("`{}` cannot be edited without changing other lines", path.display());
         return Err(wrong(message, "let all lines end in the same way, and no mark be at its start"));
     }
