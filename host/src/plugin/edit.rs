@@ -316,8 +316,10 @@ fn document(text: &str, path: &Path) -> Result<DocumentMut> {
     let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         wrong(format!("`{}` is no TOML: {}", path.display(), error.message()), "mend it first")
     })?;
+    let written = with_endings_of(text, document.to_string());
     // A last line without an end gets one.
-    if with_endings_of(text, document.to_string()).trim_end() != text.trim_end() {
+    let without_end = written.strip_suffix("\r\n").or(written.strip_suffix('\n'));
+    if written != text && without_end != Some(text) {
         let message = format!("`{}` cannot be edited without changing other lines", path.display());
         return Err(wrong(message, "let all lines end in the same way, and no mark be at its start"));
     }
