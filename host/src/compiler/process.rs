@@ -228,6 +228,7 @@ pub fn version(zig: &Path, caller: Caller<'_>) -> Result<String> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::plugin::engine::{Engine, NoEngine};
     use crate::report::{Level, Silent};
 
     const QUIET: Caller<'_> =
@@ -245,6 +246,10 @@ mod tests {
 
         fn header_folders(&self) -> Vec<PathBuf> {
             Vec::new()
+        }
+
+        fn plugin_engine(&self) -> &dyn Engine {
+            &NoEngine
         }
     }
 
