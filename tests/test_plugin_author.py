@@ -311,6 +311,47 @@ def test_an_example_keeps_every_rule(make_project, environments, example, langua
     is_good(project, "plugin", example)
 
 
+def with_example(project, environments, example, language):
+    """Lays an example's project out, with its plugin built and pinned."""
+    tools_for(language, environments, project)
+    shutil.copytree(EXAMPLES / example / "project", project.root, dirs_exist_ok=True)
+    shutil.copytree(EXAMPLES / example / "plugin", project.root / "plugin")
+    succeeds(project.cli("plugin", "build", "plugin"))
+    succeeds(project.cli("plugin", "add", f"plugin/{example}.toml"))
+
+
+def action_of(project, path):
+    (action,) = project.cli("plan", path, "--format", "json").json["actions"]
+    return action["action"], action["reason"]["text"]
+
+
+def test_an_import_follows_the_files_that_a_comment_names(make_project, environments, zig):
+    project = make_project(zig=zig)
+    with_example(project, environments, "comment-files", "zig")
+    inputs = project.cli("plan", "poems.zig", "--explain").stdout
+    assert "tracked assets/road.txt" in inputs and "plugin    comment-files 0.1.0" in inputs
+    assert project.imports("poems", "module.all()").value == "a rose is a rose\ntwo roads diverged\n"
+    assert action_of(project, "poems.zig") == ("load", "unchanged")
+    project.write("assets/road.txt", "no road\n")
+    assert project.imports("poems", "module.all()").value == "a rose is a rose\nno road\n"
+    project.write("assets/third.txt", "")
+    assert action_of(project, "poems.zig") == ("build", "assets/third.txt added")
+
+
+def test_an_import_follows_the_tables_that_a_build_turns_into_zig(make_project, project_store, environments):
+    project = make_project(zig="0.16", store=project_store)
+    with_example(project, environments, "table", "python")
+    names = "sorted((name, value) for name, value in vars(module).items() if type(value) is int)"
+    first = project.imports("prices", names).value
+    assert ["apple", 120] in first and len(first) > 2
+    assert action_of(project, "prices") == ("load", "unchanged")
+    # Outside of the folder that is a project module's own.
+    with (project.root / "shared/rates.table").open("a") as table:
+        table.write("added = 7\n")
+    assert action_of(project, "prices") == ("build", "shared/rates.table changed")
+    assert project.imports("prices", names).value == sorted([*first, ["added", 7]])
+
+
 @pytest.mark.parametrize("name", ["plugin.zig", "component.zig"])
 def test_the_example_in_zig_is_the_template(name):
     template = ROOT / "python/zigimport/templates/plugin/zig" / name
