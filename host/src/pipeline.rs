@@ -72,8 +72,9 @@ pub fn manifest_name(layer: &Layer, interpreter: &Interpreter, module: &Module, 
     hasher.field("interpreter", interpreter.extension_suffix.as_bytes());
     hasher.field("salt", layer.salt.as_bytes());
     hasher.field("builder", env!("CARGO_PKG_VERSION").as_bytes());
-    let user = layer.user_configuration.as_ref().map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes());
-    hasher.field("user configuration", user);
+    // One that is not there says the same in every home folder.
+    let user = layer.user_configuration.as_ref().filter(|path| path.exists());
+    hasher.field("user configuration", user.map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes()));
     hasher.finish()
 }
 

@@ -84,14 +84,9 @@ struct Walk<'a> {
 /// The user's configuration cannot be read.
 pub fn follow(context: Context<'_>, closure: &mut Closure) -> Result<bool> {
     let root = closure.project_root.clone();
+    // Whether it is there is in the name of the manifest.
     let user = match &context.layer.user_configuration {
-        Some(path) => {
-            let read = pins::of_user(path, &root)?;
-            if read.is_none() {
-                closure.absent.push(path.clone());
-            }
-            read
-        }
+        Some(path) => pins::of_user(path, &root)?,
         None => None,
     };
     let project = closure.settings_file.as_ref().map(|file| (file.path.as_path(), &closure.project_settings.plugins));
