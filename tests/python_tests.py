@@ -12,7 +12,7 @@ import tempfile
 
 TESTS = pathlib.Path(__file__).resolve().parent
 #: The first letters of the modules of the first session: about half of the time.
-FIRST = "abcdefghijklm"
+FIRST = "abcdefghijklmno"
 
 
 def main():
