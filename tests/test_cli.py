@@ -232,6 +232,8 @@ def test_the_json_of_a_plan_has_every_field(project):
         "optimize": "Debug",
         "abi": "abi3",
         "remarks": [],
+        "plugins": [],
+        "plugin_failure": None,
     }
     assert {(one["path"], one["role"], one["digest"]) for one in inputs} == {
         (name, role, hashlib.sha256((project.root / name).read_bytes()).hexdigest())
