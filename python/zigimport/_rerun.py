@@ -176,7 +176,7 @@ def _guard(group):
     if not hasattr(os, "killpg"):
         return None
     # In a session of its own, so that what is sent to our group does not reach it.
-    script = "read -r _; kill -KILL -- -$1"
+    script = "read -r _; kill -s KILL -- -$1"
     return subprocess.Popen(["/bin/sh", "-c", script, "sh", str(group)], stdin=subprocess.PIPE, start_new_session=True)
 
 
