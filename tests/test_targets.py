@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import foreign
-from conftest import ADD, BINDING, ROOT, ZIGS, Project, base_environment, make_writable
+from conftest import ADD, BINDING, ROOT, ZIGS, Project, add_build_system, base_environment, make_writable
 
 #: Every target, by what its artifact is.
 ELF = {
@@ -145,6 +145,9 @@ def graph_of(environments, tmp_path_factory):
             folder = tmp_path_factory.mktemp(f"graph-{line}")
             for name in ("home", "project"):
                 (folder / name).mkdir()
+            (folder / "store").mkdir(mode=0o700)
+            if line == "0.17":
+                add_build_system(environments, line, folder / "store")
             environment = base_environment(folder / "home", environments["zigs"][line], folder / "store")
             python = environments["pythons"][environments["main"]]
             graphs[line] = Graph(Project(folder / "project", python, environment), TARGETS[line])
