@@ -435,13 +435,18 @@ def _new(options):
     from zigimport import _new
 
     paths = _new.make(options.name, options.kind, options.directory)
-    if options.format == "json":
-        _print_json({"kind": options.kind, "name": options.name, "paths": paths})
-        return 0
-    for path in paths:
-        print(f"made  {path}")
     (test,) = (path for path in paths if os.path.basename(path).startswith("test_"))
-    print(f"test with: python -m pytest {test}")
+    made = {"kind": options.kind, "name": options.name, "paths": paths}
+    return _print_made(options, made, f"test with: python -m pytest {test}")
+
+
+def _print_made(options, made, next_step):
+    if options.format == "json":
+        _print_json(made)
+        return 0
+    for path in made["paths"]:
+        print(f"made  {path}")
+    print(next_step)
     return 0
 
 
@@ -455,14 +460,9 @@ def _plugin_new(options):
     from zigimport import _plugin_author
 
     paths = _plugin_author.make(options.name, options.language, options.directory)
-    if options.format == "json":
-        _print_json({"language": options.language, "name": options.name, "paths": paths})
-        return 0
-    for path in paths:
-        print(f"made  {path}")
     folder = os.path.normpath(os.path.join(options.directory, options.name))
-    print(f"build with: zigimport plugin build {folder}")
-    return 0
+    made = {"language": options.language, "name": options.name, "paths": paths}
+    return _print_made(options, made, f"build with: zigimport plugin build {folder}")
 
 
 def _plugin_build(options):
