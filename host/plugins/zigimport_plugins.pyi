@@ -31,13 +31,6 @@ class Description(TypedDict):
     forbidden: list[str]
     exports: list[str]
 
-class ManifestValues(TypedDict):
-    name: str
-    version: str
-    patterns: list[str]
-    digest: str
-    view: list[str]
-
 @final
 class Plugin:
     """A component that is ready to be asked, from any thread.
@@ -61,10 +54,3 @@ def precompile(component: bytes) -> bytes:
 
 def componentize(core: bytes) -> bytes:
     """Makes a component of a core module that exports what the world asks for."""
-
-def manifest(text: str) -> ManifestValues:
-    """Reads the manifest of a plugin.
-
-    Raises:
-        ValueError: it says what is wrong, and in which line.
-    """

@@ -246,16 +246,15 @@ pub fn prepare(
         .map(|target| {
             target.triple.clone_into(&mut key_inputs.triple);
             target.cpu.clone_into(&mut key_inputs.cpu);
-            prepare_target(
+            let wanted = Wanted {
                 context,
                 sources,
-                module,
-                &closure,
-                key_inputs.source_key(),
-                target,
+                closure: &closure,
+                source_key: key_inputs.source_key(),
                 toolchain,
-                uses_headers.then_some((&headers, needs_headers)),
-            )
+                headers: headers.as_ref(),
+            };
+            prepare_target(&wanted, module, target, needs_headers)
         })
         .collect::<Result<_>>()?;
     let module = module.clone();
@@ -269,26 +268,74 @@ struct Stored {
     object: bool,
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one fact of the module or the target")]
-fn prepare_target(
-    context: Context<'_>,
-    sources: &Sources,
-    module: &Module,
-    closure: &Closure,
+/// What an entry has to agree with, to serve.
+struct Wanted<'a> {
+    context: Context<'a>,
+    sources: &'a Sources,
+    closure: &'a Closure,
     source_key: Digest,
+    toolchain: Option<&'a Toolchain>,
+    headers: Option<&'a Headers>,
+}
+
+impl Wanted<'_> {
+    /// Looks into the store. `published` is a library that needs no look at its bytes.
+    fn stored(&self, published: Option<(PathBuf, Library)>) -> Result<Stored> {
+        let store = self.context.store;
+        let mut entries = self.serving(store.entries(self.source_key)?);
+        // The newest whose artifact is there; without one, the newest tells what is lost.
+        let found = entries.iter().position(|entry| store.has_artifact(entry)).unwrap_or(0);
+        let entry = (found < entries.len()).then(|| entries.swap_remove(found));
+        let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
+        let library = artifact.and_then(|(digest, entry)| {
+            let published = published.filter(|(_, library)| library.digest == digest && library.suffix == entry.suffix);
+            published.or_else(|| store.library_verified(digest, &entry.suffix))
+        });
+        Ok(Stored { library, object: artifact.is_some_and(|(digest, _)| store.has_object(digest)), entry })
+    }
+
+    /// Looks into the shared cache. One that fails has nothing.
+    fn shared(&self) -> Result<Option<Entry>> {
+        let Some(remote) = Remote::of(self.context.layer)? else { return Ok(None) };
+        let entries = remote.entries(self.source_key).unwrap_or_else(|error| {
+            remote::warn(self.context.frontend, &error);
+            Vec::new()
+        });
+        Ok(self.serving(entries).into_iter().next())
+    }
+
+    /// Returns the entries that the compiler, the headers and the discovered inputs at
+    /// hand would give too.
+    fn serving(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        // What a plugin would have named may be another than when those were stored.
+        if self.closure.plugin_failure.is_some() {
+            return Vec::new();
+        }
+        let identity = self.toolchain.map(|toolchain| toolchain.identity.hex());
+        let version = self.toolchain.and_then(|toolchain| toolchain.version.as_ref());
+        let headers = self.headers.map(|headers| headers.identity.hex());
+        let root = &self.closure.project_root;
+        entries.retain(|entry| {
+            identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
+                && version.is_none_or(|version| *version == entry.zig_version)
+                && headers.as_ref().is_none_or(|headers| entry.headers.as_ref() == Some(headers))
+                && entry.discovered.iter().all(|input| has_digest(self.sources, input, root))
+        });
+        entries
+    }
+}
+
+fn prepare_target(
+    wanted: &Wanted<'_>,
+    module: &Module,
     target: &'static Target,
-    toolchain: Option<&Toolchain>,
-    wanted_headers: Option<(&Option<Headers>, bool)>,
+    needs_headers: bool,
 ) -> Result<PreparedTarget> {
-    let headers = wanted_headers.and_then(|(headers, _)| headers.as_ref());
+    let &Wanted { context, sources, source_key, toolchain, headers, .. } = wanted;
     // A build takes nothing for granted that it is about to publish or load.
     let published = if sources.uses_records() { published_library(context, module, target) } else { None };
-    let Stored { entry, library, object } =
-        stored(context, sources, closure, source_key, toolchain, headers, published)?;
-    let shared = match library.is_some() || object || closure.plugin_failure.is_some() {
-        true => None,
-        false => shared(context, sources, closure, source_key, toolchain, headers)?,
-    };
+    let Stored { entry, library, object } = wanted.stored(published)?;
+    let shared = if library.is_some() || object { None } else { wanted.shared()? };
     Ok(PreparedTarget {
         target,
         source_key,
@@ -300,8 +347,7 @@ fn prepare_target(
         library,
         object,
         shared,
-        headers_missing: wanted_headers
-            .is_some_and(|(found, needed)| needed && (found.is_none() || target != Target::native())),
+        headers_missing: needs_headers && (headers.is_none() || target != Target::native()),
     })
 }
 
@@ -317,70 +363,6 @@ fn published_library(context: Context<'_>, module: &Module, target: &Target) -> 
     Some((path, manifest.library))
 }
 
-fn stored(
-    context: Context<'_>,
-    sources: &Sources,
-    closure: &Closure,
-    source_key: Digest,
-    toolchain: Option<&Toolchain>,
-    headers: Option<&Headers>,
-    published: Option<(PathBuf, Library)>,
-) -> Result<Stored> {
-    // What a plugin would have named may be another than when that was stored.
-    if closure.plugin_failure.is_some() {
-        return Ok(Stored { entry: None, library: None, object: false });
-    }
-    let mut entries = serving(context.store.entries(source_key)?, sources, closure, toolchain, headers);
-    // The newest whose artifact is there; without one, the newest tells what is lost.
-    let is_there = |entry: &Entry| context.store.has_artifact(entry);
-    let found = entries.iter().position(is_there).unwrap_or(0);
-    let entry = (found < entries.len()).then(|| entries.swap_remove(found));
-    let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
-    let library = artifact.and_then(|(digest, entry)| {
-        let published = published.filter(|(_, library)| library.digest == digest && library.suffix == entry.suffix);
-        published.or_else(|| context.store.library_verified(digest, &entry.suffix))
-    });
-    Ok(Stored { library, object: artifact.is_some_and(|(digest, _)| context.store.has_object(digest)), entry })
-}
-
-/// Returns the entry of the shared cache that serves. One that fails has none.
-fn shared(
-    context: Context<'_>,
-    sources: &Sources,
-    closure: &Closure,
-    source_key: Digest,
-    toolchain: Option<&Toolchain>,
-    headers: Option<&Headers>,
-) -> Result<Option<Entry>> {
-    let Some(remote) = Remote::of(context.layer)? else { return Ok(None) };
-    let entries = remote.entries(source_key).unwrap_or_else(|error| {
-        remote::warn(context.frontend, &error);
-        Vec::new()
-    });
-    Ok(serving(entries, sources, closure, toolchain, headers).into_iter().next())
-}
-
-/// Returns the entries that the compiler, the headers and the discovered inputs at hand
-/// would give too.
-fn serving(
-    mut entries: Vec<Entry>,
-    sources: &Sources,
-    closure: &Closure,
-    toolchain: Option<&Toolchain>,
-    headers: Option<&Headers>,
-) -> Vec<Entry> {
-    let identity = toolchain.map(|toolchain| toolchain.identity.hex());
-    let version = toolchain.and_then(|toolchain| toolchain.version.as_ref());
-    let headers = headers.map(|headers| headers.identity.hex());
-    entries.retain(|entry| {
-        identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
-            && version.is_none_or(|version| *version == entry.zig_version)
-            && headers.as_ref().is_none_or(|headers| entry.headers.as_ref() == Some(headers))
-            && entry.discovered.iter().all(|input| has_digest(sources, input, &closure.project_root))
-    });
-    entries
-}
-
 /// Returns whether the store still has for a target what the plan says it has.
 #[must_use]
 pub fn is_current(
@@ -389,8 +371,16 @@ pub fn is_current(
     target: &PreparedTarget,
     toolchain: Option<&Toolchain>,
 ) -> bool {
-    let sources = Sources::unknown();
-    stored(context, &sources, &prepared.closure, target.source_key, toolchain, prepared.headers.as_ref(), None)
+    let wanted = Wanted {
+        context,
+        sources: &Sources::unknown(),
+        closure: &prepared.closure,
+        source_key: target.source_key,
+        toolchain,
+        headers: prepared.headers.as_ref(),
+    };
+    wanted
+        .stored(None)
         .is_ok_and(|now| now.entry == target.entry && now.library == target.library && now.object == target.object)
 }
 

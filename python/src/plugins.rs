@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use zigimport_host::plugin::edit::{self, Addition};
 use zigimport_host::plugin::engine::{Engine, Fault, Found, Inspection, Loaded, Operand, Program};
 use zigimport_host::plugin::follow::EXPECTED_ANSWER;
-use zigimport_host::plugin::{OnFailure, Origin};
+use zigimport_host::plugin::{Description, OnFailure, Origin, Pinned};
 
 use crate::frontend::PythonFrontend;
 use crate::operations::work;
@@ -20,6 +20,7 @@ const PACKAGE: &str = "zigimport_plugins";
 /// Adds the functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(plugin_add, module)?)?;
+    module.add_function(wrap_pyfunction!(plugin_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(plugin_list, module)?)?;
     module.add_function(wrap_pyfunction!(plugin_remove, module)?)
 }
@@ -156,6 +157,14 @@ fn plugin_add(
         .transpose()?;
     let addition = Addition { path, origin: origin(is_user), views, on_failure };
     work(py, request, frontend, |context| edit::add(context, &folder, &addition)).map(|made| made.to_string())
+}
+
+/// Returns the name, the digest and the view of a plugin's manifest.
+#[pyfunction]
+fn plugin_manifest(text: &str) -> PyResult<(String, String, Vec<String>)> {
+    let Description { name, digest, view, .. } =
+        Description::parse(text).map_err(|(reason, line)| PyValueError::new_err(format!("line {line}: {reason}")))?;
+    Ok((name.0, Pinned::text(digest.0), view.into_iter().map(|view| view.0).collect()))
 }
 
 /// Returns the plugins of a folder's project and of the user as JSON.

@@ -96,14 +96,11 @@ class Manifest:
     def __init__(self, path):
         self.path = path
         try:
-            values = engine().manifest(_text(path))
+            self.name, self.digest, self.view = _native.plugin_manifest(_text(path))
         except UnicodeDecodeError as error:
             raise ZigImportError(f"{path}: {error}, expected UTF-8") from None
         except ValueError as error:
             raise ZigImportError(f"{path}: {error}") from None
-        self.name = values["name"]
-        self.view = values["view"]
-        self.digest = values["digest"]
 
     @classmethod
     def in_folder(cls, folder):

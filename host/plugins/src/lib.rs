@@ -9,7 +9,6 @@
 //! | [`world`] | what a component imports and exports; makes one of a core module |
 //! | [`sandbox`] | the engine, its limits, one call |
 //! | [`wasi`] | the part of WASI that runtimes of other languages need, made inert |
-//! | [`manifest`] | the manifest beside a component |
 //! | [`answer`] | whether an answer is one that a plugin may give |
 //!
 //! Invariants: a plugin sees the bytes that it is given and the folders of its
@@ -18,13 +17,12 @@
 //! of its own.
 
 mod answer;
-mod manifest;
 mod sandbox;
 mod wasi;
 mod world;
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -103,19 +101,6 @@ fn componentize<'py>(py: Python<'py>, core: &[u8]) -> PyResult<Bound<'py, PyByte
     Ok(PyBytes::new(py, &py.detach(|| world::componentize(core))?))
 }
 
-/// Returns what a manifest says, as a dict.
-#[pyfunction(name = "manifest")]
-fn read_manifest<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDict>> {
-    let found = manifest::parse(text).map_err(PyValueError::new_err)?;
-    let answer = PyDict::new(py);
-    answer.set_item("name", found.name)?;
-    answer.set_item("version", found.version)?;
-    answer.set_item("patterns", found.patterns)?;
-    answer.set_item("digest", found.digest)?;
-    answer.set_item("view", found.view)?;
-    Ok(answer)
-}
-
 /// Compiles a component to an image, which only an engine of the same name loads.
 #[pyfunction]
 fn precompile<'py>(py: Python<'py>, component: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
@@ -157,7 +142,6 @@ fn zigimport_plugins(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("PluginError", module.py().get_type::<PluginError>())?;
     module.add_class::<Plugin>()?;
     module.add_function(wrap_pyfunction!(inspect, module)?)?;
-    module.add_function(wrap_pyfunction!(read_manifest, module)?)?;
     module.add_function(wrap_pyfunction!(componentize, module)?)?;
     module.add_function(wrap_pyfunction!(precompile, module)?)
 }
