@@ -16,7 +16,11 @@ SOURCES := $(shell find host guest-tools python -type f -not -name '*.pyc' -not 
 # The engine for plugins carries a compiler, which takes minutes to build: only when it changed.
 PLUGINS_SOURCES := $(shell find host/plugins -type f) guest-tools/src/engine.rs guest-tools/wit/plugin.wit Cargo.toml Cargo.lock
 
-.PHONY: demo test test-rust test-zig test-python test-environments wheel clean
+# Formats that are fuzzed, and for how long each in seconds: a minute in all.
+FORMATS := compiler entry history manifest object plugin request settings source steps
+FUZZ_SECONDS ?= 6
+
+.PHONY: demo test test-rust test-fuzz test-zig test-python test-environments wheel clean
 
 demo: $(VENV)/installed
 	cd examples/geometry && ../../$(VENV)/bin/python demo.py
@@ -26,7 +30,7 @@ $(VENV)/installed: $(SOURCES)
 	$(VENV)/bin/pip install --quiet '.[zig]'
 	touch $@
 
-test: test-rust test-zig test-python
+test: test-rust test-fuzz test-zig test-python
 
 $(TOOLS)/installed: Makefile
 	$(PYTHON) -m venv $(TOOLS)
@@ -36,11 +40,30 @@ $(TOOLS)/installed: Makefile
 test-rust: export ZIGIMPORT_GUEST_ZIG = $(abspath $(ZIG_OF_TOOLS))
 test-rust: $(TOOLS)/installed
 	cargo fmt --check
-	cargo clippy --quiet --release --package zigimport-host --package zigimport-python --all-targets -- --deny warnings
+	cargo clippy --quiet --release --package zigimport-host --package zigimport-fuzz --package zigimport-python \
+		--all-targets -- --deny warnings
 	if cargo nextest --version >/dev/null 2>&1; then \
-		cargo nextest run --release --package zigimport-host; \
+		cargo nextest run --release --package zigimport-host --package zigimport-fuzz; \
 	else \
-		cargo test --release --package zigimport-host; \
+		cargo test --release --package zigimport-host --package zigimport-fuzz; \
+	fi
+
+# What libFuzzer finds lies in target/fuzz; what is kept goes into host/fuzz/corpus.
+test-fuzz: export ZIGIMPORT_GUEST_ZIG = $(abspath $(ZIG_OF_TOOLS))
+test-fuzz: $(TOOLS)/installed
+	if ! command -v $${CXX:-c++} >/dev/null; then \
+		echo "fuzzing was left out: libFuzzer needs a C++ compiler"; \
+	else \
+		set -e; \
+		RUSTC_WORKSPACE_WRAPPER=$(abspath host/fuzz/instrumented) \
+			cargo build --quiet --release --package zigimport-fuzz --features libfuzzer; \
+		for format in $(FORMATS); do \
+			mkdir -p target/fuzz/$$format; \
+			FORMAT=$$format target/release/fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=30 -artifact_prefix=target/fuzz/$$format- \
+				target/fuzz/$$format host/fuzz/corpus/$$format >target/fuzz/$$format.log 2>&1 \
+				|| { tail -n 60 target/fuzz/$$format.log; exit 1; }; \
+			echo "fuzz $$format: $$(tail -n 1 target/fuzz/$$format.log)"; \
+		done; \
 	fi
 
 wheel: export ZIGIMPORT_GUEST_ZIG = $(abspath $(ZIG_OF_TOOLS))

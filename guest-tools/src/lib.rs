@@ -65,6 +65,32 @@ pub enum Error {
     },
 }
 
+/// The compiler of the guests: named by `ZIGIMPORT_GUEST_ZIG`, else from the
+/// `ziglang` package of the Python that builds us, else `zig` on the PATH.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "a build script is told by the environment, and asks Python")]
+pub fn find_zig() -> PathBuf {
+    if let Some(zig) = std::env::var_os("ZIGIMPORT_GUEST_ZIG") {
+        return zig.into();
+    }
+    let script = "import os, ziglang; print(os.path.dirname(ziglang.__file__))";
+    let pythons = ["PYO3_PYTHON", "PYTHON_SYS_EXECUTABLE"]
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .map(PathBuf::from)
+        .chain([PathBuf::from("python3"), PathBuf::from("python")]);
+    for python in pythons {
+        let Ok(output) = Command::new(&python).args(["-c", script]).output() else {
+            continue;
+        };
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if output.status.success() && !folder.is_empty() {
+            return Path::new(&folder).join(format!("zig{}", std::env::consts::EXE_SUFFIX));
+        }
+    }
+    PathBuf::from("zig")
+}
+
 /// Builds every guest into `out_dir` as `NAME.wasm`, `NAME.native.cwasm` and
 /// `NAME.pulley.cwasm`.
 ///
@@ -88,32 +114,60 @@ pub fn build_guests(zig: &Path, guest_tools: &Path, out_dir: &Path, target: &str
 
 /// Compiles one Zig guest to a core module with nothing imported.
 fn compile(zig: &Path, guest_tools: &Path, out_dir: &Path, guest: &str) -> Result<Vec<u8>, Error> {
-    let sources = guest_tools.join("zig");
     let core = out_dir.join(format!("{guest}.core.wasm"));
+    let root = format!("-Mroot={guest}/guest.zig");
+    let options = ["-fno-entry", "-rdynamic", "-target", "wasm32-freestanding", "-O", "ReleaseFast", "-fstrip"];
+    let modules = ["--dep", "canonical", &root, "-Mcanonical=canonical.zig"];
+    run(zig, guest_tools, out_dir, guest, &[&["build-exe"], &options[..], &modules].concat(), &core)?;
+    std::fs::read(&core).map_err(|source| Error::Io { path: core, source })
+}
+
+/// Compiles the scanner to a native object that counts for libFuzzer what it runs
+/// through. Returns its path.
+///
+/// # Errors
+/// As for [`build_guests`].
+pub fn compile_for_fuzzing(zig: &Path, guest_tools: &Path, out_dir: &Path) -> Result<PathBuf, Error> {
+    let object = out_dir.join("scan_fuzz.o");
+    let options = [
+        "build-obj",
+        "-ffuzz",
+        "-fllvm",
+        "-fPIC",
+        "-fno-stack-check",
+        "-O",
+        "ReleaseSafe",
+        "-Mroot=scanner/scan_fuzz.zig",
+    ];
+    run(zig, guest_tools, out_dir, "scan_fuzz", &options, &object)?;
+    Ok(object)
+}
+
+fn run(
+    zig: &Path,
+    guest_tools: &Path,
+    out_dir: &Path,
+    guest: &str,
+    arguments: &[&str],
+    output: &Path,
+) -> Result<(), Error> {
     // The sources are named relative to their folder, so that the bytes do not
     // depend on where the checkout lies.
     #[expect(clippy::disallowed_methods, reason = "the build of the guests runs their compiler")]
-    let output = Command::new(zig)
-        .current_dir(&sources)
-        .args(["build-exe", "-fno-entry", "-rdynamic"])
-        .args(["-target", "wasm32-freestanding", "-O", "ReleaseFast", "-fstrip"])
-        .args(["--dep", "canonical"])
-        .arg(format!("-Mroot={guest}/guest.zig"))
-        .arg("-Mcanonical=canonical.zig")
-        .arg(format!("-femit-bin={}", core.display()))
+    let finished = Command::new(zig)
+        .current_dir(guest_tools.join("zig"))
+        .args(arguments)
+        .arg(format!("-femit-bin={}", output.display()))
         .arg("--cache-dir")
         .arg(out_dir.join("zig-local"))
         .arg("--global-cache-dir")
         .arg(out_dir.join("zig-global"))
         .output()
         .map_err(|source| Error::Start { zig: zig.to_owned(), source })?;
-    if !output.status.success() {
-        return Err(Error::Compile {
-            guest: guest.to_owned(),
-            text: String::from_utf8_lossy(&output.stderr).into_owned(),
-        });
+    if finished.status.success() {
+        return Ok(());
     }
-    std::fs::read(&core).map_err(|source| Error::Io { path: core, source })
+    Err(Error::Compile { guest: guest.to_owned(), text: String::from_utf8_lossy(&finished.stderr).into_owned() })
 }
 
 /// Wraps a core module as a component of the world with the guest's name.

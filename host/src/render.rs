@@ -1,5 +1,6 @@
 //! A plan for people, and the same for programs.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -319,6 +320,9 @@ fn module_json(prepared: &Prepared, names: &Names<'_>) -> Value {
     let Module { name, source_path, kind } = &prepared.module;
     let closure = &prepared.closure;
     let relative = |path: &PathBuf| closure::relative_to(path, &closure.project_root);
+    // The scan looked the inputs up; the rest is absent, a folder, or a project's.
+    let inputs: HashSet<&Path> = closure.inputs.iter().map(|input| input.path.as_path()).collect();
+    let is_there = |path: &PathBuf| inputs.contains(path.as_path()) || path.exists();
     json!({
         "name": name,
         "source": names.of(source_path),
@@ -338,7 +342,7 @@ fn module_json(prepared: &Prepared, names: &Names<'_>) -> Value {
             "how": named.how,
             "to": if named.is_name { named.to.to_string_lossy().into_owned() } else { relative(&named.to) },
             "line": named.line,
-            "found": if named.is_name { Value::Null } else { named.to.exists().into() },
+            "found": if named.is_name { Value::Null } else { is_there(&named.to).into() },
         })).collect::<Vec<_>>(),
         "plugins": closure.participants.iter().map(|plugin| json!({
             "name": plugin.name,
