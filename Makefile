@@ -85,7 +85,7 @@ test-zig: test-environments
 	$(PYTHON) tests/zig_tests.py
 
 test-python: test-environments
-	$(MAIN_PYTHON) tests/python_tests.py
+	$(MAIN_PYTHON) -m pytest -p no:cacheprovider --numprocesses auto --dist loadfile tests
 
 clean:
 	rm -rf $(VENV) target

@@ -29,7 +29,7 @@ ZIGS = {"0.15": "0.15.2", "0.16": "0.16.0", "0.17": "0.17.0"}
 #: the environments: a test that wants one says so with ``PYTHONPATH``.
 LIBRARIES = {"pyz3": ("pyz3", "0.11.0"), "pydust": ("ziggy-pydust", "0.26.0")}
 #: `wasmtime` reads WebAssembly text.
-TOOLS = ("pytest", "jsonschema", "selenium", "wasmtime>=48,<50")
+TOOLS = ("pytest", "pytest-xdist", "jsonschema", "selenium", "wasmtime>=48,<50")
 #: Programs that tests use which no package registry has, and their Debian packages.
 PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver", "dot": "graphviz"}
 #: Taken where the registry has wheels of them and of all that they need.
@@ -54,7 +54,6 @@ pub fn build(b: *std.Build) void {
 PLUGIN_TOOLS = ("componentize-py==0.25.1",)
 #: Makes plugins of JavaScript, where npm is on the machine.
 JCO = ("@bytecodealliance/jco", "1.35.0")
-WORKERS = ("pytest-xdist",)
 
 #: Answers where an interpreter is, unless it is no ordinary CPython with venv.
 PROBE = """
@@ -220,7 +219,7 @@ def main():
     for version in found:
         is_main = version == main_version
         tools = TOOLS if is_main else ()
-        optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS, *WORKERS, *PLUGIN_TOOLS) if is_main else EVERYWHERE
+        optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS, *PLUGIN_TOOLS) if is_main else EVERYWHERE
         wheels = [wheel, *plugins_wheels] if is_main else [wheel]
         python, lacking = prepare_python(version, bases[version], wheels, tools, optional)
         pythons[version] = str(python)

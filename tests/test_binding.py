@@ -33,16 +33,14 @@ def geometry(environments, tmp_path_factory):
     return project
 
 
-@pytest.mark.parametrize("check", CHECKS)
-def test_on_every_zig_and_python(geometry, environments, zig, python, check):
-    ran = geometry(zig).execute("checks.py", check, python=environments["pythons"][python])
+def test_on_every_zig_and_python(geometry, environments, zig, python):
+    ran = geometry(zig).execute("checks.py", *CHECKS, python=environments["pythons"][python])
     assert ran.returncode == 0, ran
 
 
 @pytest.mark.parametrize("mode", MODES[1:])
-@pytest.mark.parametrize("check", CHECKS)
-def test_in_every_optimize_mode(geometry, zig, mode, check):
-    ran = geometry(zig).execute("checks.py", check, env={"ZIGIMPORT_OPTIMIZE": mode})
+def test_in_every_optimize_mode(geometry, zig, mode):
+    ran = geometry(zig).execute("checks.py", *CHECKS, env={"ZIGIMPORT_OPTIMIZE": mode})
     assert ran.returncode == 0, ran
 
 

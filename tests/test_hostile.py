@@ -8,9 +8,8 @@ CHECKS = checks_of("hostile_checks.py")
 PROGRAM = ("-X", "faulthandler", "hostile_checks.py")
 
 
-@pytest.mark.parametrize("check", CHECKS)
-def test_on_every_python(binding_project, environments, python, check):
-    ran = binding_project(DEFAULT_ZIG).execute(*PROGRAM, check, python=environments["pythons"][python])
+def test_on_every_python(binding_project, environments, python):
+    ran = binding_project(DEFAULT_ZIG).execute(*PROGRAM, *CHECKS, python=environments["pythons"][python])
     assert ran.returncode == 0, ran
 
 
@@ -20,7 +19,6 @@ def test_on_the_other_zigs(binding_project, line):
     assert ran.returncode == 0, ran
 
 
-@pytest.mark.parametrize("check", CHECKS)
-def test_with_the_debug_allocator(binding_project, check):
-    ran = binding_project(DEFAULT_ZIG).execute(*PROGRAM, check, env={"PYTHONMALLOC": "debug"})
+def test_with_the_debug_allocator(binding_project):
+    ran = binding_project(DEFAULT_ZIG).execute(*PROGRAM, *CHECKS, env={"PYTHONMALLOC": "debug"})
     assert ran.returncode == 0, ran

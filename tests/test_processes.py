@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ADD, HANG_SECONDS, dedented, finish, needs, script
+from conftest import ADD, HANG_SECONDS, dedented, finish, script
 
 GCC = shutil.which("cc")
 
@@ -137,8 +137,7 @@ def test_a_forked_process_outlives_the_one_that_built(held):
     assert ran.returncode == -9 and ran.stdout == "built\n", ran
 
 
-def test_xdist_workers_import_one_module(project, environments, wrapped_zig):
-    needs(environments, environments["main"], "pytest-xdist")
+def test_xdist_workers_import_one_module(project, wrapped_zig):
     project.write("m.zig", ADD)
     project.write("n.zig", ADD.replace("a + b", "a * b"))
     project.write("conftest.py", "import zigimport\n")

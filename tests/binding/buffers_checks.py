@@ -12,6 +12,7 @@ import sys
 import zigimport  # noqa: F401, I001 - installs the hook
 
 import buffers
+import support
 from support import growth_kib, raises
 
 try:
@@ -382,5 +383,4 @@ def check_a_buffer_is_let_go_when_a_later_argument_is_refused(b):
 
 
 if __name__ == "__main__":
-    for check in sys.argv[1:]:
-        globals()[check](buffers)
+    support.run(buffers, globals(), sys.argv[1:])

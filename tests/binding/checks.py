@@ -13,6 +13,7 @@ import weakref
 import zigimport  # noqa: F401, I001 - installs the hook
 
 import geometry
+import support
 from support import Index, raises, resident_kib
 
 INTEGERS = {
@@ -235,4 +236,4 @@ def check_calls_from_many_threads(g):
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]](geometry)
+    support.run(geometry, globals(), sys.argv[1:])

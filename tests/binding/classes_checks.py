@@ -14,6 +14,7 @@ import sys
 import zigimport  # noqa: F401, I001 - installs the hook
 
 import classes
+import support
 from support import Index, growth_kib, raises
 
 #: What a method of an object says that was never constructed, or was closed.
@@ -461,5 +462,4 @@ def check_records_are_pickled_and_copied(c):
 
 
 if __name__ == "__main__":
-    for check in sys.argv[1:]:
-        globals()[check](classes)
+    support.run(classes, globals(), sys.argv[1:])

@@ -15,6 +15,7 @@ import time
 import zigimport  # noqa: F401, I001 - installs the hook
 
 import hostile
+import support
 from support import raises
 
 
@@ -607,5 +608,4 @@ def check_what_python_cannot_have_keeps_nothing_else_out(h):
 
 
 if __name__ == "__main__":
-    for check in sys.argv[1:]:
-        globals()[check](hostile)
+    support.run(hostile, globals(), sys.argv[1:])

@@ -1,6 +1,23 @@
 """What the checks of the binding share. They run on every supported Python."""
 
 import re
+import sys
+import traceback
+
+
+def run(module, checks, names):
+    """Runs the checks of those names, all of them whatever fails, and ends the process with 1 if any does."""
+    failed = []
+    for name in names:
+        # Seen as the last line where a check ends the interpreter.
+        print(name, flush=True)
+        try:
+            checks[name](module)
+        except BaseException:
+            traceback.print_exc()
+            failed.append(name)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 class Index:

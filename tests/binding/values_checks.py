@@ -15,6 +15,7 @@ from collections import namedtuple
 import zigimport  # noqa: F401, I001 - installs the hook
 
 import values
+import support
 from support import Index, growth_kib, raises
 
 #: A wait of this many turns takes seconds: it ends also where nobody sets the flag.
@@ -419,5 +420,4 @@ def check_errors_are_exceptions(v):
 
 
 if __name__ == "__main__":
-    for check in sys.argv[1:]:
-        globals()[check](values)
+    support.run(values, globals(), sys.argv[1:])
