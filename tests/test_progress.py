@@ -121,6 +121,20 @@ def test_the_compiler_is_asked_for_steps_only_where_they_are_shown(slow, default
     assert re.search(r"^build-lib \d+$", asked.read_text(), re.MULTILINE)
 
 
+def test_a_step_goes_when_the_compiler_is_silent(slow, default_zig, tmp_path):
+    name = b"Compile Build Script"
+    (tmp_path / "packet").write_bytes(b"\x01" + bytes(8) + name + bytes(120 - len(name)) + b"\xff")
+    path = script(
+        tmp_path / "silent",
+        f"""if [ "$1" = build-lib ]; then cat '{tmp_path}/packet' >/dev/fd/$ZIG_PROGRESS; sleep 3; fi
+        exec '{default_zig}' "$@" """,
+    )
+    slow.environment["ZIGIMPORT_ZIG"] = str(path)
+    text = on_terminal(slow, "import zigimport, m; assert m.add(1, 2) == 3")
+    drawn = re.findall(r"\rzigimport: building m  (.*?)\d+\.\d s", text)
+    assert drawn[0] == "Compile Build Script  " and "" in drawn, text
+
+
 def test_a_compiler_that_writes_nonsense_as_its_steps_builds_all_the_same(slow, default_zig, tmp_path):
     noise = "head -c 300000 /dev/urandom >&$ZIG_PROGRESS"
     path = script(tmp_path / "noisy", f"[ \"$1\" = build-lib ] && {{ {noise}; sleep 1; }}\nexec '{default_zig}' \"$@\"")

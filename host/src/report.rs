@@ -52,9 +52,9 @@ impl Phase {
 }
 
 /// What the compiler says that it is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Step {
-    /// Its own words.
+    /// Its own words; empty where it says nothing any more.
     pub name: String,
     /// How much is done, in units of the step.
     pub done: u32,

@@ -70,11 +70,13 @@ def _erase():
 
 
 def show_step(name, step, done, total):
-    """Takes what the compiler is doing for a module, and how far it is."""
+    """Takes what the compiler is doing for a module, and how far it is; ``""`` where it is silent."""
     count = f" {done:,}/{total:,}" if total else f" {done:,}" if done else ""
     with _lock:
-        if name in _begun:
+        if name in _begun and step:
             _steps[name] = step + count
+        else:
+            _steps.pop(name, None)
 
 
 def is_terminal():

@@ -8,6 +8,7 @@
 
 use std::io::Read;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::report::Step;
 
@@ -19,6 +20,8 @@ const NO_PARENT: u8 = 255;
 const READ_BYTES: usize = 1 << 16;
 /// Of a step's name; the terminal's line is short.
 const NAME_CHARACTERS_MAX: usize = 60;
+/// It writes some ten times a second for as long as it does anything.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Runs beside all others from the first moment on, and says the least.
 const LINKING: &str = "Linking";
 /// Below these are single files and declarations, which come and go too fast to be read.
@@ -131,14 +134,25 @@ fn step(nodes: &[Node]) -> Option<Step> {
 pub struct Listener {
     stream: Box<dyn Read>,
     decoder: Decoder,
+    /// When the compiler wrote last, since the last step.
+    heard: Option<Instant>,
 }
 
 impl Listener {
-    /// Returns what the compiler has said last, since the last look. Never waits.
+    /// Returns what the compiler has said last, since the last look, and a step without
+    /// a name when it has become silent. Never waits.
     pub fn latest(&mut self) -> Option<Step> {
         let mut bytes = [0; READ_BYTES];
         let count = self.stream.read(&mut bytes).unwrap_or(0);
-        self.decoder.push(&bytes[..count])
+        let step = self.decoder.push(&bytes[..count]);
+        if count > 0 {
+            self.heard = Some(Instant::now());
+        } else if self.heard.is_some_and(|heard| heard.elapsed() > SILENCE) {
+            // A `zig build` goes on with a program of its own, which tells nothing.
+            self.heard = None;
+            return Some(Step::default());
+        }
+        step
     }
 }
 
@@ -159,7 +173,7 @@ pub fn listen(command: &mut Command, line: &str) -> Option<Listener> {
     // SAFETY: the closure makes one system call and touches no memory, so it may
     // run between fork and exec.
     unsafe { command.pre_exec(keep_open) };
-    Some(Listener { stream: Box::new(stream), decoder: Decoder::new(line) })
+    Some(Listener { stream: Box::new(stream), decoder: Decoder::new(line), heard: None })
 }
 
 /// On Windows a handle cannot be given on without giving on all that can be.
