@@ -52,6 +52,8 @@ pub fn build(b: *std.Build) void {
 """
 #: Makes plugins of Python, as `zigimport plugin build` says.
 PLUGIN_TOOLS = ("componentize-py==0.25.1",)
+#: Of Rust's plugins.
+RUST_TARGET = "wasm32-unknown-unknown"
 #: Makes plugins of JavaScript, where npm is on the machine.
 JCO = ("@bytecodealliance/jco", "1.35.0")
 
@@ -199,6 +201,14 @@ def prepare_jco():
     return str(programs)
 
 
+def add_rust_target():
+    """Lets Rust compile plugins, where rustup can be had; returns what is missing without it."""
+    rustup = shutil.which("rustup")
+    if rustup and subprocess.run([rustup, "--quiet", "target", "add", RUST_TARGET], stdin=subprocess.DEVNULL).returncode == 0:
+        return []
+    return [f"the target {RUST_TARGET} of Rust"]
+
+
 def main():
     """Makes every environment and writes ``environments.json``."""
     parser = argparse.ArgumentParser(description="Make the environments that the tests run in.")
@@ -215,7 +225,8 @@ def main():
         raise SystemExit(f"no CPython from {PYTHONS[0]} to {PYTHONS[-1]} with venv is on this machine")
     main_version = MAIN_PYTHON if MAIN_PYTHON in found else found[-1]
     pythons = {}
-    missing = ["CPython " + version for version in PYTHONS if version not in found] + add_programs()
+    missing = ["CPython " + version for version in PYTHONS if version not in found]
+    missing += add_programs() + add_rust_target()
     for version in found:
         is_main = version == main_version
         tools = TOOLS if is_main else ()
