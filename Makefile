@@ -20,7 +20,7 @@ PLUGINS_SOURCES := $(shell find host/plugins -type f) guest-tools/src/engine.rs 
 FORMATS := compiler entry history manifest object plugin request settings source steps
 FUZZ_SECONDS ?= 6
 
-.PHONY: demo test test-rust test-fuzz test-zig test-python test-environments wheel clean
+.PHONY: demo test test-rust test-sanitizers test-fuzz test-zig test-python test-environments wheel clean
 
 demo: $(VENV)/installed
 	cd examples/geometry && ../../$(VENV)/bin/python demo.py
@@ -79,6 +79,13 @@ target/plugins-wheel/built: $(PLUGINS_SOURCES) | $(TOOLS)/installed
 
 test-environments: wheel target/plugins-wheel/built
 	$(PYTHON) tests/environments.py --wheel target/wheel/*.whl --plugins-wheel target/plugins-wheel/*.whl
+
+# The same tests of the host with AddressSanitizer, which only a nightly Rust has.
+test-sanitizers: export ZIGIMPORT_GUEST_ZIG = $(abspath $(ZIG_OF_TOOLS))
+test-sanitizers: export RUSTFLAGS = -Zsanitizer=address
+test-sanitizers: $(TOOLS)/installed
+	cargo +nightly test --target $$(rustc -vV | sed -n 's/^host: //p') --target-dir target/sanitizers \
+		--package zigimport-host --package zigimport-fuzz
 
 # Each line of Zig compiles and tests every Zig file that we ship.
 test-zig: test-environments
