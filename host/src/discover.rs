@@ -7,12 +7,18 @@ use crate::closure::{self, Module, ModuleKind};
 use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::Scanner;
+use crate::guest::source::{Binding, DeclarationKind, Language, Parameter};
 use crate::parallel;
+use crate::plugin::description;
 use crate::sources::Sources;
 use crate::stamp;
 
 /// Folders that a person would not look into for modules.
 const SKIPPED: &[&str] = &["zig-pkg", "node_modules", "target"];
+
+/// A folder with one of these beside a plugin's manifest has what the plugin is made
+/// of, or the cases that it is checked with.
+const PLUGIN_MARKS: [&str; 2] = ["plugin.zig", "cases"];
 
 /// A folder with one of these is a cache or a virtual environment.
 const FOREIGN_MARKS: [&str; 2] = ["CACHEDIR.TAG", "pyvenv.cfg"];
@@ -66,11 +72,21 @@ pub fn folders_at(path: &Path) -> Vec<PathBuf> {
 }
 
 fn is_foreign(folder: &Path) -> bool {
-    FOREIGN_MARKS.iter().any(|mark| folder.join(mark).is_file())
+    FOREIGN_MARKS.iter().any(|mark| folder.join(mark).is_file()) || is_plugin(folder)
+}
+
+/// Returns whether a plugin is made in a folder.
+fn is_plugin(folder: &Path) -> bool {
+    PLUGIN_MARKS.iter().any(|mark| folder.join(mark).exists())
+        && std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+            let path = entry.path();
+            path.extension().is_some_and(|end| end == "toml") && description::is_manifest(&path)
+        })
 }
 
 /// Takes the `.zig` files of a folder that are no parts of another one: a file
-/// that another one imports is named to be taken by itself.
+/// that another one imports is named to be taken by itself, unless it is a
+/// submodule of a package in Zig that Python could import.
 fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
     let folder = std::path::absolute(folder).map_err(|error| Error::cache("find", folder, &error))?;
     let mut candidates = candidates_below(closure::normalize(&folder))?;
@@ -93,9 +109,32 @@ fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
             is_part[part] |= !is_cycle || depth(whole) < depth(part);
         }
     }
+    let packages: HashSet<PathBuf> = candidates
+        .iter()
+        .filter(|module| module.kind == ModuleKind::Package)
+        .map(|module| module.folder().to_owned())
+        .collect();
+    let mut scanner = None;
     let mut is_part = is_part.into_iter();
-    candidates.retain(|_| !is_part.next().unwrap_or(false));
+    candidates.retain(|module| {
+        let is_part = is_part.next().unwrap_or(false);
+        !is_part || (packages.contains(module.folder()) && has_function(sources, &mut scanner, &module.source_path))
+    });
     Ok(candidates)
+}
+
+/// Returns whether a file has a function that Python could call, by what a scan
+/// tells: a file without one is no module, and building it would fail.
+fn has_function(sources: &Sources, scanner: &mut Option<Scanner>, path: &Path) -> bool {
+    let Ok(known) = sources.file(scanner, path, closure::SOURCE_BYTES_MAX, Some(Language::Zig)) else { return false };
+    let scan = known.scan();
+    let is_concrete = |Parameter { type_text, .. }: &Parameter| {
+        !type_text.starts_with("comptime ") && !matches!(type_text.as_str(), "type" | "anytype")
+    };
+    scan.binding != Binding::Plain
+        || scan.declarations.iter().any(|one| {
+            one.kind == DeclarationKind::Function && one.type_text != "type" && one.parameters.iter().all(is_concrete)
+        })
 }
 
 /// Which file imports which, as indices: the candidates first, then what else
@@ -174,7 +213,7 @@ impl Listing {
         // In a folder that cannot be listed, any name may be.
         let has = |wanted: &str| entries.as_ref().map_or(true, |all| all.iter().any(|one| *one.file_name() == *wanted));
         if !is_outermost {
-            if FOREIGN_MARKS.into_iter().any(&has) && is_foreign(&folder) {
+            if FOREIGN_MARKS.into_iter().chain(PLUGIN_MARKS).any(&has) && is_foreign(&folder) {
                 return Ok(Self::default());
             }
             if has("build.zig") && editor::is_project_file(&folder.join("build.zig")) {
@@ -215,6 +254,56 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn names_below(folder: &Path) -> Vec<String> {
+        modules_at(&Sources::unknown(), folder).unwrap().into_iter().map(|module| module.name).collect()
+    }
+
+    #[test]
+    fn a_submodule_is_a_module_although_another_file_imports_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir_all(folder.path().join("pk/sub")).unwrap();
+        std::fs::create_dir_all(folder.path().join("pk/inner")).unwrap();
+        write(
+            "pk/__init__.zig",
+            "const a = @import(\"a.zig\"); const b = @import(\"b.zig\"); const c = @import(\"c.zig\");\n\
+             const d = @import(\"inner/d.zig\"); const s = @import(\"sub/__init__.zig\");",
+        );
+        write("pk/a.zig", "pub fn f(x: u8) u8 { return x; }");
+        write(
+            "pk/b.zig",
+            "pub fn f(comptime T: type, x: T) T { return x; }\npub fn List(x: u8) type { return [x]u8; }",
+        );
+        write("pk/c.zig", "const Point = struct { x: u8 };");
+        write("pk/inner/d.zig", "pub fn f(x: u8) u8 { return x; }");
+        write("pk/sub/__init__.zig", "pub fn f(x: u8) u8 { return x; }");
+        // The package is Python's: a file that only Zig imports is a part.
+        std::fs::create_dir(folder.path().join("py")).unwrap();
+        write("py/__init__.py", "");
+        write("py/fast.zig", "const helper = @import(\"helper.zig\");");
+        write("py/helper.zig", "pub fn f(x: u8) u8 { return x; }");
+        assert_eq!(names_below(folder.path()), ["pk", "pk.a", "pk.sub", "py.fast"]);
+    }
+
+    #[test]
+    fn where_a_plugin_is_made_there_are_no_modules() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir_all(folder.path().join("notes/cases")).unwrap();
+        std::fs::create_dir_all(folder.path().join("data/cases")).unwrap();
+        write("m.zig", "");
+        write("notes/notes.toml", "name = \"notes\"\nworld = \"zigimport:plugin@0.1.0\"\ndigest = \"\"");
+        write("notes/plugin.zig", "");
+        write("notes/cases/a.zig", "");
+        write("data/data.toml", "world = \"another\"");
+        write("data/cases/b.zig", "");
+        assert_eq!(names_below(folder.path()), ["b", "m"]);
+        assert_eq!(names_below(&folder.path().join("notes/cases")), ["a"]);
+        let inner = folders_at(folder.path());
+        assert!(inner.contains(&folder.path().join("data/cases")));
+        assert!(!inner.iter().any(|one| one.starts_with(folder.path().join("notes"))), "{inner:?}");
+    }
 
     #[test]
     fn parts_are_no_modules_and_a_cycle_keeps_its_members() {

@@ -160,6 +160,23 @@ impl Description {
     }
 }
 
+/// Returns whether a file is the manifest of a plugin, of any version of the world and
+/// not yet with a digest.
+#[must_use]
+pub fn is_manifest(path: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Named {
+        world: String,
+    }
+    let is_small = std::fs::metadata(path).is_ok_and(|at| at.is_file() && at.len() <= MANIFEST_BYTES_MAX);
+    let family = WORLD.split('@').next().unwrap_or(WORLD);
+    is_small
+        && std::fs::read_to_string(path)
+            .ok()
+            .and_then(|text| toml::from_str::<Named>(&text).ok())
+            .is_some_and(|named| named.world.split('@').next() == Some(family))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
