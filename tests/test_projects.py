@@ -1,6 +1,7 @@
 """Project modules: a folder with the user's own ``build.zig``."""
 
 import os
+import re
 
 import pytest
 
@@ -301,3 +302,19 @@ def test_ordinary_modules_and_projects_live_side_by_side(project):
     """
     ran = project.run(dedented(code))
     assert ran.stdout == "2 No module named 'b.helper'; 'b' is not a package\n", ran
+
+
+def test_a_library_without_an_init_function_is_refused_with_what_to_write(project):
+    """What a file module exports by itself, a project does not."""
+    write_project(project)
+    project.write("b/src/root.zig", "pub fn add(a: i64, b: i64) i64 {\n    return a + b;\n}\n")
+    kind = re.search(r"^  kind +(.*)$", project.cli("plan", "b", "--explain").stdout, re.MULTILINE)
+    assert kind[1] == "project"
+    for arguments in ([], ["--target", "x86_64-windows"]):
+        ran = project.cli("build", "b", *arguments)
+        assert ran.returncode == 1 and ran.stderr.count("error: ") == 1, ran
+        assert str(project.root / "b/build.zig") in ran.stderr and "has no function `PyInit_b`" in ran.stderr, ran
+        assert "hint: " in ran.stderr and "`export fn PyInit_b()`" in ran.stderr, ran
+    assert project.fails("b").error == "ZigImportError"
+    write_project(project)
+    assert project.imports("b", "module.scale(21)").value == 42

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::closure::{self, Module, Role};
+use crate::closure::{self, Module, ModuleKind, Role};
 use crate::compiler;
 use crate::digest::Digest;
 use crate::graph;
@@ -217,7 +217,15 @@ fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: 
     let mut line = |name: &str, value: String| lines.push(format!("  {name:<9} {value}"));
     line("source", prepared.module.source_path.display().to_string());
     line("root", closure.project_root.display().to_string());
-    line("kind", format!("{}, {} binding", prepared.module.kind.name(), plan::binding_name(closure.binding)));
+    let kind = prepared.module.kind.name();
+    line(
+        "kind",
+        match prepared.module.kind {
+            // What its library has for Python is known to its build alone.
+            ModuleKind::Project => kind.to_owned(),
+            _ => format!("{kind}, {} binding", plan::binding_name(closure.binding)),
+        },
+    );
     let debug_info = if prepared.strip { "" } else { ", debug info" };
     line("settings", format!("{}{debug_info}, ABI {}", prepared.optimize.name(), prepared.abi));
     for target in

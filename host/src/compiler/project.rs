@@ -197,7 +197,9 @@ fn find_library(job: &Job<'_>, prefix: &Path) -> Result<Vec<u8>> {
         [stem, &name].iter().any(|name| name.strip_prefix(leaf).is_some_and(|suffix| suffixes.contains(&suffix)))
     };
     if let Some(path) = installed.iter().find(|path| is_ours(path)) {
-        return std::fs::read(path).map_err(|error| Error::cache("read", path, &error));
+        let library = std::fs::read(path).map_err(|error| Error::cache("read", path, &error))?;
+        check_init_function(job, &closure::relative_to(path, prefix), &library)?;
+        return Ok(library);
     }
     let names: Vec<String> = installed.iter().map(|path| closure::relative_to(path, prefix)).collect();
     let found = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
@@ -210,6 +212,33 @@ fn find_library(job: &Job<'_>, prefix: &Path) -> Result<Vec<u8>> {
             "in build.zig: b.installArtifact(b.addLibrary(.{{ .name = \"{leaf}\", .linkage = .dynamic, … }}))"
         )),
     })
+}
+
+/// Refuses a library that Python could not load as the module.
+fn check_init_function(job: &Job<'_>, installed: &str, library: &[u8]) -> Result<()> {
+    let symbol = job.module().init_symbol();
+    if may_export(library, &symbol) {
+        return Ok(());
+    }
+    let leaf = job.module().leaf();
+    Err(Error::Module {
+        message: format!(
+            "`{}` installed `{installed}`, which has no function `{symbol}`: Python loads a module by that",
+            job.module().source_path.display()
+        ),
+        hint: Some(format!(
+            "a project says itself what Python sees: write `export fn {symbol}()`, as `zigimport new NAME --kind project` \
+             does, or use a binding library; of a file `{leaf}.zig` zigimport exports every `pub fn`"
+        )),
+    })
+}
+
+/// Returns whether a library may export a function. ELF and PE name it in full; in
+/// Mach-O it may be spread over the branches of a trie.
+fn may_export(library: &[u8], symbol: &str) -> bool {
+    let is_elf_or_pe = library.starts_with(b"\x7fELF") || library.starts_with(b"MZ");
+    let name = format!("{symbol}\0");
+    !is_elf_or_pe || memchr::memmem::find(library, name.as_bytes()).is_some()
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {
