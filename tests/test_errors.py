@@ -150,6 +150,7 @@ def test_a_file_without_anything_for_python_says_so(project, source, text):
     failed = project.fails("m")
     assert (failed.error, failed.exit_code) == ("ZigImportError", 1)
     assert text in failed.message and str(path) in failed.message and "`pub" in failed.hint, failed
+    assert failed.message.count("m.zig") == 1, failed
 
 
 @pytest.mark.parametrize("name", ["my-mod", "1st", "with space", "a+b"])

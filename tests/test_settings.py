@@ -2,6 +2,8 @@
 
 import pytest
 
+from conftest import ADD
+
 MODULE = """
 //! zigimport: c-sources = helper.c
 extern fn helper(value: c_int) c_int;
@@ -75,10 +77,28 @@ def test_several_targets_have_the_c_source_too(mixed):
 def test_a_c_source_that_is_not_there_is_named(mixed):
     (mixed.root / "helper.c").unlink()
     failed = mixed.fails("m")
-    assert failed.error == "ScanError" and "helper.c" in failed.message, failed
+    assert failed.error == "ScanError" and str(mixed.root / "helper.c") in failed.message, failed
+    line = (mixed.root / "m.zig").read_text().splitlines().index("//! zigimport: c-sources = helper.c") + 1
+    assert f"`//! zigimport: c-sources` names it ({mixed.root / 'm.zig'}:{line})" in failed.message, failed
 
 
 def test_an_unknown_setting_is_named_with_its_line_and_the_known_ones(project):
     project.write("m.zig", "//! zigimport: c_sources = helper.c\npub const x = 1;\n")
     failed = project.fails("m")
-    assert "c_sources" in failed.message and "m.zig:1" in failed.message and "c-sources" in failed.message, failed
+    assert failed.message.startswith("unknown setting `c_sources`") and failed.exit_code == 1, failed
+    assert "m.zig:1" in failed.message and "c-sources" in failed.message, failed
+
+
+@pytest.mark.parametrize("word", ["nogill", "", "release-gil = true"])
+def test_an_unknown_directive_in_a_comment_is_named_with_its_line(project, word):
+    text = f"//! Text.\n\n/// Adds.\n/// zigimport: {word}\n/// Two numbers.\n{ADD}"
+    path = project.write("m.zig", text)
+    failed = project.fails("m")
+    assert (failed.error, failed.exit_code) == ("ZigImportError", 1), failed
+    assert f"`{word}`" in failed.message and f"{path}:4" in failed.message and "`nogil`" in failed.message, failed
+    # Within a sentence it is a word as any other.
+    project.write("m.zig", text.replace(f"zigimport: {word}", f"As for zigimport: {word}"))
+    assert project.imports("m", "module.add(1, 2)").value == 3
+    project.write("part.zig", text)
+    project.write("m.zig", 'pub const part = @import("part.zig");\n')
+    assert f"{project.root / 'part.zig'}:4" in project.fails("m").message

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::closure::{self, Closure, Module};
 use crate::digest::{Digest, FieldHasher};
+use crate::error::{Error, Result};
 use crate::guest::source;
 
 macro_rules! sources {
@@ -15,8 +16,10 @@ macro_rules! sources {
     };
 }
 
-/// The line of a comment that releases the interpreter's lock.
-const NOGIL_LINE: &str = "zigimport: nogil";
+/// Begins a line of a comment that is for us.
+const DIRECTIVE: &str = "zigimport:";
+/// What such a line says to release the interpreter's lock.
+const NOGIL: &str = "nogil";
 
 /// Every Zig file of ours that a build may need.
 pub const SOURCES: &[(&str, &[u8])] = sources![
@@ -143,7 +146,7 @@ fn container_doc<'a>(scan: &'a source::Scan, container: &str) -> &'a str {
 
 fn entry(declaration: &source::Declaration) -> String {
     let parameters: Vec<String> = declaration.parameters.iter().map(|parameter| quote(&parameter.name)).collect();
-    let is_nogil = |line: &str| line.trim() == NOGIL_LINE;
+    let is_nogil = |line: &str| directive(line) == Some(NOGIL);
     let doc: Vec<&str> = declaration.doc.lines().filter(|line| !is_nogil(line)).collect();
     let nogil = if declaration.doc.lines().any(is_nogil) { ", .nogil = true" } else { "" };
     format!(
@@ -152,6 +155,37 @@ fn entry(declaration: &source::Declaration) -> String {
         parameters.join(", "),
         quote(doc.join("\n").trim_end()),
     )
+}
+
+/// Returns what a line of a doc comment asks of us.
+fn directive(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix(DIRECTIVE).map(str::trim)
+}
+
+/// Checks the lines of doc comments that are for us.
+///
+/// # Errors
+/// Names the first that asks for something else than there is.
+pub fn check_directives(module: &Module, closure: &Closure) -> Result<()> {
+    for (path, scan) in described_files(module, closure) {
+        for declaration in &scan.declarations {
+            let lines = declaration.doc.lines().count();
+            let wrong = declaration.doc.lines().enumerate().find_map(|(index, line)| {
+                let value = directive(line).filter(|value| *value != NOGIL)?;
+                Some((usize::try_from(declaration.line).unwrap_or(usize::MAX).saturating_sub(lines - index), value))
+            });
+            if let Some((line, value)) = wrong {
+                return Err(Error::Module {
+                    message: format!(
+                        "unknown directive `{value}` in a line `/// {DIRECTIVE}` ({}:{line}): expected `{NOGIL}`",
+                        path.display()
+                    ),
+                    hint: None,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A deprecation such as `pub const old = @compileError("…")` must not be looked

@@ -519,13 +519,12 @@ impl ModuleSettings {
                 "include-paths" => settings.include_paths.extend(words()),
                 "libraries" => settings.libraries.extend(words()),
                 _ => {
-                    return Err(Error::Setting {
-                        name: "//! zigimport:".to_owned(),
-                        value: name.to_owned(),
-                        place,
-                        expected: "`optimize`, `debug-info`, `c-sources`, `c-flags`, `include-paths` or `libraries`, \
-                                   then ` = ` and a value"
-                            .to_owned(),
+                    return Err(Error::Module {
+                        message: format!(
+                            "unknown setting `{name}` in a line `//! zigimport:`{place}: expected `optimize`, \
+                             `debug-info`, `c-sources`, `c-flags`, `include-paths` or `libraries`, then ` = ` and a value"
+                        ),
+                        hint: None,
                     });
                 }
             }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::closure::{self, Closure, Module, Role};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::guest::source::{Dependency, DependencyKind, Language};
 use crate::sources::Sources;
 
@@ -48,7 +48,9 @@ pub(crate) fn follow(
     let mut scanner = None;
     while let Some((path, role)) = walk.pending.pop() {
         let language = (role != Role::Embedded).then_some(Language::C);
-        let known = sources.file(&mut scanner, &path, closure::INPUT_BYTES_MAX, language)?;
+        let known = sources.file(&mut scanner, &path, closure::INPUT_BYTES_MAX, language).map_err(|error| {
+            if role == Role::CSource { named_by_setting(error, &path, module, closure) } else { error }
+        })?;
         let input = closure::input_of(&known, &path, role, &closure.project_root);
         if language.is_some() {
             let scan = known.scan();
@@ -63,6 +65,26 @@ pub(crate) fn follow(
     }
     absent.extend(walk.absent);
     Ok(())
+}
+
+/// Says of a C source that cannot be read which setting names it.
+fn named_by_setting(error: Error, path: &Path, module: &Module, closure: &Closure) -> Error {
+    let is_named = |name: &str| closure::normalize(&module.folder().join(name)) == path;
+    let setting = closure
+        .root_scan
+        .settings
+        .iter()
+        .find(|setting| setting.name == "c-sources" && setting.value.split_ascii_whitespace().any(is_named));
+    match (error, setting) {
+        (Error::Scan { path, reason }, Some(setting)) => {
+            let place = format!("{}:{}", module.source_path.display(), setting.line);
+            Error::Scan {
+                path,
+                reason: format!("{reason}; `//! zigimport: c-sources` names it ({place}), relative to that file"),
+            }
+        }
+        (error, _) => error,
+    }
 }
 
 /// Returns flags for the C compiler with relative paths made absolute: they are

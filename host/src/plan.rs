@@ -210,6 +210,9 @@ pub fn prepare(
     let uses_headers = needs_headers || module.kind == ModuleKind::Project;
     let headers = if uses_headers { Headers::find(context.frontend.header_folders()) } else { None };
     let is_plain = module.kind != ModuleKind::Project && closure.binding == source::Binding::Plain;
+    if is_plain {
+        binding::check_directives(module, &closure)?;
+    }
     let abi = if is_plain { STABLE_ABI } else { context.interpreter.specific_abi() }.to_owned();
     let inputs = closure
         .inputs

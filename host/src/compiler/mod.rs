@@ -37,7 +37,7 @@ pub mod steps;
 use std::path::{Path, PathBuf};
 
 use crate::binding;
-use crate::closure::{Module, ModuleKind};
+use crate::closure::{self, Module, ModuleKind};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guest::planning::{Action, Build, Decision, Route};
@@ -193,8 +193,11 @@ impl Job<'_> {
         let diagnostics = diagnostics::parse(text, directory);
         let ours = diagnostics.iter().find_map(|diagnostic| diagnostic.message.strip_prefix("zigimport: "));
         if let Some(message) = ours {
+            let source = &self.module().source_path;
+            let relative = closure::relative_to(source, &self.prepared.closure.project_root);
+            let message = message.replacen(&format!(" from {relative}:"), ":", 1);
             return Error::Module {
-                message: format!("`{}`: {message}", self.module().source_path.display()),
+                message: format!("`{}`: {message}", source.display()),
                 hint: Some("mark functions with supported parameter and result types `pub`".to_owned()),
             };
         }
