@@ -602,10 +602,30 @@ def test_the_command_does_what_the_readme_says(project):
     output.end()
 
 
-def test_a_path_that_is_no_module_is_named(project):
+@pytest.mark.parametrize("path", ["nope", "n.zig", "run.py"])
+def test_a_path_that_is_no_module_ends_it(project, path):
     project.write("m.zig", ADD)
-    output = Output(project.start("-m", "zigimport", "watch", "n.zig"))
-    assert str(project.root / "n.zig") in output.until("error:")[-1]
-    project.write("n.zig", ADD)
-    output.until("built n")
+    project.write("run.py", "import m\n")
+    ran = project.cli("watch", "m.zig", path)
+    assert ran.returncode == 1 and str(project.root / path) in ran.stderr and ran.builds == [], ran
+
+
+def test_a_module_may_go_and_come_and_a_folder_may_be_empty(project):
+    folder = project.root / "modules"
+    folder.mkdir()
+    output = Output(project.start("-m", "zigimport", "watch", "modules"))
+    assert any("no Zig module in" in line for line in output.until("watching 0 modules, Ctrl-C ends"))
+    project.write("modules/m.zig", ADD)
+    project.write("modules/n.zig", ADD)
+    output.until("watching 2 modules, Ctrl-C ends")
+    (folder / "n.zig").unlink()
+    assert f"zigimport: n is gone: {folder / 'n.zig'}" in output.until("watching 1 module, Ctrl-C ends")
+    output.end()
+
+
+def test_where_all_is_built_it_says_that_it_watches(project):
+    project.write("m.zig", ADD)
+    project.imports("m")
+    output = Output(project.start("-m", "zigimport", "watch"))
+    assert output.until("watching") == ["zigimport: watching 1 module, Ctrl-C ends"]
     output.end()

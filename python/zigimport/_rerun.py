@@ -21,12 +21,17 @@ def watch(paths, command, in_parallel):
     """Builds the modules at ``paths`` now and whenever they change, until it is
     interrupted, and runs the shell's ``command``, if there is one, after each build
     that is good. ``in_parallel`` is what ``build`` does its builds with."""
+    for path in paths:
+        # A folder may get its modules later; anything else is a module, or a slip.
+        if not os.path.isdir(path):
+            _api.modules_at([path])
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     runner = Runner(command)
     files = Files()
     watcher = _native.Watcher()
     request = _native.Request(_api.finder(), sys.path)
     modules, libraries, running, changed, problem = {}, {}, None, [], None
+    known, told_count = {}, None
     try:
         while True:
             places = [os.path.abspath(path) for path in paths]
@@ -37,6 +42,10 @@ def watch(paths, command, in_parallel):
             if modules.keys() != before.keys():
                 # Each is watched before it is looked at, or a change between would be lost.
                 continue
+            for source, found in known.items():
+                if source not in modules:
+                    _log.report("info", f"{found.name} is gone: {source}")
+            known = modules
             libraries = {source: library for source, library in libraries.items() if source in modules}
             stale, told = {}, {}
             for source, found in modules.items():
@@ -62,6 +71,10 @@ def watch(paths, command, in_parallel):
             if problem is None and not files.failed and libraries != running:
                 running = dict(libraries)
                 runner.restart()
+            if len(modules) != told_count:
+                told_count = len(modules)
+                count = "1 module" if told_count == 1 else f"{told_count} modules"
+                _log.report("info", f"watching {count}, Ctrl-C ends")
             changed = []
             if not any(source in files.failed for source in stale):
                 while not changed:
