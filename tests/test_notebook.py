@@ -313,6 +313,7 @@ def test_a_cell_has_settings_and_text_for_the_module_at_its_top(project, noteboo
         ("--name a-b", "a module cannot be named 'a-b'"),
         ("--name json", "a module cannot be named 'json': the standard library has one"),
         ("surplus", "unrecognized arguments: surplus"),
+        ("--nam fast", "unrecognized arguments: --nam fast"),
     ],
 )
 def test_wrong_usage_of_the_magic_is_one_line(project, notebooks, line, message):

@@ -7,7 +7,7 @@ import select
 
 import pytest
 
-from conftest import ADD, HANG_SECONDS, script
+from conftest import ADD, HANG_SECONDS, dedented, script
 
 
 def on_terminal(project, code, env=()):
@@ -143,3 +143,21 @@ def test_a_compiler_that_writes_nonsense_as_its_steps_builds_all_the_same(slow, 
     text = on_terminal(slow, "import zigimport, m; assert m.add(1, 2) == 3")
     assert "building m" in text and re.search(r"built m in", text), text
     assert all(character.isprintable() or character in "\r\n" for character in text), text
+
+
+def test_the_line_is_shortened_by_whole_parts(project):
+    code = """
+    from zigimport import _progress
+    for count in (1, 2, 5):
+        _progress._begun = {f"package.module_{number}": 0 for number in range(count)}
+        _progress._steps = {name: "Semantic Analysis 1,234/5,678" for name in list(_progress._begun)[:2]}
+        for room in range(120):
+            text = _progress._builds(room)
+            assert len(text) <= room and text.count("(") == text.count(")"), text
+        print(_progress._builds(300), _progress._builds(119), _progress._builds(40), sep="\\n")
+    """
+    lines = project.run(dedented(code)).stdout.splitlines()
+    step = "Semantic Analysis 1,234/5,678"
+    assert lines[:3] == [f"package.module_0  {step}", f"package.module_0  {step}", "package.module_0"]
+    assert lines[3:5] == [f"package.module_0 ({step}), package.module_1 ({step})"] * 2
+    assert lines[5] == "package.module_0, package.module_1" and lines[8] == "5 modules", lines

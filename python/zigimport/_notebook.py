@@ -45,6 +45,10 @@ class ZigMagics(Magics):
             self.shell.push({options.name: module})
 
 
+# A name that is misspelt must not be taken for another.
+ZigMagics.zig.parser.allow_abbrev = False
+
+
 class Autoreload:
     """Lets IPython's ``%autoreload`` see changes in Zig modules.
 

@@ -111,16 +111,24 @@ def _draw():
     except OSError:
         columns = 80
     elapsed = f"  {waiting:.1f} s"
-    text = ("zigimport: building " + _builds())[: max(0, columns - len(elapsed) - 1)] + elapsed
+    start = "zigimport: building "
+    text = start + _builds(columns - len(start) - len(elapsed) - 1) + elapsed
     sys.stderr.write("\r" + text.ljust(_width_shown))
     sys.stderr.flush()
     _width_shown = len(text)
 
 
-def _builds():
-    if len(_begun) == 1:
-        return "  ".join(text for name in _begun for text in (name, _steps.get(name)) if text)
-    return ", ".join(f"{name} ({_steps[name]})" if name in _steps else name for name in _begun)
+def _builds(room):
+    """Says what is built within some columns: with the steps where these fit."""
+    names = list(_begun)
+    if len(names) == 1:
+        full = "  ".join(text for text in (names[0], _steps.get(names[0])) if text)
+    else:
+        full = ", ".join(f"{name} ({_steps[name]})" if name in _steps else name for name in names)
+    for text in (full, ", ".join(names)):
+        if len(text) <= room:
+            return text
+    return (names[0] if len(names) == 1 else f"{len(names)} modules")[: max(0, room)]
 
 
 def _forget():
