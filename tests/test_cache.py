@@ -151,6 +151,13 @@ def test_an_exported_library_is_imported_without_zigimport(cached, tmp_path):
     assert ran.stdout == "6\n", ran
 
 
+def test_an_exported_package_can_have_submodules(project):
+    project.write("two/__init__.zig", ADD)
+    project.imports("two")
+    path = api(project, f"zigimport.export_cached({listed(project)['two']['key']!r}, dest_dir='out')")
+    assert path == "out/two/__init__.abi3.so"
+
+
 def test_the_signature_shows_the_key_and_all_that_is_in_it(cached):
     before = api(cached, "zigimport.signature('m.zig')")
     assert before["key"] == listed(cached)["m"]["key"]
@@ -479,6 +486,49 @@ def test_the_longest_unused_are_collected_first_and_pins_stay(cached):
     assert [one["modules"] for one in done["removed"] if one["kind"] == "artifact"] == [["m"]]
     assert listed(cached) == {} and cached.stored("libraries") == cached.stored("objects") == []
     assert assert_imports(cached).builds == ["m"]
+
+
+def test_what_would_go_is_named_by_the_keys_of_the_list(cached):
+    entries = listed(cached)
+    answer = cached.cli("cache", "gc", "--max-size", "0", "--dry-run", "--format", "json").json
+    artifacts = {one["modules"][0]: one["keys"] for one in answer["removed"] if one["kind"] == "artifact"}
+    assert artifacts == {name: [one["key"]] for name, one in entries.items()}
+    header, *lines, records, total = cached.cli("cache", "gc", "--max-size", "0", "--dry-run").stdout.splitlines()
+    assert header.split() == ["KIND", "KEY", "MODULE", "SIZE", "LAST", "USED"]
+    rows = [line.split()[:3] for line in lines if line.startswith("artifact")]
+    assert sorted(rows) == sorted(["artifact", one["key"][:12], name] for name, one in entries.items())
+    place = header.index("SIZE")
+    assert all(line[place - 2 : place] == "  " and line[place] != " " for line in lines), lines
+    count = sum(one["kind"] == "record" for one in answer["removed"])
+    assert records.startswith(f"{count} small records  ") and "would be freed" in total
+    # What it shows is what the other commands take.
+    assert cached.cli("cache", "pin", rows[0][1]).returncode == 0
+
+
+def test_artifacts_are_named_by_modules_and_paths_too(cached, tmp_path):
+    entries = listed(cached)
+
+    def exported(*names):
+        archive = tmp_path / "-".join(names).replace("/", "_")
+        ran = cached.cli("cache", "export", *names, archive, "--format", "json")
+        assert ran.returncode == 0, ran
+        return ran.json["artifacts"]
+
+    assert exported("m") == exported("m.zig") == exported("package") == exported("./package/n.zig", "package.n") == 1
+    assert exported("m.zig", "package.n") == exported(".") == exported("m", entries["package.n"]["key"][:8]) == 2
+    assert cached.cli("cache", "pin", "package.n").stdout == f"pinned  {entries['package.n']['key'][:12]}  package.n\n"
+    assert [name for name, one in listed(cached).items() if one["pinned"]] == ["package.n"]
+    # Another file of the name is another module.
+    cached.write("package/m.zig", ADD)
+    for name in ("nowhere", "package/m.zig", "gone.zig"):
+        ran = cached.cli("cache", "export", name, tmp_path / "nothing")
+        assert ran.returncode == 1 and name in ran.stderr and not (tmp_path / "nothing").exists(), ran
+
+
+def test_an_empty_cache_is_not_exported(project, tmp_path):
+    for name in ("mods.tar.zst", "folder"):
+        ran = project.cli("cache", "export", "--all", tmp_path / name)
+        assert ran.returncode == 1 and "nothing to export" in ran.stderr and not (tmp_path / name).exists(), ran
 
 
 def test_a_key_that_is_wrong_pins_nothing(cached):

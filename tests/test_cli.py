@@ -1,17 +1,23 @@
 """The command line: answers, words, exit codes."""
 
+import fcntl
 import hashlib
 import importlib.metadata
 import os
+import pty
 import re
 import shlex
+import shutil
 import signal
+import struct
 import subprocess
+import tempfile
+import termios
 
 import pytest
 
 import foreign
-from conftest import ADD, WrappedZig, interrupt, script
+from conftest import ADD, ROOT, WrappedZig, interrupt, script
 
 PLUS = "pub fn plus(a: i64, b: i64) i64 {\n    return a + b;\n}\n"
 MODULE = (
@@ -363,6 +369,24 @@ def test_a_folder_is_all_its_modules_without_their_parts(project):
     assert sorted(names) == sorted(name for _, name, _, _ in planned(project))
 
 
+def test_a_folder_in_which_a_plugin_is_made_has_no_modules(project):
+    project.write("m.zig", ADD)
+    made = project.cli("plugin", "new", "track-notes")
+    assert made.returncode == 0, made
+    assert [name for _, name, _, _ in planned(project)] == ["m"]
+    assert project.cli("build").returncode == 0
+
+
+def test_the_examples_are_built_as_one_tree(make_project, project_store):
+    project = make_project(store=project_store)
+    shutil.copytree(
+        ROOT / "examples", project.root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    ran = project.cli("build")
+    assert ran.returncode == 0 and "failed" not in ran.stderr, ran
+    assert project.cli("plan", "--check").returncode == 0
+
+
 def test_a_module_is_one_although_its_part_imports_it_back(project):
     project.write("m.zig", 'const part = @import("parts/part.zig");\n' + ADD)
     project.write("parts/part.zig", 'const module = @import("../m.zig");\n' + PLUS)
@@ -464,7 +488,123 @@ def test_a_build_says_what_it_made_and_where(project):
     assert result.builds == ["m"]
     again = project.cli("build", "m.zig")
     assert again.stdout == f"cached  m  x86_64-linux-gnu  {library}\n"
-    assert again.stderr == ""
+    assert again.stderr == "1 unchanged\n"
+
+
+def on_terminal(project, *arguments, columns=80):
+    """Runs the command line with a terminal of some columns as its standard output; returns the
+    exit code, what came there, and what came on standard error."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with tempfile.TemporaryFile() as errors:
+        command = [project.python, "-m", "zigimport", *arguments]
+        environment = {**project.environment, "TERM": "xterm"}
+        process = subprocess.Popen(
+            command, cwd=project.root, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=errors
+        )
+        os.close(theirs)
+        text = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # The other end is closed.
+                break
+            if not part:
+                break
+            text += part
+        os.close(ours)
+        code = process.wait()
+        errors.seek(0)
+        return code, text.decode().replace("\r\n", "\n"), errors.read().decode()
+
+
+def test_on_a_terminal_a_build_is_told_in_short_lines_and_summed_up(project):
+    write_good_and_broken(project)
+    project.write("a_longer_name.zig", ADD.replace("a + b", "a * b"))
+    assert project.cli("build", "a.zig").returncode == 0
+    code, text, errors = on_terminal(project, "build", ".")
+    assert code == 1
+    rows = r"cached  a\nbuilt   a_longer_name  \(\d+\.\d s\)\n(built   c  +\(\d+\.\d s\)|cached  c)\n"
+    assert re.fullmatch(rows, text), text
+    assert errors.splitlines()[-1] in ("2 built, 1 unchanged, 1 failed", "1 built, 2 unchanged, 1 failed"), errors
+    # Where the artifacts go was asked for, and is told.
+    _, text, _ = on_terminal(project, "build", "a.zig", "--output-dir", "out")
+    assert text == "cached  a  x86_64-linux-gnu  out/a.abi3.so\n"
+
+
+def test_a_build_in_json_has_no_closing_line(project):
+    project.write("m.zig", ADD)
+    project.cli("build", "m.zig")
+    assert project.cli("build", "m.zig", "--format", "json").stderr == ""
+
+
+@pytest.mark.parametrize("columns", [24, 60, 80, 200])
+def test_a_list_of_the_cache_fits_the_terminal(project, columns):
+    project.write("a_module_with_a_name.zig", ADD)
+    build(project, "a_module_with_a_name.zig", "--target", "native", "--target", "aarch64-linux-gnu")
+    code, text, _ = on_terminal(project, "cache", "list", columns=columns)
+    header, *lines = text.splitlines()
+    assert code == 0 and len(lines) == 2 and max(map(len, (header, *lines))) <= columns, text
+    assert header.startswith("KEY           MODULE") or columns < 36, text
+    assert ("TARGET" in header, "LAST USED" in header) == (columns >= 60, columns >= 200), text
+
+
+def test_options_stand_anywhere_between_paths(project):
+    project.write("m.zig", ADD)
+    project.write("n.zig", ADD)
+    ran = project.cli("build", "m.zig", "--output-dir", "out", "n.zig", "-j", "1")
+    assert ran.returncode == 0 and sorted(os.listdir(project.root / "out")) == ["m.abi3.so", "n.abi3.so"], ran
+    assert [name for _, name, _, _ in planned(project, "m.zig", "--optimize", "Debug", "n.zig")] == ["m", "n"]
+    assert project.cli("scan", "m.zig", "--format", "json", "n.zig").returncode == 0
+    wrong = project.cli("build", "m.zig", "--output-dir", "out", "n.zig", "--jobz", "1")
+    assert wrong.returncode == 2 and "--jobz" in wrong.stderr, wrong
+
+
+def test_alone_the_program_shows_its_help(project):
+    ran = project.cli()
+    assert (ran.returncode, ran.stdout) == (2, "") and ran.stderr == project.cli("--help").stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bild"], "unknown command 'bild': did you mean 'build'?"),
+        (["cache", "lst"], "unknown command 'lst': did you mean 'list'?"),
+        (["xyzzy"], "unknown command 'xyzzy': expected one of plan, build"),
+        (["plan", "--explai"], "--explai"),
+        (["build", ""], "an empty path: expected a .zig file or a folder"),
+    ],
+)
+def test_a_slip_is_told_in_one_line(project, arguments, message):
+    ran = project.cli(*arguments)
+    assert ran.returncode == 2 and message in ran.stderr.splitlines()[-1] and ran.stdout == "", ran
+
+
+def test_the_help_shows_which_options_take_a_value_only_behind_an_equals_sign(project):
+    text = project.cli("build", "--help").stdout
+    assert "[--stubs[=DIR]]" in text and "  --stubs[=DIR]" in text and "--timings[=FILE]" in text, text
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_is_no_traceback(project, closed):
+    project.write("m.zig", ADD)
+    for command in ("plan", "plan --format html", "build"):
+        shell = f"'{project.python}' -m zigimport {command} {closed}"
+        ran = subprocess.run(["/bin/sh", "-c", shell], cwd=project.root, env=project.environment, capture_output=True)
+        assert ran.returncode == 0 and b"Traceback" not in ran.stderr, ran
+
+
+def test_an_interrupt_while_the_program_is_loaded_is_quiet(project):
+    """It comes where the command line is imported."""
+    project.write("argparse.py", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    ran = project.cli("plan", env={"PYTHONPATH": project.root})
+    assert ran.returncode == 130 and ran.stderr == "", ran
+
+
+def test_scan_of_a_folder_says_what_to_name(project):
+    project.write("pk/m.zig", ADD)
+    ran = project.cli("scan", "pk")
+    assert ran.returncode == 1 and ran.stderr == "error: 'pk' is a folder: expected files\nhint: zigimport scan pk/*.zig\n"
 
 
 def test_the_json_of_a_build_has_every_field(project):
@@ -509,6 +649,22 @@ def test_an_output_folder_can_be_imported_from_without_us(project):
         "import sys; sys.path.insert(0, 'dist folder'); import m, pkg.inner.fast as f; print(m.add(1, 2), f.add(3, 4))"
     )
     assert project.execute("-I", "-S", "-c", code).stdout == "3 7\n"
+
+
+def test_a_package_in_an_output_folder_has_its_submodules(project):
+    project.write("two/__init__.zig", ADD)
+    project.write("two/b.zig", ADD)
+    project.write("two/deep/__init__.zig", 'const c = @import("c.zig");\n' + ADD)
+    project.write("two/deep/c.zig", ADD)
+    built = build(project, ".", "--output-dir", "out")
+    assert [one["library"] for one in built] == [
+        "out/two/__init__.abi3.so", "out/two/b.abi3.so", "out/two/deep/__init__.abi3.so", "out/two/deep/c.abi3.so",
+    ]
+    code = (
+        "import sys; sys.path.insert(0, 'out'); import two.b, two.deep.c as c\n"
+        "print(two.add(1, 2), two.b.add(3, 4), two.deep.add(5, 6), c.add(7, 8), c.__name__)"
+    )
+    assert project.execute("-I", "-S", "-c", code).stdout == "3 7 11 15 two.deep.c\n"
 
 
 def test_an_output_folder_has_one_folder_for_each_of_several_targets(project):

@@ -48,6 +48,17 @@ def test_what_is_made_imports_and_its_tests_pass(made, kind, zig):
     assert files_of(made) == MADE[kind]
 
 
+@pytest.mark.parametrize("kind", ["package"])
+def test_all_of_a_package_is_built_ahead(made):
+    assert made.cli("build").returncode == 0 and made.cli("plan", "--check").returncode == 0
+    never = {"ZIGIMPORT_NATIVE": "never"}
+    tested = made.execute("-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", env=never)
+    assert tested.returncode == 0 and "2 passed" in tested.stdout, tested
+    # As a path that stands for one module it is the package.
+    named = made.run("import zigimport; print(zigimport.build('fast').module, zigimport.signature('fast')['module'])")
+    assert named.stdout == "fast fast\n", named
+
+
 @pytest.mark.parametrize("kind", MADE)
 def test_the_tests_in_zig_pass_and_its_files_are_formatted(made, kind, zig):
     path, count = ZIG_TESTS[kind]
@@ -81,7 +92,7 @@ def test_nothing_is_overwritten_and_then_nothing_is_made(project, kind, there):
     project.write(there, "mine")
     ran = project.cli("new", "fast", "--kind", kind)
     assert ran.returncode == 1 and ran.stdout == "", ran
-    assert there.split("/")[0] in ran.stderr and "hint: choose another name" in ran.stderr
+    assert ran.stderr.count(f"`{there.split('/')[0]}") == 1 and "hint: choose another name" in ran.stderr
     assert files_of(project) == [there] and (project.root / there).read_text() == "mine"
 
 

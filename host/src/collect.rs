@@ -84,6 +84,8 @@ pub struct Item {
     pub kind: Kind,
     /// Digest, version or file name.
     pub name: String,
+    /// Of an artifact, those of the builds that gave it.
+    pub keys: Vec<String>,
     /// The modules that it serves.
     pub modules: Vec<String>,
     /// Of all its files.
@@ -274,6 +276,7 @@ pub fn items(store: &Store) -> Vec<Item> {
     let record = |found: Found| Item {
         kind: Kind::Record,
         name: found.path.strip_prefix(store.root()).unwrap_or(&found.path).display().to_string(),
+        keys: Vec::new(),
         modules: Vec::new(),
         bytes: found.bytes,
         last_used: found.modified,
@@ -283,13 +286,13 @@ pub fn items(store: &Store) -> Vec<Item> {
     for name in [MANIFESTS, ENTRIES, LIBRARIES, OBJECTS] {
         for found in bucket(store, name) {
             let file = found.path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
-            let (digest, module) = match name {
+            let (digest, entry) = match name {
                 MANIFESTS => (Manifest::read(&found.path).map(|(manifest, _)| manifest.library.digest), None),
                 ENTRIES => {
                     let meta = found.path.with_file_name(META);
                     let entry = stamp::read(&meta, ENTRY_BYTES_MAX).ok();
                     let entry = entry.and_then(|content| Entry::parse(&content.bytes).ok());
-                    (entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact)), entry.map(|one| one.module))
+                    (entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact)), entry)
                 }
                 _ => (Digest::from_hex(file.split('.').next().unwrap_or_default()), None),
             };
@@ -301,6 +304,7 @@ pub fn items(store: &Store) -> Vec<Item> {
             let item = artifacts.entry(digest.hex()).or_insert_with(|| Item {
                 kind: Kind::Artifact,
                 name: digest.hex(),
+                keys: Vec::new(),
                 modules: Vec::new(),
                 bytes: 0,
                 last_used: UNIX_EPOCH,
@@ -309,8 +313,12 @@ pub fn items(store: &Store) -> Vec<Item> {
             });
             item.bytes += found.bytes;
             item.pinned |= pins;
-            if let Some(module) = module.filter(|module| !item.modules.contains(module)) {
-                item.modules.push(module);
+            if let Some(Entry { key, module, .. }) = entry {
+                for (names, name) in [(&mut item.keys, key), (&mut item.modules, module)] {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
             }
             if name == OBJECTS || name == LIBRARIES {
                 item.last_used = item.last_used.max(found.modified);
@@ -328,6 +336,7 @@ pub fn items(store: &Store) -> Vec<Item> {
         let used = store.zig_lock_path(&name).metadata().and_then(|metadata| metadata.modified());
         others.push(Item {
             kind: Kind::CompilerCache,
+            keys: Vec::new(),
             modules: Vec::new(),
             bytes: found.iter().map(|one| one.bytes).sum(),
             last_used: used.unwrap_or_else(|_| found.iter().map(|one| one.modified).max().unwrap_or(UNIX_EPOCH)),

@@ -29,7 +29,7 @@ use zigimport_host::remote;
 use zigimport_host::render;
 use zigimport_host::report::{Frontend, Level};
 use zigimport_host::sources::Sources as HostSources;
-use zigimport_host::store::Place;
+use zigimport_host::store::{Entry, Place};
 use zigimport_host::target::{TARGETS, Target};
 use zigimport_host::timings::{self, Outcome, Recorder};
 use zigimport_host::toolchain;
@@ -512,11 +512,16 @@ fn named_artifact(loadable: Loadable) -> (String, OsString, Artifact) {
 /// Returns path, module, target and ABI of the library whose key starts with
 /// `prefix`, unpacked and checked, for whatever platform it is.
 #[pyfunction]
-fn cache_library(py: Python<'_>, request: &Request, prefix: &str) -> PyResult<(OsString, String, String, String)> {
+fn cache_library(
+    py: Python<'_>,
+    request: &Request,
+    prefix: &str,
+) -> PyResult<(OsString, String, String, String, String)> {
     let found = py.detach(|| {
         let stored = registry::find(&request.store, prefix)?;
         let (path, _) = registry::library(&request.store, &stored.entry)?;
-        Ok((path.into_os_string(), stored.entry.module, stored.entry.target, stored.entry.abi))
+        let Entry { module, source, target, abi, .. } = stored.entry;
+        Ok((path.into_os_string(), module, source, target, abi))
     });
     found.map_err(|error| exception(py, &error))
 }
@@ -601,8 +606,8 @@ fn cache_verify(py: Python<'_>, request: &Request, repair: bool) -> PyResult<(bo
     Ok((is_left, is_damaged, verified.files, verified.bytes, problems))
 }
 
-/// Something that was collected: kind, name, modules, bytes, and last use.
-type Collected = (&'static str, String, Vec<String>, u64, String);
+/// Something that was collected: kind, name, keys, modules, bytes, and last use.
+type Collected = (&'static str, String, Vec<String>, Vec<String>, u64, String);
 
 /// Removes the longest unused until at most `bytes_max` are left, and what was
 /// not used for `unused_seconds`; returns bytes freed and left, and what went.
@@ -623,7 +628,14 @@ fn cache_collect(
     let done = py.detach(|| collect::collect(&request.store, limits, SystemTime::now()));
     let done = done.map_err(|error| exception(py, &error))?;
     let removed = done.removed.into_iter().map(|item| {
-        (item.kind.name(), item.name, item.modules, item.bytes, zigimport_host::store::utc_of(item.last_used))
+        (
+            item.kind.name(),
+            item.name,
+            item.keys,
+            item.modules,
+            item.bytes,
+            zigimport_host::store::utc_of(item.last_used),
+        )
     });
     Ok((done.bytes_freed, done.bytes_left, removed.collect()))
 }

@@ -49,8 +49,11 @@ def modules_at(paths, sources=None):
 
 
 def the_module_at(path):
-    """Returns the only module that a path stands for."""
+    """Returns the only module that a path stands for: of a package its own."""
     found = modules_at([path])
+    if os.path.isdir(path):
+        own = [one for one in found if one.package_folder and os.path.samefile(one.package_folder, path)]
+        found = own or found
     if len(found) != 1:
         names = ", ".join(module.name for module in found)
         raise ValueError(f"{os.fspath(path)!r} has several modules ({names}): name one")
@@ -111,7 +114,6 @@ def _probe(python):
 def result_of(the_finder, module, source, artifact):
     """Returns the ``BuildResult`` of an artifact as the host describes it."""
     library, key, zig_version, optimize, target, abi, built, digest = artifact
-    leaf = module.rpartition(".")[2]
     return BuildResult(
         module=module,
         source=source,
@@ -123,8 +125,18 @@ def result_of(the_finder, module, source, artifact):
         optimize=optimize,
         abi=abi,
         built=built,
-        file_name=leaf + _native.file_suffix(target, abi, the_finder.extension_suffix),
+        file_name=place_of(the_finder, module, source, target, abi)[1],
     )
+
+
+def place_of(the_finder, module, source, target, abi):
+    """Returns where Python finds a library without zigimport: the names of the folders
+    below an entry of ``sys.path``, and that of the file."""
+    *packages, leaf = module.split(".")
+    if os.path.basename(source) == "__init__.zig":
+        # Python would look for no submodules of any other file.
+        packages, leaf = [*packages, leaf], "__init__"
+    return packages, leaf + _native.file_suffix(target, abi, the_finder.extension_suffix)
 
 
 def plan(*paths, targets=(), optimize=None, explain=False, diff=None):

@@ -3,26 +3,77 @@ error. Exit codes: 0 ok, 1 the user's code or input is wrong, 2 usage,
 3 environment, 130 interrupted."""
 
 import argparse
+import difflib
 import json
 import os
+import re
 import shlex
+import shutil
 import sys
+import time
 
 from zigimport import __version__, _api, _build, _native, _registry
-from zigimport._errors import ZigImportError
+from zigimport._errors import CacheError, ZigImportError
 from zigimport._settings import OPTIMIZE_MODES
 
 
+ARTIFACT_HELP = "its key, the start of that, the name of its module, or the path of that"
+#: How many digits of a key are shown.
+KEY_DIGITS = 12
 STUBS = "--stubs"
 TIMINGS = "--timings"
 #: Where the page of a build's timings goes unless the user says otherwise.
 TIMINGS_FILE = "zigimport-timings.html"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes options between arguments, only by their whole names, and knows the command
+    that was meant."""
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, allow_abbrev=False, **keywords)
+        self._is_mixing = False
+
+    def parse_known_args(self, args=None, namespace=None):
+        # What has commands of its own leaves the rest to them.
+        if self._subparsers is not None or self._is_mixing:
+            return super().parse_known_args(args, namespace)
+        self._is_mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_mixing = False
+
+    def format_help(self):
+        return _with_optional_values(super().format_help())
+
+    def format_usage(self):
+        return _with_optional_values(super().format_usage())
+
+    def _check_value(self, action, value):
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            near = difflib.get_close_matches(value, action.choices, 1)
+            known = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(action.choices)}"
+            raise argparse.ArgumentError(None, f"unknown command {value!r}: {known}")
+        super()._check_value(action, value)
+
+
+def _with_optional_values(text):
+    """Shows the value of an option that takes it only behind an equals sign."""
+    return re.sub(r"\s=([A-Z]+)", r"[=\1]", text)
+
+
 def main(arguments=None):
     """Runs one command and returns its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Whoever started us has closed it: what goes there is wanted by nobody.
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  As long as the process.
     parser = _parser()
     given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help(sys.stderr)
+        return 2
     # Alone they take no value: the next argument is a path of its own.
     options = parser.parse_args([f"{one}=" if one in (STUBS, TIMINGS) else one for one in given])
     try:
@@ -49,7 +100,7 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="zigimport", description="Import Zig modules into Python: plan, build and look at what is cached."
     )
     parser.add_argument("--version", action="version", version=f"zigimport {__version__}")
@@ -99,7 +150,7 @@ def _parser():
         nargs="?",
         const=".",
         metavar="DIR",
-        help="write a build.zig for editors to DIR (default: here); `zig build test` runs the tests of its modules",
+        help="write a build.zig for editors to DIR (default: here); `python -m ziglang build test` runs the tests of its modules",
     )
     _command(commands, "version", _version, "show the versions of zigimport and Python")
 
@@ -146,7 +197,7 @@ def _add_plugin_commands(actions):
     check.add_argument("files", nargs="*", metavar="FILE", help="sources whose inputs are shown")
     check.add_argument("--project", metavar="DIR", help="project whose folders the plugin may read, if it asks for any")
     add = _command(actions, "add", _plugin_add, "pin a plugin by its digest, after looking at it")
-    add.add_argument("path", metavar="PLUGIN", help="its manifest NAME.toml or its component NAME.wasm")
+    add.add_argument("path", metavar="PLUGIN", help="its folder, its manifest NAME.toml or its component NAME.wasm")
     add.add_argument(
         "--view", action="append", default=[], metavar="FOLDER", help="folder of the project that it may read, repeatable"
     )
@@ -177,7 +228,7 @@ def _add_cache_commands(actions):
     collect.add_argument("--dry-run", action="store_true", help="say only what would go")
     _command(actions, "clear", _cache_clear, "remove everything that zigimport stored")
     export = _command(actions, "export", _cache_export, "write artifacts for another cache")
-    export.add_argument("keys", nargs="*", metavar="KEY", help="key of an artifact, or its start")
+    export.add_argument("keys", nargs="*", metavar="ARTIFACT", help=ARTIFACT_HELP)
     export.add_argument("--all", action="store_true", help="every artifact")
     export.add_argument("destination", metavar="DEST", help="a folder, or an archive NAME.tar.zst")
     import_ = _command(actions, "import", _cache_import, "take in what was exported, after checking all of it")
@@ -187,19 +238,30 @@ def _add_cache_commands(actions):
         ("pull", _cache_pull, "take artifacts from the shared cache, ZIGIMPORT_REMOTE_CACHE"),
     ):
         command = _command(actions, name, run, description)
-        command.add_argument("keys", nargs="*", metavar="KEY", help="key of an artifact, or its start")
+        is_here = run is _cache_push
+        command.add_argument(
+            "keys",
+            nargs="*",
+            metavar="ARTIFACT" if is_here else "KEY",
+            help=ARTIFACT_HELP if is_here else "key of an artifact, or its start",
+        )
         command.add_argument("--all", action="store_true", help="every artifact")
     for name, run, description in (
         ("pin", _cache_pin, "keep artifacts whatever the limits say"),
         ("unpin", _cache_unpin, "let artifacts be removed again"),
     ):
         command = _command(actions, name, run, description)
-        command.add_argument("keys", nargs="+", metavar="KEY", help="key of an artifact, or its start")
+        command.add_argument("keys", nargs="+", metavar="ARTIFACT", help=ARTIFACT_HELP)
 
 
 def _add_paths(command):
     command.add_argument(
-        "paths", nargs="*", default=["."], metavar="PATH", help="a .zig file, or a folder (default: the current one)"
+        "paths",
+        nargs="*",
+        type=_path,
+        default=["."],
+        metavar="PATH",
+        help="a .zig file, or a folder (default: the current one)",
     )
 
 
@@ -209,6 +271,12 @@ def _add_build_options(command):
         "--target", action="append", default=[], metavar="T", help=f"target, repeatable: native, {labels}"
     )
     command.add_argument("--optimize", choices=OPTIMIZE_MODES, help="optimize mode")
+
+
+def _path(text):
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path: expected a .zig file or a folder")
+    return text
 
 
 def _jobs(text):
@@ -261,10 +329,11 @@ def _build_command(options):
     timings = _native.Timings() if options.timings is not None else None
     before = os.times()
     places = {found.source_path: place for place, found in enumerate(modules)}
-    outcomes = _in_parallel(
-        modules,
-        options.jobs,
-        lambda found: _api.build_found(
+    seconds = {}
+
+    def build(found):
+        begun = time.monotonic()
+        done = _api.build_found(
             found,
             options.target,
             options.optimize,
@@ -273,8 +342,11 @@ def _build_command(options):
             options.stubs,
             options.fetch,
             None if timings is None else (timings, places[found.source_path]),
-        ),
-    )
+        )
+        seconds[found.source_path] = time.monotonic() - begun
+        return done
+
+    outcomes = _in_parallel(modules, options.jobs, build)
     if timings is not None:
         _write_timings(options.timings or TIMINGS_FILE, timings, modules, outcomes, before)
     results = [result for outcome in outcomes if isinstance(outcome, list) for result in outcome]
@@ -284,19 +356,58 @@ def _build_command(options):
     if options.format == "json":
         _print_json({"artifacts": [result._asdict() for result in results], "errors": [str(error) for error in errors]})
     else:
-        for result in results:
-            state = "built" if result.built else "cached"
-            print(f"{state:<7} {result.module}  {result.target}  {result.library}")
+        _print_built(results, seconds, bool(options.output_dir))
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
+    if options.format == "text":
+        states = _states(outcomes)
+        counts = {"built": "built", "cached": "unchanged", "failed": "failed"}
+        shown = [f"{states.count(state)} {word}" for state, word in counts.items() if state in states]
+        sys.stdout.flush()
+        print(", ".join(shown), file=sys.stderr)
     return max((error.exit_code for error in errors), default=0)
 
 
-def _write_timings(path, timings, modules, outcomes, before):
-    results = [
+def _print_built(results, seconds, is_copied):
+    """Prints a line for each artifact. A person gets what fits and tells something,
+    a program always the paths."""
+    is_brief = _is_terminal() and not is_copied
+    several = len({result.target for result in results}) > 1
+    rows = []
+    for result in results:
+        row = ["built " if result.built else "cached", result.module]
+        if several or not is_brief:
+            row.append(result.target)
+        if not is_brief:
+            row.append(result.library)
+        elif result.built:
+            row.append(f"({seconds[result.source]:.1f} s)")
+        rows.append(row)
+    for line in _aligned(rows):
+        print(line)
+
+
+def _is_terminal():
+    return sys.stdout.isatty()
+
+
+def _aligned(rows):
+    """Returns the lines of a table."""
+    columns = max(map(len, rows), default=0)
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(columns)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _states(outcomes):
+    """Returns what became of each module: ``built``, ``cached`` or ``failed``."""
+    return [
         "failed" if not isinstance(outcome, list) else "built" if any(one.built for one in outcome) else "cached"
         for outcome in outcomes
     ]
+
+
+def _write_timings(path, timings, modules, outcomes, before):
+    results = _states(outcomes)
     # Windows does not count what processes used that have ended.
     used = None if os.name == "nt" else sum(os.times()[:4]) - sum(before[:4])
     page = timings.page(list(zip((found.name for found in modules), results)), used, os.cpu_count() or 1)
@@ -347,16 +458,24 @@ def _copied(results, options):
     copies = {}
     for result in results:
         folder = os.path.join(options.output_dir, result.target) if len(options.target) > 1 else options.output_dir
-        path = os.path.join(folder, *result.module.split(".")[:-1], result.file_name)
-        other = copies.setdefault(path, result)
+        packages, file_name = _api.place_of(_api.finder(), result.module, result.source, result.target, result.abi)
+        path = os.path.join(folder, *packages, file_name)
+        other, _ = copies.setdefault((folder, result.module), (result, path))
         if other is not result:
-            raise ValueError(f"{other.source!r} and {result.source!r} would both be {path!r}: build one at a time")
-    for path, result in copies.items():
+            raise ValueError(
+                f"{other.source!r} and {result.source!r} would both be {result.module!r} in {folder!r}: build one at a time"
+            )
+    for result, path in copies.values():
         _registry.copy_library(result.library, path)
-    return [result._replace(library=path) for path, result in copies.items()]
+    return [result._replace(library=path) for result, path in copies.values()]
 
 
 def _scan(options):
+    for path in options.paths:
+        if os.path.isdir(path):
+            raise ZigImportError(
+                f"{path!r} is a folder: expected files", hint=f"zigimport scan {os.path.join(path, '*.zig')}"
+            )
     scans = [json.loads(_native.scan(path)) for path in options.paths]
     if options.format == "json":
         _print_json(scans)
@@ -539,11 +658,13 @@ def _version(options):
 
 
 def _plugin_add(options):
+    from zigimport import _plugin_author
+
     made = json.loads(
         _native.plugin_add(
             _registry.request(),
             os.getcwd(),
-            options.path,
+            _plugin_author.manifest_at(options.path),
             options.user,
             options.view,
             options.on_failure,
@@ -623,9 +744,9 @@ def _cache_list(options):
         print("no artifacts")
         return 0
     header = ("KEY", "MODULE", "TARGET", "MODE", "ABI", "ZIG", "SIZE", "LAST USED", "")
-    rows = [header] + [
-        (
-            one["key"][:12],
+    rows = [list(header)] + [
+        [
+            one["key"][:KEY_DIGITS],
             one["module"],
             one["target"],
             one["optimize"],
@@ -634,13 +755,28 @@ def _cache_list(options):
             _size(one["stored_bytes"]),
             one["last_used_utc"],
             "pinned" if one["pinned"] else "",
-        )
+        ]
         for one in artifacts
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
+    for line in _fitting(rows, ("ABI", "ZIG", "LAST USED", "MODE", "SIZE", "TARGET")):
+        print(line)
     return 0
+
+
+def _fitting(rows, dispensable):
+    """Returns the lines of a table with a header; on a terminal without those of the
+    ``dispensable`` columns that there is no room for."""
+    lines = _aligned(rows)
+    if not _is_terminal():
+        return lines
+    room = shutil.get_terminal_size().columns
+    for name in dispensable:
+        if max(map(len, lines)) <= room:
+            break
+        left_out = rows[0].index(name)
+        rows = [row[:left_out] + row[left_out + 1 :] for row in rows]
+        lines = _aligned(rows)
+    return [line if len(line) <= room else line[: room - 1] + "…" for line in lines]
 
 
 def _cache_verify(options):
@@ -665,10 +801,17 @@ def _cache_gc(options):
     if options.format == "json":
         _print_json(done)
         return 0
+    rows = [["KIND", "KEY", "MODULE", "SIZE", "LAST USED"]]
+    records = [one for one in done["removed"] if one["kind"] == "record"]
     for one in done["removed"]:
-        modules = f"  {', '.join(one['modules'])}" if one["modules"] else ""
-        name = one["name"][:12] if one["kind"] == "artifact" else one["name"]
-        print(f"{one['kind']}  {name}{modules}  {_size(one['bytes'])}  last used {one['last_used_utc']}")
+        if one["kind"] != "record":
+            # Of several builds with the same bytes each has its key, and all have one artifact.
+            keys = ", ".join(key[:KEY_DIGITS] for key in one["keys"]) or one["name"]
+            rows.append([one["kind"], keys, ", ".join(one["modules"]), _size(one["bytes"]), one["last_used_utc"]])
+    for line in _fitting(rows, ("LAST USED", "SIZE")) if len(rows) > 1 else ():
+        print(line)
+    if records:
+        print(f"{len(records)} small record{'s' * (len(records) > 1)}  {_size(sum(one['bytes'] for one in records))}")
     would = "would be " if options.dry_run else ""
     print(f"{_size(done['bytes_freed'])} {would}freed, {_size(done['bytes_left'])} {would}left")
     return 0
@@ -676,6 +819,8 @@ def _cache_gc(options):
 
 def _cache_export(options):
     keys = _chosen_keys(options, "export --all mods.tar.zst")
+    if keys is None and not _registry.list_cached():
+        raise CacheError("there is nothing to export: the cache has no artifacts", exit_code=1)
     entries, size = _native.cache_export(_registry.request(), keys, options.destination)
     if options.format == "json":
         _print_json({"path": os.path.abspath(options.destination), "artifacts": entries, "bytes": size})
@@ -687,8 +832,8 @@ def _cache_export(options):
 def _chosen_keys(options, example):
     """The keys that were named; ``None`` for all."""
     if options.all == bool(options.keys):
-        raise ValueError(f"expected keys or --all: zigimport cache {example}")
-    return None if options.all else options.keys
+        raise ValueError(f"expected artifacts or --all: zigimport cache {example}")
+    return None if options.all else _registry.keys_of(options.keys)
 
 
 def _cache_import(options):
@@ -701,7 +846,10 @@ def _cache_push(options):
 
 
 def _cache_pull(options):
-    keys = _chosen_keys(options, "pull --all")
+    # What is to be fetched is not known here: by its key alone.
+    if options.all == bool(options.keys):
+        raise ValueError("expected keys or --all: zigimport cache pull --all")
+    keys = None if options.all else options.keys
     return _print_carried(options, "pulled", _native.cache_pull(_registry.request(), keys))
 
 
@@ -729,12 +877,13 @@ def _cache_unpin(options):
 def _pinned(options, pinned):
     request = _registry.request()
     # All of them or none: each is looked up before the first is changed.
-    for key in options.keys:
+    keys = _registry.keys_of(options.keys)
+    for key in keys:
         _native.cache_find(request, key)
-    done = [_native.cache_pin(request, key, pinned) for key in options.keys]
+    done = [_native.cache_pin(request, key, pinned) for key in keys]
     if options.format == "json":
         _print_json([{"key": key, "module": module, "pinned": pinned} for key, module in done])
     else:
         for key, module in done:
-            print(f"{'pinned' if pinned else 'unpinned'}  {key[:12]}  {module}")
+            print(f"{'pinned' if pinned else 'unpinned'}  {key[:KEY_DIGITS]}  {module}")
     return 0

@@ -26,7 +26,7 @@ def make(name, kind, directory):
     files = dict(_files(os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", kind), name, directory))
     # A file or a folder of the name, whatever the kind, would win or lose against the new one.
     candidates = [*files, os.path.join(directory, name), os.path.join(directory, f"{name}.zig")]
-    taken = [path for path in dict.fromkeys(candidates) if os.path.lexists(path)]
+    taken = [path for path in dict.fromkeys(map(os.path.normpath, candidates)) if os.path.lexists(path)]
     if taken:
         raise ZigImportError(
             "nothing was made, because there already is " + " and ".join(f"`{path}`" for path in taken),

@@ -122,6 +122,11 @@ class Manifest:
             file.write(text)
 
 
+def manifest_at(path):
+    """Returns the path of the manifest in a plugin's folder, or the path itself."""
+    return Manifest.in_folder(path).path if os.path.isdir(path) else path
+
+
 def build(path, output=None):
     """Makes the component of a plugin's folder and records its digest in the
     manifest; or makes one of a core module, at ``output``.
@@ -244,6 +249,10 @@ class _Failed(Exception):
 
 class _Check:
     def __init__(self, path, files, project):
+        if not os.path.isfile(path):
+            raise ZigImportError(
+                f"there is no component `{path}`", hint="`zigimport plugin build` makes one of a plugin's folder"
+            )
         self.path = path
         self.component = _bytes(path)
         self.folder = os.path.dirname(path)

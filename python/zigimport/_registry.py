@@ -5,10 +5,12 @@ Keys may be abbreviated to a unique start of at least four digits.
 
 import json
 import os
+import re
 import shutil
 import sys
 
 from zigimport import _api, _build, _hook, _native
+from zigimport._errors import CacheError
 
 
 def request():
@@ -25,6 +27,33 @@ def list_cached():
     ``stored_bytes``.
     """
     return json.loads(_native.cache_list(request()))
+
+
+def keys_of(names):
+    """Returns the keys of the artifacts that a person names: by a key or its start, by a
+    module's name, or by the path of a module, all that were built of it."""
+    artifacts, keys = None, []
+    for name in names:
+        is_path = name.endswith(".zig") or os.path.isdir(name)
+        if not is_path and re.fullmatch("[0-9a-f]{4,64}", name):
+            keys.append(name)
+            continue
+        if artifacts is None:
+            artifacts = list_cached()
+        if is_path:
+            modules = {found.name: found.source_path.replace(os.sep, "/") for found in _api.modules_at([name])}
+            # An entry names its source relative to the project that it was built in.
+            chosen = [one for one in artifacts if f"/{modules.get(one['module'], '')}".endswith(f"/{one['source']}")]
+        else:
+            chosen = [one for one in artifacts if one["module"] == name]
+        if not chosen:
+            raise CacheError(
+                f"the cache has no artifact of `{name}`",
+                hint="`zigimport cache list` shows what there is, `zigimport build` makes more",
+                exit_code=1,
+            )
+        keys += [one["key"] for one in chosen]
+    return list(dict.fromkeys(keys))
 
 
 def import_cached_result(key):
@@ -98,10 +127,9 @@ def export_cached(key, *, dest_dir):
     Raises:
         CacheError: as ``import_cached_result``, but for any platform.
     """
-    finder = _api.finder()
-    library, module, target, abi = _native.cache_library(request(), key)
-    *packages, leaf = module.split(".")
-    path = os.path.join(dest_dir, *packages, leaf + _native.file_suffix(target, abi, finder.extension_suffix))
+    library, *described = _native.cache_library(request(), key)
+    packages, file_name = _api.place_of(_api.finder(), *described)
+    path = os.path.join(dest_dir, *packages, file_name)
     copy_library(library, path)
     return path
 
@@ -142,14 +170,14 @@ def gc_cache(*, max_size=None, older_than=None, dry_run=False):
 
     Returns:
         A dict with ``bytes_freed``, ``bytes_left``, ``dry_run`` and ``removed``, a
-        list of dicts with ``kind``, ``name``, ``modules``, ``bytes`` and ``last_used_utc``.
+        list of dicts with ``kind``, ``name``, ``keys``, ``modules``, ``bytes`` and ``last_used_utc``.
 
     Raises:
         ValueError: a limit is no size or no age.
         CacheError: the cache cannot be written.
     """
     freed, left, removed = _native.cache_collect(request(), size_of(max_size), seconds_of(older_than), dry_run)
-    names = ("kind", "name", "modules", "bytes", "last_used_utc")
+    names = ("kind", "name", "keys", "modules", "bytes", "last_used_utc")
     return {
         "bytes_freed": freed,
         "bytes_left": left,
