@@ -292,7 +292,7 @@ def test_what_a_plugin_finds_in_files_is_shown(project):
     shown = project.cli("plugin", "check", "p.wasm", "m.zig").stdout
     assert shown.endswith("m.zig\n  file a b 2:3\n")
     missing = project.cli("plugin", "check", "missing.wasm")
-    assert missing.returncode == 3 and "missing.wasm" in missing.stderr
+    assert missing.returncode == 1 and "there is no component `missing.wasm`\nhint: " in missing.stderr
 
 
 def test_without_the_engine_it_says_what_to_install(made):
@@ -318,7 +318,7 @@ def with_example(project, environments, example, language):
     shutil.copytree(EXAMPLES / example / "project", project.root, dirs_exist_ok=True)
     shutil.copytree(EXAMPLES / example / "plugin", project.root / "plugin")
     succeeds(project.cli("plugin", "build", "plugin"))
-    succeeds(project.cli("plugin", "add", f"plugin/{example}.toml"))
+    succeeds(project.cli("plugin", "add", "plugin"))
 
 
 def action_of(project, path):
@@ -339,8 +339,25 @@ def test_an_import_follows_the_files_that_a_comment_names(make_project, environm
     assert action_of(project, "poems.zig") == ("build", "assets/third.txt added")
 
 
-def test_an_import_follows_the_tables_that_a_build_turns_into_zig(make_project, project_store, environments):
-    project = make_project(zig="0.16", store=project_store)
+def test_the_readme_of_the_examples_does_what_it_says(project, environments):
+    tools_for("zig", environments, project)
+    shutil.copytree(EXAMPLES / "comment-files/project", project.root, dirs_exist_ok=True)
+    shutil.copytree(EXAMPLES / "comment-files/plugin", project.root / "plugin")
+    (commands,) = re.findall(r"^```sh\n(.*?)^```$", (EXAMPLES / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    outputs = []
+    for line in commands.splitlines():
+        if line.startswith("echo"):
+            subprocess.run(["/bin/sh", "-c", line], cwd=project.root, check=True)
+            continue
+        program, *arguments = shlex.split(line, comments=True)
+        arguments = ["-m", "zigimport", *arguments] if program == "zigimport" else arguments
+        outputs.append(succeeds(project.execute(*arguments)))
+    assert "tracked assets/road.txt" in outputs[3] and "plugin    comment-files 0.1.0" in outputs[3]
+    assert "two roads diverged" in outputs[4] and "(assets/road.txt changed)" in outputs[5], outputs
+
+
+def test_an_import_follows_the_tables_that_a_build_turns_into_zig(make_project, project_store, environments, zig):
+    project = make_project(zig=zig, store=project_store)
     with_example(project, environments, "table", "python")
     names = "sorted((name, value) for name, value in vars(module).items() if type(value) is int)"
     first = project.imports("prices", names).value

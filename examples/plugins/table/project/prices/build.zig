@@ -23,7 +23,7 @@ pub fn build(b: *std.Build) void {
 
 /// Adds a declaration for each line of a table.
 fn append(b: *std.Build, text: *std.ArrayList(u8), path: []const u8) void {
-    var lines = std.mem.tokenizeScalar(u8, read(b, b.pathFromRoot(path)), '\n');
+    var lines = std.mem.tokenizeScalar(u8, read(b, path), '\n');
     while (lines.next()) |line| {
         const entry = std.mem.trim(u8, line[0 .. std.mem.indexOfScalar(u8, line, '#') orelse line.len], " \t\r");
         if (entry.len == 0) continue;
@@ -36,7 +36,12 @@ fn append(b: *std.Build, text: *std.ArrayList(u8), path: []const u8) void {
     }
 }
 
-fn read(b: *std.Build, path: []const u8) []const u8 {
+/// Reads a file that is named relative to the folder of this one.
+fn read(b: *std.Build, name: []const u8) []const u8 {
+    const path = if (@hasField(std.Build, "root"))
+        b.root.joinString(b.allocator, name) catch @panic("out of memory")
+    else
+        b.pathFromRoot(name);
     const bytes_max = 1 << 20;
     const bytes = if (@hasDecl(std.fs, "cwd"))
         std.fs.cwd().readFileAlloc(b.allocator, path, bytes_max)

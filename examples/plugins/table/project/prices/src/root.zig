@@ -33,7 +33,9 @@ var definition: Definition = .{ .name = "prices", .doc = "Prices in cents.", .sl
 
 fn fill(module: *Object) callconv(.c) c_int {
     inline for (comptime std.meta.declarations(table)) |one| {
-        if (PyModule_AddIntConstant(module, one.name, @field(table, one.name)) != 0) return -1;
+        // Zig 0.17 has the names themselves.
+        const name = if (@TypeOf(one) == [:0]const u8) one else one.name;
+        if (PyModule_AddIntConstant(module, name, @field(table, name)) != 0) return -1;
     }
     return 0;
 }
