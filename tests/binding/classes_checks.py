@@ -459,6 +459,8 @@ def check_records_are_pickled_and_copied(c):
         assert loaded == point and type(loaded) is c.Point
     assert copy.deepcopy(point) == copy.copy(point) == point and type(copy.deepcopy(c.origin())) is c.Point
     assert pickle.loads(pickle.dumps(c.Point)) is c.Point
+    # An instance may hold what only its constructor can make.
+    raises(TypeError, "pickle", pickle.dumps, c.Celsius(1.0))
 
 
 if __name__ == "__main__":
