@@ -1,12 +1,33 @@
 """Headers are inputs: of `@cInclude` and of C sources, at every depth, with the
 places where one was looked for and is not."""
 
+import platform
+
 import pytest
 
 C_MODULE = """
 extern fn value() c_int;
 pub fn get() c_int {
     return value();
+}
+"""
+
+
+#: The name of a header that no text has.
+PUT_TOGETHER = "#define TEXT(name) #name\n#define NAME(name) TEXT(name.h)\n#include NAME(v)\n"
+
+IN_ZIG = """//! zigimport: optimize = ReleaseSmall
+comptime {
+    asm (
+        \\\\.section .rodata
+        \\\\.global blob
+        \\\\blob: .incbin "data.bin"
+        \\\\.previous
+    );
+}
+extern const blob: u8;
+pub fn get() u8 {
+    return blob;
 }
 """
 
@@ -153,13 +174,176 @@ def test_a_source_of_cpp_has_headers_too(project):
 
 def test_a_header_with_a_computed_name_is_named_with_its_line_and_learnt_by_the_build(project):
     project.write("m.zig", with_c())
-    project.write("src/a.c", '#define HEADER "v.h"\n#include HEADER\nint value(void) { return V; }\n')
+    project.write("src/a.c", PUT_TOGETHER.replace("include NAME(v)", "include HEADER").replace("#inc", "#define HEADER NAME(v)\n#inc") + "int value(void) { return V; }\n")
     project.write("src/v.h", "#define V 1\n")
     assert "src/v.h" not in inputs_of(project)
     built = project.imports("m", "module.get()")
-    assert "src/v.h, an input from now on (src/a.c:2: operand `HEADER` is no string literal)" in built.stderr, built
+    assert "src/v.h, an input from now on (src/a.c:4: operand `HEADER` is no string literal)" in built.stderr, built
     project.write("src/v.h", "#define V 2\n")
     assert project.imports("m", "module.get()").value == 2
+    assert is_current(project)
+
+
+def test_a_header_that_appears_in_front_of_one_that_the_build_learnt_is_seen(project):
+    project.write("m.zig", with_c("include-paths = one two"))
+    project.write("src/a.c", PUT_TOGETHER + "int value(void) { return V; }\n")
+    project.write("two/v.h", "#define V 1\n")
+    assert project.imports("m", "module.get()").value == 1
+    assert is_current(project)
+    assert project.imports("m", "module.get()").builds == []
+    for path, number in (("one/v.h", 2), ("src/v.h", 3)):
+        project.write(path, f"#define V {number}\n")
+        assert f"{path} changed" in project.cli("plan", "m.zig").stdout
+        assert project.imports("m", "module.get()").value == number
+        assert is_current(project)
+    (project.root / "src/v.h").unlink()
+    again = project.imports("m", "module.get()")
+    assert (again.value, again.builds) == (2, [])
+    explained = project.cli("plan", "m.zig", "--explain").stdout
+    assert "discovered one/v.h" in explained and "src/v.h (would be in front" in explained
+    module = project.cli("plan", "m.zig", "--format", "json").json["modules"][0]
+    (target,) = module["targets"]
+    assert {(one["path"], one["role"]) for one in target["discovered"]} == {("one/v.h", "discovered"), ("src/v.h", "absent")}
+    assert "src/v.h" not in project.cli("plan", "m.zig", "--format", "dot").stdout
+
+
+#: Each names the file by a macro that stands for its name.
+BY_MACROS = {
+    "define": ('#define H "opt.h"\n', ""),
+    "angled": ("#define H <opt.h>\n", ""),
+    "flag": ("", '-DH="opt.h"'),
+    "macro of a macro": ('#define G "opt.h"\n#define H G\n', ""),
+    "in a header": ('#include "names.h"\n', ""),
+}
+
+
+@pytest.mark.parametrize("how", BY_MACROS)
+def test_a_header_that_a_macro_names_is_looked_up_in_every_place(project, how):
+    defined, flag = BY_MACROS[how]
+    project.write("m.zig", with_c("include-paths = one two", *([f"c-flags = {flag}"] if flag else [])))
+    project.write("src/names.h", '#define H "opt.h"\n')
+    source = defined + "#if __has_include(H)\n#include H\n#else\n#define OPT 0\n#endif\nint value(void) { return OPT; }\n"
+    project.write("src/a.c", source)
+    assert project.imports("m", "module.get()").value == 0
+    assert is_current(project)
+    places = ["two/opt.h", "one/opt.h"] + ([] if how == "angled" else ["src/opt.h"])
+    for number, path in enumerate(places, 1):
+        project.write(path, f"#define OPT {number}\n")
+        assert inputs_of(project)[path] == "header"
+        assert project.imports("m", "module.get()").value == number
+    explained = project.cli("plan", "m.zig", "--explain").stdout
+    assert "operand `H` is no string literal" in explained
+
+
+def test_a_value_of_a_macro_that_is_a_folder_costs_nothing(project):
+    project.write("m.zig", with_c())
+    project.write("src/a.c", '#define NAME "data"\n#define H "v.h"\n#include H\nint value(void) { return V; }\n')
+    project.write("src/v.h", "#define V 1\n")
+    project.write("src/data/x", "")
+    assert project.imports("m", "module.get()").value == 1
+    verbose = project.imports("m", "module.get()", env={"ZIGIMPORT_VERBOSE": "1"})
+    assert "load" not in verbose.stderr, verbose  # Found without a plan.
+
+
+#: What each flag makes of the search path.
+SPELLINGS = ["--include-directory={}", "--include-directory {}", "-isystem{}", "--include-directory-after={}"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_each_flag_with_a_folder_is_a_place(project, spelling):
+    project.write("m.zig", with_c("c-flags = " + " ".join(spelling.format(folder) for folder in ("one", "two"))))
+    project.write("src/a.c", '#include "v.h"\nint value(void) { return V; }\n')
+    project.write("two/v.h", "#define V 1\n")
+    assert inputs_of(project)["two/v.h"] == "header"
+    assert project.imports("m", "module.get()").value == 1
+    project.write("one/v.h", "#define V 2\n")
+    assert project.imports("m", "module.get()").value == 2
+
+
+@pytest.mark.parametrize("spelling", ["-include{}", "--include={}", "--imacros {}"])
+def test_each_flag_with_a_file_names_an_input(project, spelling):
+    project.write("pyproject.toml", "")
+    project.write("pkg/__init__.py", "")
+    project.write("pkg/m.zig", with_c("c-flags = " + spelling.format("first.h")))
+    project.write("pkg/src/a.c", "int value(void) { return V; }\n")
+    project.write("pkg/first.h", "#define V 1\n")
+    assert inputs_of(project, "pkg/m.zig")["pkg/first.h"] == "header"
+    assert project.imports("pkg.m", "module.get()").value == 1
+    project.write("pkg/first.h", "#define V 2\n")
+    assert project.imports("pkg.m", "module.get()").value == 2
+
+
+@pytest.mark.parametrize("flag", ["@flags.txt", "--config=x.cfg", "-Wp,-Ix", "-isystem-after x", "-Xclang -Ix"])
+def test_flags_that_lead_to_files_unseen_are_refused(project, flag):
+    project.write("m.zig", "\n\n" + with_c("c-flags = -O1 " + flag))
+    project.write("flags.txt", "-DOPT=1")
+    project.write("src/a.c", "int value(void) { return OPT; }\n")
+    failed = project.fails("m")
+    named = flag.removeprefix("-Xclang ").split()[0]
+    assert f"invalid value `{named}` for //! zigimport: c-flags ({project.root}/m.zig:4)" in failed.message, failed.message
+    assert "would not be seen" in failed.message
+
+
+BLOB = """
+#define BYTES(path) __asm__(".section .rodata\\n.global blob\\nblob:\\n.incbin \\"" path "\\"\\n.previous\\n")
+"""
+BLOB_END = "extern const unsigned char blob[];\nint value(void) { return blob[0]; }\n"
+
+
+@pytest.mark.parametrize("how", ["literal", "macro", "include path"])
+def test_what_assembly_in_c_includes_is_an_input(project, how):
+    project.write("m.zig", with_c("include-paths = include"))
+    path = "include/data.bin" if how == "include path" else "data.bin"
+    if how == "macro":
+        source = BLOB.replace("(path)", "(ignored)").replace("path", "FILE") + '#define FILE "data.bin"\nBYTES();\n'
+    else:
+        text = '__asm__(".section .rodata\\n.global blob\\nblob:\\n.incbin \\"NAME\\"\\n.previous\\n");\n'
+        source = text.replace("NAME", "data.bin" if how == "include path" else str(project.root / "data.bin"))
+    project.write("src/a.c", source + BLOB_END)
+    project.write(path, "a")
+    assert inputs_of(project)[path] == "embedded"
+    assert project.imports("m", "module.get()").value == ord("a")
+    project.write(path, "b")
+    assert project.imports("m", "module.get()").value == ord("b")
+    if how == "include path":
+        project.write("data.bin", "c")  # Where the compiler runs comes first.
+        assert project.imports("m", "module.get()").value == ord("c")
+
+
+def test_what_assembly_puts_together_is_a_remark(project):
+    project.write("m.zig", with_c())
+    project.write("src/a.c", BLOB + 'BYTES("src" "/data.bin");\n' + BLOB_END)
+    project.write("src/data.bin", "a")
+    explained = project.cli("plan", "m.zig", "--explain").stdout
+    assert "src/a.c:2" in explained and "is no string literal" in explained, explained
+
+
+@pytest.mark.parametrize("ending", ["s", "S"])
+def test_what_an_assembler_source_includes_is_an_input(project, ending):
+    project.write("m.zig", with_c().replace("src/a.c", f"src/a.{ending}"))
+    project.write(f"src/a.{ending}", '.data # don\'t\n.include "more.s"\n.section .note.GNU-stack,"",@progbits\n')
+    project.write("more.s", ".global value\nvalue:\n.incbin \"code.bin\"\n")
+    # mov eax, N; ret
+    project.write("code.bin", b"\xb8\x01\x00\x00\x00\xc3")
+    project.write(f"src/a.{ending}", '.text\n.include "more.s"\n')
+    assert inputs_of(project) == {"m.zig": "root", f"src/a.{ending}": "c-source", "more.s": "header", "code.bin": "embedded"}
+    if platform.machine() != "x86_64":
+        pytest.skip("the code is for x86_64")
+    assert project.imports("m", "module.get()").value == 1
+    project.write("code.bin", b"\xb8\x02\x00\x00\x00\xc3")
+    assert project.imports("m", "module.get()").value == 2
+    project.write("more.s", ".global value\nvalue:\nmov $3, %eax\nret\n")
+    assert project.imports("m", "module.get()").value == 3
+
+
+def test_what_assembly_in_zig_includes_is_an_input(project, zig):
+    project.write("m.zig", IN_ZIG)
+    project.write("data.bin", "a")
+    assert inputs_of(project) == {"m.zig": "root", "data.bin": "embedded"}
+    assert project.imports("m", "module.get()").value == ord("a")
+    project.write("data.bin", "b")
+    assert project.imports("m", "module.get()").value == ord("b")
+    assert ".incbin" in project.cli("plan", "m.zig", "--format", "dot").stdout
 
 
 def test_a_cycle_of_headers_ends(project):

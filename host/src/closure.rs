@@ -295,6 +295,8 @@ pub struct Closure {
     pub plugin_failure: Option<Failure>,
     /// Paths that were looked for and are not there.
     pub absent: Vec<PathBuf>,
+    /// Where C sources and `@cInclude` look for headers.
+    pub header_folders: Vec<PathBuf>,
     /// `[tool.zigimport]`.
     pub project_settings: ProjectSettings,
     /// What the module's own file sets.
@@ -433,6 +435,7 @@ pub fn scan_with(sources: &Sources, module: &Module) -> Result<Closure> {
         tracked: Vec::new(),
         plugin_failure: None,
         absent: Vec::new(),
+        header_folders: Vec::new(),
         project_settings,
         module_settings: ModuleSettings::default(),
         root_scan: empty_scan(),
@@ -603,7 +606,7 @@ pub(crate) fn read_input(path: &Path, role: Role, root: &Path, bytes_max: u64) -
 pub fn language(path: &Path) -> source::Language {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("zon") => source::Language::Zon,
-        Some("c" | "h" | "cc" | "cpp" | "cxx" | "hh" | "hpp" | "hxx" | "m" | "mm" | "S") => source::Language::C,
+        Some("c" | "h" | "cc" | "cpp" | "cxx" | "hh" | "hpp" | "hxx" | "m" | "mm" | "S" | "s") => source::Language::C,
         _ => source::Language::Zig,
     }
 }

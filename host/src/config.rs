@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::headers;
 use crate::plugin::pins::Pins;
 use crate::stub::Stubs;
 
@@ -515,7 +516,18 @@ impl ModuleSettings {
                     settings.debug_info = Some(boolean("//! zigimport: debug-info", value, &place)?);
                 }
                 "c-sources" => settings.c_sources.extend(words()),
-                "c-flags" => settings.c_flags.extend(words()),
+                "c-flags" => {
+                    let flags: Vec<String> = words().collect();
+                    if let Some((flag, expected)) = headers::refused(&flags) {
+                        return Err(Error::Setting {
+                            name: "//! zigimport: c-flags".to_owned(),
+                            value: flag.to_owned(),
+                            place,
+                            expected: expected.to_owned(),
+                        });
+                    }
+                    settings.c_flags.extend(flags);
+                }
                 "include-paths" => settings.include_paths.extend(words()),
                 "libraries" => settings.libraries.extend(words()),
                 _ => {

@@ -10,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
+    /// Of what is not there; no content has it.
+    pub const ABSENT: Self = Self([0; 32]);
+
     /// Returns the digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {

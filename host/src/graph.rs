@@ -196,7 +196,8 @@ pub fn named(prepared: &Prepared) -> Vec<Named> {
     let folders = closure.include_folders(&prepared.module);
     let scans = std::iter::once((own, &closure.root_scan))
         .chain(closure.imported_scans.iter().map(|(path, scan)| (path, scan)));
-    let mut found: Vec<Named> = scans.flat_map(|(path, scan)| named_by(path, scan, &folders)).collect();
+    let mut found: Vec<Named> =
+        scans.flat_map(|(path, scan)| named_by(path, scan, &closure.project_root, &folders)).collect();
     found.extend(closure.tracked.iter().map(|tracked| Named {
         from: tracked.from.clone(),
         to: tracked.to.clone(),
@@ -212,7 +213,12 @@ pub fn named(prepared: &Prepared) -> Vec<Named> {
     found
 }
 
-fn named_by<'a>(path: &'a Path, scan: &'a Scan, include_folders: &'a [PathBuf]) -> impl Iterator<Item = Named> + 'a {
+fn named_by<'a>(
+    path: &'a Path,
+    scan: &'a Scan,
+    root: &'a Path,
+    include_folders: &'a [PathBuf],
+) -> impl Iterator<Item = Named> + 'a {
     scan.dependencies.iter().filter(|dependency| dependency.literal).filter_map(move |dependency| {
         let how = how(dependency)?;
         let operand = Path::new(std::str::from_utf8(&dependency.operand).ok()?);
@@ -224,8 +230,11 @@ fn named_by<'a>(path: &'a Path, scan: &'a Scan, include_folders: &'a [PathBuf]) 
                 None => (operand.to_owned(), true),
             },
             DependencyKind::EmbedFile => (closure::normalize(&folder.join(operand)), false),
-            _ => {
-                let mut places = include_folders.iter().map(|folder| closure::normalize(&folder.join(operand)));
+            kind => {
+                // The assembler looks where the compiler runs, first.
+                let first = (kind != DependencyKind::CInclude).then_some(root);
+                let folders = first.into_iter().chain(include_folders.iter().map(PathBuf::as_path));
+                let mut places = folders.map(|folder| closure::normalize(&folder.join(operand)));
                 places.find(|path| path.is_file()).map_or((operand.to_owned(), true), |path| (path, false))
             }
         };
@@ -238,6 +247,8 @@ fn how(dependency: &Dependency) -> Option<&'static str> {
         DependencyKind::ZigImport => Some("@import"),
         DependencyKind::EmbedFile => Some("@embedFile"),
         DependencyKind::CInclude => Some("@cInclude"),
+        DependencyKind::AssemblerEmbed => Some(".incbin"),
+        DependencyKind::AssemblerInclude => Some(".include"),
         // No Zig source names a file by the others.
         DependencyKind::CDefine
         | DependencyKind::CUndef
@@ -341,6 +352,7 @@ impl Builder {
             .and_then(|target| plan::history(context, prepared, target))
             .into_iter()
             .flat_map(|history| history.inputs.into_iter().chain(history.discovered))
+            .filter(|(_, digest)| *digest != crate::digest::Digest::ABSENT)
             .map(|(path, digest)| (path, digest.hex()))
             .collect();
         for input in closure.inputs.iter().filter(|input| !matches!(input.role, Role::Root | Role::Library)) {

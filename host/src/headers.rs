@@ -5,6 +5,10 @@
 //! of the one that is found is recorded as absent, because a file that appears
 //! there would be taken instead. What is found in no folder of the user's is
 //! the system's, which the compiler's identity covers.
+//!
+//! A name that a macro stands for is looked for everywhere, and so is every
+//! macro's value that may be one. What assembly includes is told by no compiler,
+//! so it is looked up in the same way.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,6 +22,45 @@ use crate::sources::Sources;
 const FOLDER_FLAGS: [&str; 4] = ["-iquote", "-isystem", "-idirafter", "-I"];
 /// Flags that carry a file which is included first.
 const FILE_FLAGS: [&str; 2] = ["-include", "-imacros"];
+/// Other spellings of these.
+const LONG_FLAGS: [(&str, &str); 4] = [
+    ("--include-directory", "-I"),
+    ("--include-directory-after", "-idirafter"),
+    ("--include", "-include"),
+    ("--imacros", "-imacros"),
+];
+/// Flags that lead to files in ways that are not followed.
+const REFUSED_FLAGS: [&str; 11] = [
+    "--config",
+    "-Wp,",
+    "-Xpreprocessor",
+    "-c-isystem",
+    "-cxx-isystem",
+    "-include-pch",
+    "-iprefix",
+    "-isystem-after",
+    "-ivfsoverlay",
+    "-iwithprefix",
+    "-I-",
+];
+
+/// Returns a flag for the C compiler whose files would not be inputs, with what
+/// to write in its place.
+#[must_use]
+pub fn refused(flags: &[String]) -> Option<(&str, &'static str)> {
+    let named = |flag: &str| REFUSED_FLAGS.iter().any(|refused| flag.starts_with(refused));
+    flags.iter().enumerate().find_map(|(index, flag)| {
+        if flag.starts_with('@') {
+            return Some((flag.as_str(), "the flags themselves: a change in the file that has them would not be seen"));
+        }
+        let handed_on = index > 0 && flags[index - 1] == "-Xclang" && parts(flag).is_some();
+        (named(flag) || handed_on).then_some((
+            flag.as_str(),
+            "folders of headers in a line `include-paths = …`, or as `-I`, `-iquote`, `-isystem` or `-idirafter`, and a \
+             file to include first as `-include`: a change in what this flag leads to would not be seen",
+        ))
+    })
+}
 
 /// Adds the C sources of a module, and every header that they and `@cInclude`
 /// lead to.
@@ -31,7 +74,7 @@ pub(crate) fn follow(
     absent: &mut Vec<PathBuf>,
 ) -> Result<()> {
     let flags = split(&c_flags(&closure.module_settings.c_flags, module.folder()));
-    let mut walk = Walk::new(&closure.include_folders(module), &flags);
+    let mut walk = Walk::new(&closure.include_folders(module), &flags, &closure.project_root);
     for path in closure.c_sources(module) {
         walk.add(path, Role::CSource);
     }
@@ -44,9 +87,11 @@ pub(crate) fn follow(
             let operand = closure::os_path(&dependency.operand);
             walk.look_up(DependencyKind::AngledInclude, &operand, module.folder());
         }
+        walk.note(dependency, module.folder());
     }
+    walk.values.extend(flags.iter().filter_map(|(flag, _)| defined_name(flag)));
     let mut scanner = None;
-    while let Some((path, role)) = walk.pending.pop() {
+    while let Some((path, role)) = walk.next() {
         let language = (role != Role::Embedded).then_some(Language::C);
         let known = sources.file(&mut scanner, &path, closure::INPUT_BYTES_MAX, language).map_err(|error| {
             if role == Role::CSource { named_by_setting(error, &path, module, closure) } else { error }
@@ -56,14 +101,22 @@ pub(crate) fn follow(
             let scan = known.scan();
             closure::note(&scan, &input, closure);
             let folder = path.parent().unwrap_or(Path::new("/"));
-            let named = scan.dependencies.iter().filter(|dependency| dependency.literal);
-            for Dependency { kind, operand, .. } in named {
-                walk.look_up(*kind, &closure::os_path(operand), folder);
+            for dependency in &scan.dependencies {
+                match dependency.kind {
+                    DependencyKind::CDefine => {
+                        walk.values.insert(closure::os_path(&dependency.operand));
+                    }
+                    kind if dependency.literal && !is_assembly(kind) => {
+                        walk.look_up(kind, &closure::os_path(&dependency.operand), folder);
+                    }
+                    _ => walk.note(dependency, folder),
+                }
             }
         }
         closure.inputs.push(input);
     }
     absent.extend(walk.absent);
+    closure.header_folders = walk.quoted.into_iter().chain(walk.angled).collect();
     Ok(())
 }
 
@@ -105,22 +158,46 @@ pub fn c_flags(flags: &[String], folder: &Path) -> Vec<String> {
     made
 }
 
-/// Takes each flag apart from its path; the path of any other flag is empty.
+/// Takes each flag apart from its path, and gives it its short spelling; the
+/// path of any other flag is empty.
 fn split(flags: &[String]) -> Vec<(String, String)> {
-    let mut parts = Vec::with_capacity(flags.len());
+    let mut split = Vec::with_capacity(flags.len());
     let mut rest = flags.iter();
     while let Some(flag) = rest.next() {
-        let mut carrying = FOLDER_FLAGS.iter().chain(&FILE_FLAGS);
-        if let Some(known) = carrying.find(|known| *known == flag) {
-            parts.push(((*known).to_owned(), rest.next().cloned().unwrap_or_default()));
-            continue;
-        }
-        match FOLDER_FLAGS.iter().find_map(|known| Some((*known, flag.strip_prefix(known)?))) {
-            Some((known, path)) => parts.push((known.to_owned(), path.to_owned())),
-            None => parts.push((flag.clone(), String::new())),
+        split.push(match parts(flag) {
+            Some((known, Some(path))) => (known.to_owned(), path.to_owned()),
+            Some((known, None)) => (known.to_owned(), rest.next().cloned().unwrap_or_default()),
+            None => (flag.clone(), String::new()),
+        });
+    }
+    split
+}
+
+/// Returns the short spelling of a flag with a path, and its path where that is
+/// not the next word.
+fn parts(flag: &str) -> Option<(&'static str, Option<&str>)> {
+    for (long, short) in LONG_FLAGS {
+        match flag.strip_prefix(long) {
+            Some("") => return Some((short, None)),
+            Some(rest) if rest.starts_with('=') => return Some((short, Some(&rest[1..]))),
+            _ => {}
         }
     }
-    parts
+    let (known, path) =
+        FOLDER_FLAGS.iter().chain(&FILE_FLAGS).find_map(|known| Some((*known, flag.strip_prefix(known)?)))?;
+    Some((known, (!path.is_empty()).then_some(path)))
+}
+
+/// Returns the name of a file that `-DNAME="…"` gives a macro.
+fn defined_name(flag: &str) -> Option<PathBuf> {
+    let (_, value) = flag.strip_prefix("-D")?.split_once('=')?;
+    let quoted = |open: char, close: char| value.strip_prefix(open)?.strip_suffix(close);
+    quoted('"', '"').or_else(|| quoted('<', '>')).filter(|name| !name.is_empty()).map(PathBuf::from)
+}
+
+/// Returns whether assembly names the file.
+fn is_assembly(kind: DependencyKind) -> bool {
+    matches!(kind, DependencyKind::AssemblerEmbed | DependencyKind::AssemblerInclude)
 }
 
 /// The search path, and what was found and missed along it.
@@ -132,10 +209,17 @@ struct Walk {
     seen: BTreeSet<PathBuf>,
     pending: Vec<(PathBuf, Role)>,
     absent: BTreeSet<PathBuf>,
+    /// Where the compiler runs.
+    root: PathBuf,
+    /// What macros stand for, and the folders of the files that name a file by one.
+    values: BTreeSet<PathBuf>,
+    computed: BTreeSet<(PathBuf, Role)>,
+    /// Those that were looked for.
+    tried: BTreeSet<(PathBuf, PathBuf, Role)>,
 }
 
 impl Walk {
-    fn new(folders: &[PathBuf], flags: &[(String, String)]) -> Self {
+    fn new(folders: &[PathBuf], flags: &[(String, String)], root: &Path) -> Self {
         let of = |wanted: &'static str| {
             flags.iter().filter(move |(flag, _)| flag == wanted).map(|(_, path)| PathBuf::from(path))
         };
@@ -146,6 +230,58 @@ impl Walk {
             seen: BTreeSet::new(),
             pending: Vec::new(),
             absent: BTreeSet::new(),
+            root: root.to_owned(),
+            values: BTreeSet::new(),
+            computed: BTreeSet::new(),
+            tried: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the next file. Macros are looked at once no other file is left:
+    /// until then more of them may be found.
+    fn next(&mut self) -> Option<(PathBuf, Role)> {
+        if self.pending.is_empty() {
+            for (folder, role) in self.computed.clone() {
+                for value in self.values.clone() {
+                    if self.tried.insert((folder.clone(), value.clone(), role)) {
+                        self.look_everywhere(&value, Some(&folder), role);
+                    }
+                }
+            }
+        }
+        self.pending.pop()
+    }
+
+    /// Takes what assembly in a file of `folder` names, or what a macro stands for.
+    fn note(&mut self, dependency: &Dependency, folder: &Path) {
+        let role = match dependency.kind {
+            DependencyKind::CEmbed | DependencyKind::AssemblerEmbed => Role::Embedded,
+            DependencyKind::QuotedInclude
+            | DependencyKind::AngledInclude
+            | DependencyKind::NextInclude
+            | DependencyKind::AssemblerInclude => Role::Header,
+            _ => return,
+        };
+        if dependency.literal {
+            if is_assembly(dependency.kind) {
+                self.look_everywhere(&closure::os_path(&dependency.operand), None, role);
+            }
+        } else {
+            self.computed.insert((folder.to_owned(), role));
+        }
+    }
+
+    /// Takes every file that a name may lead to: which of them it is depends on
+    /// what is not known here.
+    fn look_everywhere(&mut self, operand: &Path, own: Option<&Path>, role: Role) {
+        let folders = [own, Some(&self.root)].into_iter().flatten();
+        let places = folders.chain(self.quoted.iter().chain(&self.angled).map(PathBuf::as_path));
+        for path in places.map(|folder| folder.join(operand)).collect::<Vec<_>>() {
+            if path.is_file() {
+                self.add(plain(path), role);
+            } else if !path.exists() {
+                self.absent.insert(path);
+            }
         }
     }
 
@@ -205,6 +341,31 @@ mod tests {
     }
 
     #[test]
+    fn each_spelling_of_a_flag_carries_its_path() {
+        let flags = words(
+            "--include-directory=a --include-directory b -isystemc --include-directory-after=d --include e.h \
+             -includef.h --imacros=g.h -Ih -DX",
+        );
+        let expected = [
+            ("-I", "a"),
+            ("-I", "b"),
+            ("-isystem", "c"),
+            ("-idirafter", "d"),
+            ("-include", "e.h"),
+            ("-include", "f.h"),
+            ("-imacros", "g.h"),
+            ("-I", "h"),
+            ("-DX", ""),
+        ];
+        assert_eq!(split(&flags), expected.map(|(flag, path)| (flag.to_owned(), path.to_owned())));
+        assert_eq!(refused(&flags), None);
+        for flag in ["@a", "--config=a", "-Xclang -I", "-Wp,-Ia", "-isystem-after"] {
+            assert!(refused(&words(flag)).is_some(), "{flag}");
+        }
+        assert_eq!(refused(&words("-Xclang -fno-builtin -include a.h")), None);
+    }
+
+    #[test]
     fn every_place_in_front_of_a_header_is_absent() {
         let folder = tempfile::tempdir().unwrap();
         let at = |path: &str| folder.path().join(path);
@@ -214,7 +375,8 @@ mod tests {
         }
         let folders = [at("one"), at("two")];
         let looked_up = |kind, operand: &str| {
-            let mut walk = Walk::new(&folders, &[("-iquote".to_owned(), at("quote").to_string_lossy().into_owned())]);
+            let mut walk =
+                Walk::new(&folders, &[("-iquote".to_owned(), at("quote").to_string_lossy().into_owned())], &at(""));
             walk.look_up(kind, Path::new(operand), &at("src"));
             let found: Vec<_> = walk.pending.into_iter().map(|(path, _)| path).collect();
             (found, walk.absent.into_iter().collect::<Vec<_>>())

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::json;
 
 use crate::audit;
-use crate::closure::{self, Module, ModuleKind};
+use crate::closure::{self, Module, ModuleKind, Role};
 use crate::collect;
 use crate::compiler::{self, Job, process};
 use crate::config::{Layer, Native};
@@ -410,7 +410,35 @@ fn keep_below_cap(context: Context<'_>, bytes: u64, published: &[Digest]) {
 
 fn discovered_now(prepared: &Prepared, entry: &Entry) -> Vec<Recorded> {
     let root = &prepared.closure.project_root;
-    entry.discovered.iter().filter_map(|input| Recorded::file(&root.join(&input.path))).collect()
+    let there = entry.discovered.iter().filter(|input| input.role != store::ABSENT);
+    there.filter_map(|input| Recorded::file(&root.join(&input.path))).collect()
+}
+
+/// Returns the paths that must not be there, for what only the compiler knew.
+fn absent_of(prepared: &Prepared, entry: &Entry) -> impl Iterator<Item = PathBuf> {
+    let root = &prepared.closure.project_root;
+    entry.discovered.iter().filter(|input| input.role == store::ABSENT).map(|input| root.join(&input.path))
+}
+
+/// Returns where a header that only the compiler knew may have been looked for
+/// before it was found: a file that appears there may be taken instead.
+fn places_in_front(prepared: &Prepared, discovered: &[Recorded]) -> BTreeSet<PathBuf> {
+    let closure = &prepared.closure;
+    let sources = closure.inputs.iter().filter(|input| matches!(input.role, Role::CSource | Role::Header));
+    let own = sources.filter_map(|input| input.path.parent()).chain(
+        // Of a header that such a header includes.
+        discovered.iter().filter_map(|input| input.path.parent()),
+    );
+    if closure.header_folders.is_empty() && !closure.c_import && closure.module_settings.c_sources.is_empty() {
+        return BTreeSet::new();
+    }
+    let folders: BTreeSet<&Path> = closure.header_folders.iter().map(PathBuf::as_path).chain(own).collect();
+    let names: BTreeSet<&Path> = discovered
+        .iter()
+        .flat_map(|input| folders.iter().filter_map(|folder| input.path.strip_prefix(folder).ok()))
+        .collect();
+    let places = folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
+    places.filter(|place| place.symlink_metadata().is_err()).collect()
 }
 
 /// Builds what an action asks for, under the lock of its key.
@@ -624,11 +652,11 @@ fn entry(
     artifact_bytes: u64,
 ) -> Entry {
     let root = &prepared.closure.project_root;
-    let names: Vec<String> = discovered.iter().map(|input| discovered_name(&input.path, root)).collect();
-    let key = key::artifact_key(
-        target.action_key,
-        names.iter().zip(discovered).map(|(name, input)| (name.as_str(), input.digest)),
-    );
+    let there = discovered.iter().map(|input| ("discovered", discovered_name(&input.path, root), input.digest));
+    let absent = places_in_front(prepared, discovered);
+    let absent = absent.iter().map(|path| (store::ABSENT, discovered_name(path, root), Digest::ABSENT));
+    let learnt: Vec<(&str, String, Digest)> = there.chain(absent).collect();
+    let key = key::artifact_key(target.action_key, learnt.iter().map(|(_, name, digest)| (name.as_str(), *digest)));
     let (created_unix, created_utc) = store::now();
     Entry {
         key: key.hex(),
@@ -654,10 +682,9 @@ fn entry(
                 digest: input.digest.hex(),
             })
             .collect(),
-        discovered: names
+        discovered: learnt
             .into_iter()
-            .zip(discovered)
-            .map(|(path, input)| EntryInput { role: "discovered".to_owned(), path, digest: input.digest.hex() })
+            .map(|(role, path, digest)| EntryInput { role: role.to_owned(), path, digest: digest.hex() })
             .collect(),
         created_unix,
         created_utc,
@@ -716,7 +743,7 @@ fn finish(
         inputs.extend(prepared.headers.iter().flat_map(Headers::identifying).filter_map(|path| Recorded::file(&path)));
         let manifest = Manifest {
             inputs,
-            absent: prepared.closure.absent.iter().cloned().map(StoredPath).collect(),
+            absent: prepared.closure.absent.iter().cloned().chain(absent_of(prepared, entry)).map(StoredPath).collect(),
             zig: plan
                 .toolchain
                 .as_ref()

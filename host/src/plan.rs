@@ -393,6 +393,9 @@ fn has_digest(sources: &Sources, input: &Discovered, root: &Path) -> bool {
 }
 
 fn discovered_digest(sources: &Sources, path: &Path) -> Option<Digest> {
+    if path.symlink_metadata().is_err() {
+        return Some(Digest::ABSENT);
+    }
     sources.file(&mut None, path, closure::INPUT_BYTES_MAX, None).ok().map(|known| known.digest)
 }
 
@@ -453,8 +456,10 @@ fn planner_module(context: Context<'_>, sources: &Sources, prepared: &Prepared) 
         inputs.extend(closure.inputs.iter().map(|one| input(&one.relative, one.digest)));
         // What only the compiler named the last time counts as an input as it is now.
         let discovered = histories.first().into_iter().flatten().flat_map(|history| &history.discovered);
-        inputs.extend(discovered.filter_map(|(path, _)| {
-            discovered_digest(sources, &closure.project_root.join(path)).map(|now| input(path, now))
+        inputs.extend(discovered.filter_map(|(path, then)| {
+            let now = discovered_digest(sources, &closure.project_root.join(path));
+            // A file that is gone is none; one that was not there may still not be.
+            now.filter(|now| *now != Digest::ABSENT || now == then).map(|now| input(path, now))
         }));
     }
     let targets = prepared.targets.iter().zip(histories).map(|(target, history)| presence(target, history)).collect();

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::graph;
 use crate::guest;
 use crate::guest::planning::{Action, Decision, Reason, ReasonCode, Refusal, Route, Step};
-use crate::guest::source::{DeclarationKind, DependencyKind, Scan, Span};
+use crate::guest::source::{DeclarationKind, DependencyKind, Language, Scan, Span};
 use crate::package::Package;
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::refusal;
@@ -247,6 +247,10 @@ fn explain_action(context: Context<'_>, plan: &Plan, action: &Action, prepared: 
     }
     if let Some(entry) = prepared.targets.iter().find_map(|target| target.entry.as_ref()) {
         for input in &entry.discovered {
+            if input.role == crate::store::ABSENT {
+                line("absent", format!("{} (would be in front of what the compiler read)", input.path));
+                continue;
+            }
             line("input", format!("{} discovered {}", &input.digest[..16.min(input.digest.len())], input.path));
         }
     }
@@ -427,12 +431,15 @@ pub fn scan_json(path: &Path, bytes: &[u8], scan: &Scan) -> String {
                 DependencyKind::ZigImport => "@import",
                 DependencyKind::EmbedFile => "@embedFile",
                 DependencyKind::CInclude => "@cInclude",
+                DependencyKind::CDefine if closure::language(path) == Language::C => "#define",
                 DependencyKind::CDefine => "@cDefine",
                 DependencyKind::CUndef => "@cUndef",
                 DependencyKind::QuotedInclude => "#include \"\"",
                 DependencyKind::AngledInclude => "#include <>",
                 DependencyKind::NextInclude => "#include_next",
                 DependencyKind::CEmbed => "#embed",
+                DependencyKind::AssemblerEmbed => ".incbin",
+                DependencyKind::AssemblerInclude => ".include",
                 DependencyKind::PackagePath => "package path",
                 DependencyKind::PackageHash => "package hash",
                 DependencyKind::LazyPackageHash => "lazy package hash",

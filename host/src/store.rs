@@ -200,8 +200,12 @@ pub struct EntryInput {
     pub digest: String,
 }
 
-/// A file that the compiler read and the scan did not name.
+/// A file that the compiler read and the scan did not name; or, with the role
+/// [`ABSENT`], a place where one that appears may be taken instead.
 pub type Discovered = EntryInput;
+
+/// The role of what was not there.
+pub const ABSENT: &str = "absent";
 
 /// `meta.json`: one stored artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,15 @@
 //! Finds the headers that a C source names, without preprocessing it: what is
 //! in a branch that is not taken counts too.
 const std = @import("std");
+const assembler = @import("assembler.zig");
 const source_types = @import("source.zig");
 const text = @import("text.zig");
 const Allocator = std.mem.Allocator;
 const Dependency = source_types.Dependency;
 const DependencyKind = source_types.DependencyKind;
 
-/// Returns every `#include`, `#import`, `#embed` and `__has_include` of a source.
+/// Returns every `#include`, `#import`, `#embed` and `__has_include` of a source,
+/// what assembly in it includes, and macros that may stand for the name of a file.
 pub fn scan(arena: Allocator, source: [:0]const u8, locator: *text.Locator) Allocator.Error![]const Dependency {
     var scanner: Scanner = .{ .arena = arena, .source = source, .locator = locator };
     // A byte order mark is no token.
@@ -22,6 +24,7 @@ const directives: std.StaticStringMap(DependencyKind) = .initComptime(.{
     .{ "import", .quoted_include },
     .{ "include_next", .next_include },
     .{ "embed", .c_embed },
+    .{ "define", .c_define },
 });
 
 /// The same for the operators of a condition.
@@ -85,7 +88,9 @@ const Scanner = struct {
         const starts_line = scanner.at_line_start;
         scanner.at_line_start = byte == '\n';
         switch (byte) {
-            '"', '\'' => scanner.skipQuoted(byte),
+            '"' => try scanner.string(),
+            '\'' => scanner.skipQuoted(byte),
+            '.' => try scanner.assembly(start),
             '#' => if (starts_line) try scanner.directive(start),
             '%' => if (starts_line and scanner.takeIf(':')) try scanner.directive(start),
             else => if (isWord(byte)) {
@@ -119,6 +124,23 @@ const Scanner = struct {
         while (scanner.skipBlank()) {}
     }
 
+    /// Takes the rest of a string, which may be assembly.
+    fn string(scanner: *Scanner) Allocator.Error!void {
+        const open = scanner.index;
+        scanner.skipQuoted('"');
+        try assembler.inString(scanner.arena, scanner.source, open, scanner.index, scanner.locator, &scanner.dependencies);
+    }
+
+    /// Takes what follows the point of `.incbin` or `.include` in assembly.
+    fn assembly(scanner: *Scanner, start: usize) Allocator.Error!void {
+        if (scanner.atEnd() or !isWord(scanner.peek())) return;
+        var buffer: [word_bytes_max]u8 = undefined;
+        const kind = assembler.directives.get(scanner.word(&buffer)) orelse return;
+        scanner.skipBlanks();
+        // A field of C may have the name.
+        if (scanner.peek() == '"') try scanner.operand(kind, start, '\n');
+    }
+
     /// Takes the rest of a string or character. It ends with the line at the
     /// latest: an apostrophe may stand alone where a condition is false.
     fn skipQuoted(scanner: *Scanner, quote: u8) void {
@@ -130,7 +152,7 @@ const Scanner = struct {
     }
 
     /// Takes `R"delimiter( … )delimiter"` behind its `R`.
-    fn skipRaw(scanner: *Scanner) void {
+    fn raw(scanner: *Scanner) Allocator.Error!void {
         const open = scanner.index + 1;
         // The standard allows 16 bytes; anything else is no raw string.
         const delimiter_bytes_max = 16;
@@ -143,6 +165,7 @@ const Scanner = struct {
             const rest = scanner.source[index..];
             if (!std.mem.startsWith(u8, rest, delimiter)) continue;
             if (rest.len == delimiter.len or rest[delimiter.len] != '"') continue;
+            try assembler.inText(scanner.arena, scanner.source, open, close, scanner.locator, &scanner.dependencies);
             scanner.index = index + delimiter.len + 1;
             return;
         }
@@ -163,8 +186,29 @@ const Scanner = struct {
         scanner.skipBlanks();
         var buffer: [word_bytes_max]u8 = undefined;
         const kind = directives.get(scanner.word(&buffer)) orelse return;
+        if (kind == .c_define) return scanner.definition(start);
         scanner.skipBlanks();
-        try scanner.operand(kind, start);
+        try scanner.operand(kind, start, '\n');
+    }
+
+    /// Takes a macro up to its value, and notes a value that may be the name of a
+    /// file. The value is read again: it may have operators, or be assembly.
+    fn definition(scanner: *Scanner, start: usize) Allocator.Error!void {
+        scanner.skipBlanks();
+        var buffer: [word_bytes_max]u8 = undefined;
+        _ = scanner.word(&buffer);
+        if (scanner.takeIf('(')) {
+            while (!scanner.atEnd() and scanner.peek() != ')' and scanner.peek() != '\n') _ = scanner.take();
+            return;
+        }
+        scanner.skipBlanks();
+        const value = scanner.index;
+        if (scanner.peek() != '"' and scanner.peek() != '<') return;
+        const count = scanner.dependencies.items.len;
+        try scanner.operand(.c_define, start, '\n');
+        const named = scanner.dependencies.items[count];
+        if (!named.literal or named.operand.len == 0) scanner.dependencies.items.len = count;
+        scanner.index = value;
     }
 
     /// Takes a word that may be an operator, or the prefix of a raw string.
@@ -173,8 +217,8 @@ const Scanner = struct {
         var buffer: [word_bytes_max]u8 = undefined;
         const name = scanner.word(&buffer);
         if (scanner.source[scanner.index] == '"' and std.mem.endsWith(u8, name, "R")) {
-            const raw: std.StaticStringMap(void) = comptime .initComptime(.{ .{"R"}, .{"LR"}, .{"uR"}, .{"UR"}, .{"u8R"} });
-            if (raw.has(name)) scanner.skipRaw();
+            const raw_prefixes: std.StaticStringMap(void) = comptime .initComptime(.{ .{"R"}, .{"LR"}, .{"uR"}, .{"UR"}, .{"u8R"} });
+            if (raw_prefixes.has(name)) try scanner.raw();
             return;
         }
         // A digit separator is no character.
@@ -184,22 +228,27 @@ const Scanner = struct {
         scanner.skipBlanks();
         if (!scanner.takeIf('(')) return;
         scanner.skipBlanks();
-        // `defined(__has_include)` and its definition name no file.
-        if (scanner.peek() == '"' or scanner.peek() == '<') try scanner.operand(kind, start);
+        try scanner.operand(kind, start, ')');
     }
 
-    fn operand(scanner: *Scanner, kind: DependencyKind, start: usize) Allocator.Error!void {
+    /// Takes the name of a file; where it is computed, all up to `end`.
+    fn operand(scanner: *Scanner, kind: DependencyKind, start: usize, end: u8) Allocator.Error!void {
         const open = scanner.peek();
         const close: u8 = switch (open) {
             '"' => '"',
             '<' => '>',
-            else => '\n',
+            else => end,
         };
-        const literal = close != '\n';
+        const literal = close == '"' or close == '>';
         if (literal) _ = scanner.take();
         var name: std.ArrayList(u8) = .empty;
-        while (!scanner.atEnd() and scanner.peek() != close and scanner.peek() != '\n') {
-            try name.append(scanner.arena, scanner.take());
+        var nesting: usize = 0;
+        while (!scanner.atEnd() and scanner.peek() != '\n') {
+            if (scanner.peek() == close and nesting == 0) break;
+            const byte = scanner.take();
+            if (close == ')' and byte == '(') nesting += 1;
+            if (close == ')' and byte == ')') nesting -= 1;
+            try name.append(scanner.arena, byte);
         }
         const closed = literal and !scanner.atEnd() and scanner.peek() == close;
         if (closed) _ = scanner.take();

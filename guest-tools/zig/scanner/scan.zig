@@ -5,6 +5,7 @@
 //! linear in the source. Every source below the limit gives a result, however
 //! broken it is.
 const std = @import("std");
+const assembler = @import("assembler.zig");
 const c_source = @import("c_source.zig");
 const source_types = @import("source.zig");
 const text = @import("text.zig");
@@ -131,7 +132,13 @@ const Scanner = struct {
                     in_exported = false;
                     if (previous.tag == .keyword_fn) scanner.takeExportedFunction(token);
                 },
-                .string_literal => if (scanner.export_level != null) scanner.takeExportString(token),
+                .string_literal => {
+                    if (scanner.export_level != null) scanner.takeExportString(token);
+                    try assembler.inString(scanner.arena, scanner.source, token.loc.start, token.loc.end, scanner.locator, &scanner.dependencies);
+                },
+                .multiline_string_literal_line => {
+                    try assembler.inText(scanner.arena, scanner.source, token.loc.start, token.loc.end, scanner.locator, &scanner.dependencies);
+                },
                 .invalid => if (scanner.invalid == null) {
                     scanner.invalid = scanner.span(token.loc);
                 },

@@ -626,12 +626,13 @@ test "fuzz: random bytes, random tokens and mutations" {
     var prng: std.Random.DefaultPrng = .init(0x5eed);
     const random = prng.random();
     const words = [_][]const u8{
-        "pub ",   "const ",  "var ",      "fn ",   "export ",   "extern ",     "struct ",  "enum ",     "error",         "a",
-        "@\"b\"", "(",       ")",         "{",     "}",         "[",           "]",        ",",         ";",             ":",
-        "=",      "*",       "\"PyInit_", "\"",    "@import",   "@embedFile(", "@export",  "@cDefine(", "\\\\",          "'",
-        "\n",     "/// d",   "//! e",     "align", "callconv",  "// f",        "        ", "\r\n",      "\t",            "\x7f",
-        "/",      "switch ", "\x00",      "\xff",  "\\u{d800}", "\r",          "#",        "include",   "<",             ">",
-        "R\"(",   ")\"",     "\\\n",      "/*",    "*/",        ".path",       ".hash",    ".{",        "__has_include",
+        "pub ",   "const ",   "var ",      "fn ",   "export ",   "extern ",     "struct ",  "enum ",     "error",         "a",
+        "@\"b\"", "(",        ")",         "{",     "}",         "[",           "]",        ",",         ";",             ":",
+        "=",      "*",        "\"PyInit_", "\"",    "@import",   "@embedFile(", "@export",  "@cDefine(", "\\\\",          "'",
+        "\n",     "/// d",    "//! e",     "align", "callconv",  "// f",        "        ", "\r\n",      "\t",            "\x7f",
+        "/",      "switch ",  "\x00",      "\xff",  "\\u{d800}", "\r",          "#",        "include",   "<",             ">",
+        "R\"(",   ")\"",      "\\\n",      "/*",    "*/",        ".path",       ".hash",    ".{",        "__has_include", ".incbin ",
+        "\\\"",   "#define ",
     };
     var buffer: [512]u8 = undefined;
     for (0..4000) |round| {
@@ -702,10 +703,28 @@ test "directives of C name files" {
         .{ "u8R\"x(\n#include \"no.h\"\n)\" )x\"\n#include \"a.h\"", &.{.{ .quoted_include, "a.h", true }} },
         .{ "/* #include \"no.h\"\n*/ // \\\n#include \"no.h\"\n\"\\\"\\\n#include <no.h>\"\n#include \"a\\b.h\"", &.{.{ .quoted_include, "a\\b.h", true }} },
         .{ "a #include \"no.h\"\n#define f(x) #x\n#define __has_include(x) 0\n#ifdef __has_include\n#includes \"no.h\"", &.{} },
+        .{ "#define H \"h.h\"\n# define A <a.h> // b\n#define N 1 < 2\n#define E \"\"\n#define F(x) \"f.h\"", &.{ .{ .c_define, "h.h", true }, .{ .c_define, "a.h", true } } },
+        .{ "#if __has_include(H) || __has_include( F((x)) )\n#define G(x) __has_include(x)", &.{ .{ .quoted_include, "H", false }, .{ .quoted_include, "F((x))", false }, .{ .quoted_include, "x", false } } },
+        .{ "#if defined(__has_include) && __has_include(<a.h>)", &.{.{ .angled_include, "a.h", true }} },
+        .{ "asm(\".incbin \\\"a.bin\\\"\\n.include\\t\\\"b.s\\\"\"); s.include = \".incbin none\";", &.{ .{ .assembler_embed, "a.bin", true }, .{ .assembler_include, "b.s", true } } },
+        .{ "asm(\".incbin \\\"\" FILE \"\\\"\");\n#define A \".incbin \\\"a\\\"\"", &.{ .{ .assembler_embed, "\"", false }, .{ .c_define, ".incbin \\", true }, .{ .assembler_embed, "a", true } } },
+        .{ "asm(R\"x(.incbin \"a.bin\")x\");\n.incbin \"b.bin\", 1\n.include \"c.s\" # \"", &.{ .{ .assembler_embed, "a.bin", true }, .{ .assembler_embed, "b.bin", true }, .{ .assembler_include, "c.s", true } } },
         .{ "#", &.{} },
         .{ "#include", &.{.{ .quoted_include, "", false }} },
     };
     for (cases) |case| try expectOperandsIn(.c, case[0], case[1]);
+}
+
+test "assembly in a string of Zig names files" {
+    try expectOperandsIn(.zig,
+        \\comptime {
+        \\    asm (".incbin \"a.bin\"");
+        \\    asm (
+        \\        \\\\ .include "b.s"
+        \\        \\\\ .including "no"
+        \\    );
+        \\}
+    , &.{ .{ .assembler_embed, "a.bin", true }, .{ .assembler_include, "b.s", true } });
 }
 
 test "a build.zig.zon names packages" {

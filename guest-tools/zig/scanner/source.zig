@@ -16,6 +16,8 @@ pub const DependencyKind = enum(u8) {
     angled_include,
     next_include,
     c_embed,
+    assembler_embed,
+    assembler_include,
     package_path,
     package_hash,
     lazy_package_hash,
