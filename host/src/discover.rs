@@ -91,31 +91,13 @@ fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
     let folder = std::path::absolute(folder).map_err(|error| Error::cache("find", folder, &error))?;
     let mut candidates = candidates_below(closure::normalize(&folder))?;
     candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
-    let imports = Imports::of(sources, &candidates);
-    let reached: Vec<Vec<usize>> = candidates
-        .iter()
-        .enumerate()
-        .map(|(index, module)| match module.kind {
-            ModuleKind::Project => Vec::new(),
-            ModuleKind::File | ModuleKind::Package => imports.reached_from(index),
-        })
-        .collect();
-    let depth = |index: usize| candidates[index].source_path.components().count();
-    let mut is_part = vec![false; candidates.len()];
-    for (whole, files) in reached.iter().enumerate() {
-        for part in files.iter().copied().filter(|file| *file < candidates.len() && *file != whole) {
-            // Of files that import each other, the outermost is the module.
-            let is_cycle = reached[part].binary_search(&whole).is_ok();
-            is_part[part] |= !is_cycle || depth(whole) < depth(part);
-        }
-    }
     let packages: HashSet<PathBuf> = candidates
         .iter()
         .filter(|module| module.kind == ModuleKind::Package)
         .map(|module| module.folder().to_owned())
         .collect();
     let mut scanner = None;
-    let mut is_part = is_part.into_iter();
+    let mut is_part = Imports::of(sources, &candidates).parts(&candidates).into_iter();
     candidates.retain(|module| {
         let is_part = is_part.next().unwrap_or(false);
         !is_part || (packages.contains(module.folder()) && has_function(sources, &mut scanner, &module.source_path))
@@ -166,19 +148,81 @@ impl Imports {
         Self(known)
     }
 
-    /// Returns every file that a file reaches, sorted, without itself unless in a cycle.
-    fn reached_from(&self, index: usize) -> Vec<usize> {
-        let mut reached = Vec::new();
-        let mut seen = HashSet::new();
-        let mut pending = vec![index];
-        while let Some(index) = pending.pop() {
-            for import in self.0[index].iter().copied().filter(|import| seen.insert(*import)) {
-                reached.push(import);
-                pending.push(import);
+    /// Returns which candidates are parts of another one: each that one imports, at
+    /// whatever depth. Of files that import each other, the outermost are modules.
+    fn parts(&self, candidates: &[Module]) -> Vec<bool> {
+        let is_whole = |file: usize| candidates.get(file).is_some_and(|module| module.kind != ModuleKind::Project);
+        let depth = |file: usize| candidates[file].source_path.components().count();
+        let cycles = self.cycles();
+        let mut cycle_of = vec![0; self.0.len()];
+        for (index, cycle) in cycles.iter().enumerate() {
+            for file in cycle {
+                cycle_of[*file] = index;
             }
         }
-        reached.sort_unstable();
-        reached
+        let mut is_reached = vec![false; cycles.len()];
+        let mut is_part = vec![false; candidates.len()];
+        for (index, cycle) in cycles.iter().enumerate().rev() {
+            let outermost = cycle.iter().copied().filter(|file| is_whole(*file)).map(depth).min();
+            for file in cycle.iter().copied().filter(|file| *file < candidates.len()) {
+                is_part[file] = is_reached[index] || outermost.is_some_and(|outermost| outermost < depth(file));
+            }
+            if outermost.is_some() || is_reached[index] {
+                // What a project's build file imports is not taken for a part.
+                let leading = cycle.iter().filter(|file| **file >= candidates.len() || is_whole(**file));
+                for import in leading.flat_map(|file| &self.0[*file]).filter(|import| cycle_of[**import] != index) {
+                    is_reached[cycle_of[*import]] = true;
+                }
+            }
+        }
+        is_part
+    }
+
+    /// Returns the files in groups that import each other, each group behind all
+    /// that it imports (Tarjan's algorithm).
+    fn cycles(&self) -> Vec<Vec<usize>> {
+        const UNSEEN: usize = usize::MAX;
+        let mut cycles = Vec::new();
+        let mut order = vec![UNSEEN; self.0.len()];
+        let mut lowest = vec![0; self.0.len()];
+        let mut is_open = vec![false; self.0.len()];
+        let mut open = Vec::new();
+        let mut count = 0;
+        for start in 0..self.0.len() {
+            // A file and how many of its imports were looked at.
+            let mut path = if order[start] == UNSEEN { vec![(start, 0)] } else { Vec::new() };
+            while let Some((file, looked_at)) = path.last_mut() {
+                let file = *file;
+                if *looked_at == 0 {
+                    (order[file], lowest[file]) = (count, count);
+                    count += 1;
+                    open.push(file);
+                    is_open[file] = true;
+                }
+                if let Some(import) = self.0[file].get(*looked_at).copied() {
+                    *looked_at += 1;
+                    if order[import] == UNSEEN {
+                        path.push((import, 0));
+                    } else if is_open[import] {
+                        lowest[file] = lowest[file].min(order[import]);
+                    }
+                    continue;
+                }
+                path.pop();
+                if let Some((parent, _)) = path.last() {
+                    lowest[*parent] = lowest[*parent].min(lowest[file]);
+                }
+                if lowest[file] == order[file] {
+                    let first = open.iter().rposition(|other| *other == file).unwrap_or(0);
+                    let cycle = open.split_off(first);
+                    for member in &cycle {
+                        is_open[*member] = false;
+                    }
+                    cycles.push(cycle);
+                }
+            }
+        }
+        cycles
     }
 }
 
@@ -303,6 +347,60 @@ mod tests {
         let inner = folders_at(folder.path());
         assert!(inner.contains(&folder.path().join("data/cases")));
         assert!(!inner.iter().any(|one| one.starts_with(folder.path().join("notes"))), "{inner:?}");
+    }
+
+    /// What is a part, said in another way: each candidate is compared with each
+    /// other one that reaches it.
+    fn parts_by_pairs(imports: &Imports, candidates: &[Module]) -> Vec<bool> {
+        let reached = |from: usize| {
+            let (mut seen, mut pending) = (vec![false; imports.0.len()], vec![from]);
+            while let Some(file) = pending.pop() {
+                let new: Vec<usize> = imports.0[file].iter().copied().filter(|import| !seen[*import]).collect();
+                new.iter().for_each(|import| seen[*import] = true);
+                pending.extend(new);
+            }
+            seen
+        };
+        let depth = |file: usize| candidates[file].source_path.components().count();
+        let all: Vec<_> = (0..candidates.len()).map(reached).collect();
+        let of = |part: usize| {
+            let mut others = (0..candidates.len()).filter(|whole| *whole != part);
+            others.any(|whole| all[whole][part] && (!all[part][whole] || depth(whole) < depth(part)))
+        };
+        (0..candidates.len()).map(of).collect()
+    }
+
+    #[test]
+    fn parts_are_those_that_pairs_of_files_give() {
+        let mut state = 7_u32;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as usize % below
+        };
+        for _ in 0..2_000 {
+            let files = 2 + random(7);
+            let candidates: Vec<Module> = (0..2 + random(files - 1))
+                .map(|number| Module {
+                    name: number.to_string(),
+                    source_path: PathBuf::from("/a/b/c/d").ancestors().nth(random(4)).unwrap().join("m.zig"),
+                    kind: ModuleKind::File,
+                })
+                .collect();
+            let edges = random(2 * files);
+            let mut imports = vec![Vec::new(); files];
+            for _ in 0..edges {
+                let import = random(files);
+                imports[random(files)].push(import);
+            }
+            let imports = Imports(imports);
+            assert_eq!(imports.parts(&candidates), parts_by_pairs(&imports, &candidates), "{:?}", imports.0);
+        }
+    }
+
+    #[test]
+    fn a_long_cycle_is_one_group() {
+        let imports = Imports((0..100_000).map(|file| vec![(file + 1) % 100_000]).collect());
+        assert_eq!(imports.cycles().iter().map(Vec::len).collect::<Vec<_>>(), [100_000]);
     }
 
     #[test]
