@@ -289,8 +289,9 @@ def test_a_compiler_of_another_version_is_refused_with_the_supported_ones(projec
         ("kill -9 $$", "signal"),
         ("exec /nowhere/program", ""),
         ("head -c 3000000 /dev/zero", ""),
+        ("exec yes", "`zig version` answered `y"),
     ],
-    ids=["garbage", "nothing", "exit 1", "killed", "not executable", "endless"],
+    ids=["garbage", "nothing", "exit 1", "killed", "not executable", "long", "endless"],
 )
 def test_a_program_that_is_no_compiler_is_one_clear_error(project, tmp_path, body, text):
     project.write("m.zig", ADD)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -23,6 +23,9 @@ const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// How often a waiting host asks whether the user interrupted, and looks at what
 /// the compiler says that it does.
 const POLL: Duration = Duration::from_millis(50);
+
+/// A compiler that says its version reads nothing but itself, from a slow disk perhaps.
+const VERSION_BOUND: Bound = Bound { time: Duration::from_secs(60), bytes: 64 << 10 };
 
 /// For whom a program runs.
 #[derive(Clone, Copy)]
@@ -78,6 +81,13 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// How long a program may take that answers at once, and how much it may say.
+#[derive(Clone, Copy)]
+struct Bound {
+    time: Duration,
+    bytes: u64,
+}
+
 /// How a program ended.
 #[derive(Debug)]
 pub struct Finished {
@@ -94,6 +104,12 @@ pub struct Finished {
 /// # Errors
 /// It cannot be started, or the user interrupted; it is ended with us then.
 pub fn run(invocation: &Invocation, caller: Caller<'_>) -> Result<Finished> {
+    run_within(invocation, caller, None)
+}
+
+/// The same within a time. What answers more than its `bytes` finds nobody who reads.
+fn run_within(invocation: &Invocation, caller: Caller<'_>, bound: Option<Bound>) -> Result<Finished> {
+    let started = Instant::now();
     let failed = |error: io::Error| Error::Compiler { zig: invocation.program.clone(), reason: error.to_string() };
     #[expect(clippy::disallowed_methods, reason = "this module is the gate to processes")]
     let mut command = Command::new(&invocation.program);
@@ -146,9 +162,17 @@ pub fn run(invocation: &Invocation, caller: Caller<'_>) -> Result<Finished> {
             // A compiler that ends early closes the pipe; its status says why.
             let _ = stdin.write_all(&invocation.input);
         }
-        let text = scope.spawn(move || stderr.map_or_else(Vec::new, |stream| read_up_to(stream, TEXT_BYTES_MAX)));
+        let text = scope.spawn(move || {
+            stderr.map_or_else(Vec::new, |stream| match bound {
+                Some(bound) => read_first(stream, bound.bytes),
+                None => read_up_to(stream, TEXT_BYTES_MAX),
+            })
+        });
         scope.spawn(move || {
-            let answer = stdout.map_or_else(Vec::new, |stream| read_up_to(stream, ANSWER_BYTES_MAX));
+            let answer = stdout.map_or_else(Vec::new, |stream| match bound {
+                Some(bound) => read_first(stream, bound.bytes),
+                None => read_up_to(stream, ANSWER_BYTES_MAX),
+            });
             let _ = sender.send(answer);
         });
         let answer = loop {
@@ -159,6 +183,12 @@ pub fn run(invocation: &Invocation, caller: Caller<'_>) -> Result<Finished> {
             }
             if let Some(step) = listener.as_mut().and_then(steps::Listener::latest) {
                 caller.frontend.step(caller.module, &step);
+            }
+            if let Some(bound) = bound.filter(|bound| started.elapsed() > bound.time) {
+                end(&mut child, invocation.has_children);
+                let _ = child.wait();
+                let reason = format!("it gave no answer within {} s", bound.time.as_secs());
+                return Err(failed(io::Error::new(io::ErrorKind::TimedOut, reason)));
             }
             if caller.frontend.interrupted() {
                 end(&mut child, invocation.has_children);
@@ -193,21 +223,30 @@ fn read_up_to(mut stream: impl Read, bytes_max: u64) -> Vec<u8> {
     kept
 }
 
+/// Reads the first bytes of a stream, and leaves the rest.
+fn read_first(stream: impl Read, bytes_max: u64) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let _ = stream.take(bytes_max).read_to_end(&mut kept);
+    kept
+}
+
 /// Asks a compiler for its version.
 ///
 /// # Errors
 /// It cannot be run, or it does not answer with a version.
 pub fn version(zig: &Path, caller: Caller<'_>) -> Result<String> {
-    let finished = run(
+    let finished = run_within(
         &Invocation {
             program: zig.to_owned(),
             arguments: vec!["version".into()],
             directory: "/".into(),
             environment: Vec::new(),
             input: Vec::new(),
-            has_children: false,
+            // So that what a script waits for ends with it.
+            has_children: true,
         },
         caller,
+        Some(VERSION_BOUND),
     )?;
     let answer = String::from_utf8_lossy(&finished.answer[..finished.answer.len().min(64)]).trim().to_owned();
     let is_version = answer.starts_with(|first: char| first.is_ascii_digit()) && answer.len() < 64;
@@ -271,6 +310,16 @@ mod tests {
         assert!(answer.starts_with("input\n") && answer.contains("ONLY=this"), "{answer}");
         assert!(!answer.contains("HOME="), "{answer}");
         assert_eq!((finished.text.as_str(), finished.status.code()), ("text\n", Some(3)));
+    }
+
+    #[test]
+    fn a_program_without_an_end_is_ended() {
+        let bound = Bound { time: Duration::from_millis(300), bytes: 1000 };
+        let silent = run_within(&shell("sleep 600 & sleep 600", b""), QUIET, Some(bound)).unwrap_err().report();
+        assert!(silent.contains("gave no answer within 0 s"), "{silent}");
+        let bound = Bound { time: Duration::from_secs(600), ..bound };
+        let talking = run_within(&shell("while echo y; do :; done; exit 1", b""), QUIET, Some(bound)).unwrap();
+        assert!(!talking.status.success() && talking.answer.len() == 1000);
     }
 
     #[test]
