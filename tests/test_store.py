@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import ADD, finish
+from conftest import ADD, Imported, finish, make_writable
 
 #: The parts of a store that may be lost or damaged, each by its bucket.
 BUCKETS = ("libraries", "objects", "entries", "manifests", "sources", "history", "support")
@@ -41,6 +41,108 @@ def replace(path, content):
     path.unlink()
     path.write_bytes(content)
     path.chmod(mode)
+
+
+# What is not ours.
+
+
+def test_what_others_leave_among_entries_is_passed_over(cached):
+    for folder in [path for path in cached.store.glob("entries-v*/**/*") if path.is_dir()]:
+        for name in (".DS_Store", ".nfs000000000001"):
+            (folder / name).write_bytes(b"")
+    shutil.rmtree(cached.store / cached.the_stored("manifests").relative_to(cached.store).parts[0])
+    assert cached.cli("plan", "--check", "m.zig").returncode == 0
+    assert assert_imports(cached).builds == []
+
+
+@pytest.mark.parametrize("bucket", ["libraries", "entries", "objects", "manifests"])
+def test_a_folder_in_the_place_of_a_file_is_mended(cached, bucket):
+    path = cached.the_stored(bucket)
+    path.unlink()
+    path.mkdir()
+    (path / "inner").write_bytes(b"x")
+    assert cached.cli("cache", "verify").returncode == 1
+    mended = cached.cli("cache", "verify", "--repair")
+    assert mended.returncode == 0 and "a folder in the place of a file" in mended.stdout, mended
+    assert not path.exists()
+    assert assert_imports(cached).builds == []
+
+
+def only_a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def forget(project, *buckets):
+    """Removes buckets, each by its name without the version."""
+    for bucket in buckets:
+        for folder in project.store.glob(f"{bucket}-v*"):
+            make_writable(folder)
+            shutil.rmtree(folder)
+
+
+def test_a_pipe_in_the_place_of_an_object_blocks_nobody(cached, tmp_path):
+    path = cached.the_stored("objects")
+    only_a_pipe(path)
+    forget(cached, "manifests")
+    assert assert_imports(cached).builds == []
+    assert cached.cli("build", "m.zig").returncode == 0
+    assert cached.cli("cache", "export", "--all", tmp_path / "all.tar.zst").returncode == 0
+    forget(cached, "libraries")
+    assert assert_imports(cached).builds == ["m"]
+    only_a_pipe(path)
+    assert cached.cli("cache", "verify", "--repair").returncode == 0
+    assert_imports(cached)
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_one_clear_error(cached):
+    locks = cached.stored("locks")
+    forget(cached, "entries", "manifests", "libraries", "objects")
+    for path in locks:
+        only_a_pipe(path)
+    failed = cached.fails("m")
+    assert failed.error == "CacheError" and "failed to open the lock" in failed.message, failed.message
+    assert cached.cli("cache", "verify", "--repair").returncode == 0
+    assert_imports(cached)
+
+
+CLEARING = """
+import os, zigimport
+count = 0
+while count < 3 or not os.path.exists("enough"):
+    zigimport.clear_cache()
+    count += 1
+print(count)
+"""
+
+
+def test_clearing_beside_imports_fails_neither(project):
+    names = [f"m{number}" for number in range(3)]
+    for name in names:
+        project.write(f"{name}.zig", ADD)
+    clearing = [project.start("-c", CLEARING) for _ in range(2)]
+    for name, importing in [(name, project.start_import(name, "module.add(1, 2)")) for name in names]:
+        assert Imported(finish(importing)).value == 3, name
+    project.write("enough", "")
+    for process in clearing:
+        cleared = finish(process)
+        assert cleared.returncode == 0 and int(cleared.stdout) >= 3, cleared
+    assert project.imports("m0", "module.add(1, 2)").value == 3
+
+
+def test_a_relative_place_with_parents_makes_artifacts_for_everywhere(project, tmp_path):
+    place = {"ZIGIMPORT_BUILD_DIR": "../beside"}
+    project.write("m.zig", ADD)
+    built = project.cli("build", "m.zig", env=place)
+    assert built.returncode == 0 and "an input from now on" not in built.stderr, built
+    (meta,) = (project.root.parent / "beside").glob("entries-v*/*/*/*/meta.json")
+    assert json.loads(meta.read_text())["discovered"] == []
+    archive = tmp_path / "all.tar.zst"
+    assert project.cli("cache", "export", "--all", archive, env=place).returncode == 0
+    elsewhere = {"ZIGIMPORT_BUILD_DIR": tmp_path / "elsewhere", "ZIGIMPORT_NATIVE": "never"}
+    assert project.cli("cache", "import", archive, env=elsewhere).returncode == 0
+    assert project.imports("m", "module.add(1, 2)", env=elsewhere).value == 3
+    shutil.rmtree(project.root.parent / "beside", ignore_errors=True)
 
 
 # What is stored.

@@ -152,7 +152,7 @@ pub(crate) fn object(store: &Store, entry: &Entry) -> Result<Vec<u8>> {
         return Ok(content.bytes);
     }
     let (library, _) = registry::library(store, entry)?;
-    let bytes = std::fs::read(&library).map_err(|error| Error::cache("read", &library, &error))?;
+    let bytes = stamp::read(&library, LIBRARY_BYTES_MAX).map_err(|error| Error::cache("read", &library, &error))?.bytes;
     object::pack(&bytes).map_err(|error| Error::cache("compress", &library, &error))
 }
 
@@ -324,7 +324,7 @@ fn read_archive(source: &Path, visit: &mut Visit<'_>) -> Result<(), String> {
     if !metadata.is_file() {
         return Err("it is neither a folder nor a regular file".to_owned());
     }
-    let decoder = object::decoder(File::open(source).map_err(text)?).map_err(text)?;
+    let decoder = object::decoder(stamp::open(source).map_err(text)?).map_err(text)?;
     let mut archive = tar::Archive::new(decoder);
     for member in archive.entries().map_err(text)?.raw(true) {
         let mut member = member.map_err(|error| format!("it is no whole archive: {error}"))?;

@@ -363,7 +363,9 @@ fn remove_abandoned(store: &Store, now: SystemTime) {
     }
     for found in bucket(store, LOCKS).iter().filter(|found| is_old(found)) {
         // Removed while held: who waits for it sees that its name is gone.
-        let held = File::options().write(true).open(&found.path).ok().filter(|lock| lock.try_lock().is_ok());
+        let mut options = File::options();
+        options.write(true);
+        let held = stamp::open_with(options, &found.path).ok().filter(|lock| lock.try_lock().is_ok());
         if held.is_some() {
             let _ = std::fs::remove_file(&found.path);
         }

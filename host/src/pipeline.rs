@@ -186,6 +186,7 @@ pub fn ensure(context: Context<'_>, module: &Module) -> Result<Loadable> {
 /// # Errors
 /// The first failure.
 pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static Target]) -> Result<Vec<Loadable>> {
+    let _in_use = in_use(context, module)?;
     let alone = Layer { remote_cache: None, ..context.layer.clone() };
     let mut context = context;
     for _ in 0..PLANS_MAX {
@@ -209,6 +210,22 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         }
     }
     Err(Error::Unstable { module: module.name.clone(), path: module.source_path.clone() })
+}
+
+/// Keeps others from clearing the store while a module is made.
+fn in_use(context: Context<'_>, module: &Module) -> Result<Option<store::Lock>> {
+    if context.layer.native == Native::Never {
+        return Ok(None);
+    }
+    context.store.in_use(
+        &module.name,
+        Duration::from_secs(context.layer.lock_timeout_seconds),
+        |holder| {
+            let process = error::process_name(holder);
+            context.frontend.report(Level::Info, format!("waiting for {process} that clears the cache"));
+        },
+        || context.frontend.interrupted(),
+    )
 }
 
 /// Keeps what was read for later plans, which are slower without it.

@@ -126,9 +126,6 @@ pub struct Content {
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Content> {
     let mut file = open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
     let read_at = SystemTime::now();
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(bytes_max)).unwrap_or(0) + 1);
     Read::by_ref(&mut file).take(bytes_max + 1).read_to_end(&mut bytes)?;
@@ -139,16 +136,32 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Content> {
     Ok(Content { bytes, stamp, trusted: stamp.is_trusted(read_at), metadata })
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens a regular file to be read.
+///
+/// # Errors
+/// As for [`read`].
+pub fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
+    open_with(options, path)
+}
+
+/// Opens a regular file in another way.
+///
+/// # Errors
+/// As for [`read`].
+pub fn open_with(mut options: OpenOptions, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Opening a pipe for reading would wait for a writer.
+        // Opening a pipe would wait for whoever is at its other end.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
-    options.open(path)
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok(file)
 }
 
 /// Names in a project folder that are outputs, caches or history, never inputs.

@@ -58,12 +58,13 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 
+use crate::closure;
 use crate::config::Layer;
 use crate::digest::{self, Digest, FieldHasher};
 use crate::error::{Error, Result};
@@ -112,6 +113,11 @@ const ZIG_VERSION_BYTES_MAX: u64 = 256;
 const IMAGE_BYTES_MAX: u64 = 1 << 30;
 /// How often a waiting process looks at a lock.
 const LOCK_POLL: Duration = Duration::from_millis(20);
+/// How often a bucket is removed again because something was put into it meanwhile.
+const CLEAR_TRIES_MAX: u32 = 100;
+/// The lock that whoever works with the store shares, and the one on the way to it.
+const IN_USE: &str = "in-use";
+const GATE: &str = "gate";
 
 /// Why the store is where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +153,7 @@ impl Place {
 pub fn locate(layer: &Layer, interpreter: &Interpreter) -> (PathBuf, Place) {
     if let Some(path) = &layer.build_dir {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        return (path, Place::Setting);
+        return (without_parents(path), Place::Setting);
     }
     if let Some(environment) = &interpreter.virtual_env {
         let path = environment.join(".zigimport");
@@ -167,6 +173,16 @@ pub fn locate(layer: &Layer, interpreter: &Interpreter) -> (PathBuf, Place) {
         }
     }
     (std::env::temp_dir().join(format!("zigimport-{}", user_id())), Place::Temporary)
+}
+
+/// Resolves `..` as the system does, behind links too; the compiler, which resolves
+/// it by name, would call its files in the store otherwise.
+fn without_parents(path: PathBuf) -> PathBuf {
+    let parts: Vec<Component<'_>> = path.components().collect();
+    let Some(last) = parts.iter().rposition(|part| *part == Component::ParentDir) else { return path };
+    let above: PathBuf = parts[..=last].iter().collect();
+    let resolved = std::fs::canonicalize(&above).unwrap_or_else(|_| closure::normalize(&above));
+    resolved.join(parts[last + 1..].iter().collect::<PathBuf>())
 }
 
 #[cfg(unix)]
@@ -499,7 +515,11 @@ impl Store {
         let compressed =
             object::pack(bytes).map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
         let folder = format!("{OBJECTS}/{}", &name[..2]);
-        if !self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, Existing::Keep)? {
+        let object = self.object_path(digest);
+        // What is no file is no object: to keep it would be to compile each time.
+        let is_other = object.symlink_metadata().is_ok_and(|metadata| !metadata.is_file());
+        let existing = if is_other { Existing::Replace } else { Existing::Keep };
+        if !self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, existing)? {
             self.note_use(digest);
         }
         self.put_materialised(bytes, digest, suffix)
@@ -564,13 +584,13 @@ impl Store {
     /// is no part of any check. A store that cannot be written keeps the old time.
     pub fn note_use(&self, digest: Digest) {
         let now = SystemTime::now();
-        let _ = File::open(self.object_path(digest)).and_then(|file| file.set_modified(now));
+        let _ = stamp::open(&self.object_path(digest)).and_then(|file| file.set_modified(now));
     }
 
     /// Notes a hit, on the manifest too: its time says whether another hit has to.
     pub fn note_hit(&self, name: Digest, artifact: Digest) {
         let now = SystemTime::now();
-        let _ = File::open(self.manifest_path(name)).and_then(|file| file.set_modified(now));
+        let _ = stamp::open(&self.manifest_path(name)).and_then(|file| file.set_modified(now));
         self.note_use(artifact);
     }
 
@@ -590,7 +610,7 @@ impl Store {
     /// can put a good one in its place.
     pub fn restore(&self, digest: Digest, bytes: u64, suffix: &str) -> Result<(PathBuf, Library)> {
         let path = self.object_path(digest);
-        let object = File::open(&path).map_err(|error| Error::cache("restore", &path, &error))?;
+        let object = stamp::open(&path).map_err(|error| Error::cache("restore", &path, &error))?;
         let mut damage = None;
         let restored =
             self.publish_library(digest, suffix, &mut |library| match unpack(&object, digest, bytes, |chunk| {
@@ -639,6 +659,10 @@ impl Store {
         self.check_folders(&folder)?;
         let mut entries = Vec::new();
         for found in std::fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten() {
+            // What file managers and file systems leave here is not ours.
+            if found.file_name().to_str().and_then(Digest::from_hex).is_none() || !found.path().is_dir() {
+                continue;
+            }
             let path = found.path().join(META);
             check_owner(&found.path())?;
             let Ok(content) = stamp::read(&path, ENTRY_BYTES_MAX) else { continue };
@@ -840,17 +864,31 @@ impl Store {
         waiting: impl FnOnce(Option<u32>),
         interrupted: impl Fn() -> bool,
     ) -> Result<Lock> {
-        let path = self.root.join(LOCKS).join(key.hex());
+        self.acquire(&key.hex(), false, module, timeout, waiting, interrupted)
+    }
+
+    /// Waits for a lock, which several may share.
+    fn acquire(
+        &self,
+        name: &str,
+        is_shared: bool,
+        module: &str,
+        timeout: Duration,
+        waiting: impl FnOnce(Option<u32>),
+        interrupted: impl Fn() -> bool,
+    ) -> Result<Lock> {
+        let path = self.root.join(LOCKS).join(name);
         let mut file = self.open_lock(&path)?;
         let started = Instant::now();
         let mut waiting = Some(waiting);
         loop {
-            match file.try_lock() {
+            match if is_shared { file.try_lock_shared() } else { file.try_lock() } {
                 // Collecting removes old lock files: one without its name excludes nobody.
                 Ok(()) if !is_named(&file, &path) => {
                     file = self.open_lock(&path)?;
                     continue;
                 }
+                Ok(()) if is_shared => return Ok(Lock::of(file)),
                 Ok(()) => {
                     // Only for the message of whoever waits.
                     let pid = std::process::id().to_string();
@@ -885,7 +923,31 @@ impl Store {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(0o600);
         }
-        options.open(path).map_err(|error| Error::cache("open the lock", path, &error))
+        stamp::open_with(options, path).map_err(|error| Error::cache("open the lock", path, &error))
+    }
+
+    /// Says that the store is in use until the answer is dropped, so that nobody
+    /// clears it meanwhile; waits while somebody does. `None` where the store
+    /// cannot be written: then nobody clears it.
+    ///
+    /// # Errors
+    /// The time is over, or the user interrupted.
+    pub fn in_use(
+        &self,
+        module: &str,
+        timeout: Duration,
+        waiting: impl FnOnce(Option<u32>),
+        interrupted: impl Fn() -> bool,
+    ) -> Result<Option<Lock>> {
+        // Who wants to clear holds the gate while it waits: it would wait for ever
+        // if there were always somebody new.
+        let both = self
+            .acquire(GATE, false, module, timeout, waiting, &interrupted)
+            .and_then(|_gate| self.acquire(IN_USE, true, module, timeout, |_| {}, &interrupted));
+        match both {
+            Err(Error::Cache { .. }) => Ok(None),
+            both => both.map(Some),
+        }
     }
 
     /// Says that a compiler's caches are in use until the answer is dropped, so
@@ -906,7 +968,7 @@ impl Store {
     /// Removes a compiler's caches; `false` if they are in use or cannot be removed.
     pub(crate) fn remove_zig(&self, version: &str) -> bool {
         let path = self.zig_lock_path(version);
-        let Ok(lock) = File::options().create(true).truncate(false).write(true).open(path) else { return false };
+        let Ok(lock) = self.open_lock(&path) else { return false };
         // Whoever compiles holds this lock shared.
         if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
             return false;
@@ -949,23 +1011,31 @@ impl Store {
     }
 
     /// Removes every bucket and nothing else; returns the bytes that were freed.
+    /// Waits for the builds that are running, and lets no other one begin.
     ///
     /// # Errors
-    /// A bucket cannot be removed.
-    pub fn clear(&self) -> Result<u64> {
-        let bytes = self.sizes().iter().map(|size| size.bytes).sum();
+    /// A bucket cannot be removed, the time is over, or the user interrupted.
+    pub fn clear(&self, timeout: Duration, interrupted: impl Fn() -> bool) -> Result<u64> {
         if !self.root.is_dir() {
             return Ok(0);
         }
+        let bytes = self.sizes().iter().map(|size| size.bytes).sum();
+        let _gate = self.acquire(GATE, false, "the cache", timeout, |_| {}, &interrupted)?;
+        let _alone = self.acquire(IN_USE, false, "the cache", timeout, |_| {}, &interrupted)?;
         let failed = |path: &str, error: io::Error| Error::cache("clear", self.root.join(path), &error);
         let root =
             Dir::open_ambient_dir(&self.root, cap_std::ambient_authority()).map_err(|error| failed("", error))?;
-        for bucket in BUCKETS {
-            match root.remove_dir_all(bucket) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed(bucket, error));
+        // The locks go last: who waits for one begins in an empty store.
+        for bucket in BUCKETS.into_iter().filter(|bucket| *bucket != LOCKS).chain([LOCKS]) {
+            let mut tries = CLEAR_TRIES_MAX;
+            loop {
+                match root.remove_dir_all(bucket) {
+                    Ok(()) => break,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && !root.exists(bucket) => break,
+                    // What needs no build still notes that it was used.
+                    Err(_) if tries > 0 => tries -= 1,
+                    Err(error) => return Err(failed(bucket, error)),
                 }
-                _ => {}
             }
         }
         Ok(bytes)
@@ -1272,9 +1342,78 @@ pub(crate) mod tests {
         let (_folder, store) = store();
         store.put_library(b"x", ".so").unwrap();
         std::fs::write(store.root().join("notes.txt"), "mine").unwrap();
-        assert!(store.clear().unwrap() > 0);
+        assert!(store.clear(Duration::ZERO, || false).unwrap() > 0);
         assert!(store.sizes().is_empty());
         assert!(store.root().join("notes.txt").exists());
+    }
+
+    #[test]
+    fn clearing_waits_for_whoever_uses_the_store_and_lets_nobody_else_begin() {
+        let (_folder, store) = store();
+        let (path, _) = store.put_library(b"x", ".so").unwrap();
+        let in_use = || store.in_use("m", Duration::ZERO, |_| {}, || false);
+        let (one, two) = (in_use().unwrap().unwrap(), in_use().unwrap().unwrap());
+        assert!(matches!(store.clear(Duration::ZERO, || false), Err(Error::LockTimeout { .. })));
+        drop(one);
+        let began = std::cell::Cell::new(false);
+        // Asked while it waits.
+        let refused = store.clear(Duration::MAX, || {
+            began.set(began.get() || !matches!(in_use(), Err(Error::LockTimeout { .. })));
+            true
+        });
+        assert!(matches!(refused, Err(Error::Interrupted)) && path.exists() && !began.get());
+        drop(two);
+        assert!(store.clear(Duration::ZERO, || false).unwrap() > 0);
+        assert!(!path.exists() && in_use().unwrap().is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_refused_and_does_not_block() {
+        let (_folder, store) = store();
+        let pipe = |path: &Path| {
+            let _ = std::fs::remove_file(path);
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        };
+        let (path, library) = store.put_library(b"library", ".so").unwrap();
+        pipe(&store.object_path(library.digest));
+        store.note_use(library.digest);
+        assert!(store.restore(library.digest, 7, ".so").is_err());
+        store.put_library(b"library", ".so").unwrap();
+        assert!(store.has_object(library.digest));
+        pipe(&path);
+        store.put_library(b"library", ".so").unwrap();
+        assert!(store.library_verified(library.digest, ".so").is_some());
+        let key = Digest::of(b"key");
+        drop(store.lock(key, "m", Duration::ZERO, |_| {}, || false).unwrap());
+        pipe(&store.root().join(LOCKS).join(key.hex()));
+        let refused = store.lock(key, "m", Duration::ZERO, |_| {}, || false).unwrap_err().report();
+        assert!(refused.contains("failed to open the lock"), "{refused}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn parents_in_the_place_of_a_store_are_those_of_the_system() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(folder.path()).unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("a/b", root.join("link")).unwrap();
+        for (path, expected) in
+            [("link/../c/d", "a/c/d"), ("link/../../c", "c"), ("none/../c", "c"), ("link/c", "link/c")]
+        {
+            assert_eq!(without_parents(root.join(path)), root.join(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_among_entries_is_passed_over() {
+        let (_folder, store) = store();
+        let entry = entry_of("m", Digest::of(b"m"), 1);
+        store.put_entry(&entry).unwrap();
+        let folder = store.root().join(entry_folder(&entry));
+        std::fs::write(folder.with_file_name(".DS_Store"), "").unwrap();
+        std::fs::write(folder.with_file_name(Digest::of(b"x").hex()), "").unwrap();
+        assert_eq!(store.entries(Digest::of(b"m")).unwrap(), [entry]);
     }
 
     #[test]

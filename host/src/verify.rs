@@ -21,7 +21,7 @@ use crate::sources;
 use crate::stamp;
 use crate::store::{
     self, BUCKETS, ENTRIES, ENTRY_BYTES_MAX, Entry, HISTORY, History, LIBRARIES, LIBRARY_BYTES_MAX, MANIFESTS, META,
-    OBJECTS, PIN, PLUGINS, SOURCES, SUPPORT, Store, TOOLCHAINS, ZIG,
+    OBJECTS, PIN, PLUGINS, SOURCES, STRINGS, SUPPORT, Store, TOOLCHAINS, ZIG,
 };
 
 /// An unfinished file may still be somebody's for this long.
@@ -107,7 +107,7 @@ pub fn verify(store: &Store, repair: bool) -> Result<Verified> {
     }
     check.versions()?;
     for bucket in BUCKETS {
-        check.folder(&store.root().join(bucket), bucket == ZIG);
+        check.folder(&store.root().join(bucket), folders_above_files(bucket));
     }
     // An object may be made of its library and the other way round, so both
     // come before what points at them.
@@ -168,9 +168,10 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Checks who can write to a folder and to all that is in it. The compiler
-    /// may keep links in its caches, we keep none.
-    fn folder(&mut self, folder: &Path, may_have_links: bool) {
+    /// Checks who can write to a folder and to all that is in it, and that folders
+    /// are where we make some: `depth` of them above a file, `None` for the
+    /// compiler's caches. There links may be too; we keep none.
+    fn folder(&mut self, folder: &Path, depth: Option<usize>) {
         let Ok(metadata) = folder.symlink_metadata() else { return };
         if metadata.is_symlink() {
             return self.superfluous(folder, "it is a link, and may lead out of the cache");
@@ -183,8 +184,10 @@ impl Check<'_> {
         for entry in entries {
             let path = entry.path();
             let Ok(metadata) = entry.metadata() else { continue };
-            if metadata.is_dir() {
-                self.folder(&path, may_have_links);
+            if metadata.is_dir() && depth == Some(0) {
+                self.superfluous(&path, "it is a folder in the place of a file");
+            } else if metadata.is_dir() {
+                self.folder(&path, depth.map(|depth| depth - 1));
             } else if metadata.is_file() {
                 let is_ours = self.owner(&path, &metadata);
                 let is_unfinished = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX)
@@ -192,7 +195,7 @@ impl Check<'_> {
                 if is_ours && is_unfinished {
                     self.superfluous(&path, "it was never finished");
                 }
-            } else if !may_have_links {
+            } else if depth.is_some() {
                 self.superfluous(&path, "it is no regular file");
             }
         }
@@ -264,7 +267,8 @@ impl Check<'_> {
         let store = self.store;
         self.problem(path, "its content is not what its name says", || {
             let outcome = removed(path)?;
-            let object = std::fs::read(store.object_path(digest)).and_then(|bytes| decompressed(&bytes)).ok();
+            let object = stamp::read(&store.object_path(digest), LIBRARY_BYTES_MAX);
+            let object = object.and_then(|object| decompressed(&object.bytes)).ok();
             let content = object.filter(|content| Digest::of(content) == digest);
             let rebuilt = content.is_some_and(|content| store.put_materialised(&content, digest, suffix).is_ok());
             Some(if rebuilt { Outcome::Rebuilt } else { outcome })
@@ -334,6 +338,16 @@ fn library_of(store: &Store, digest: Digest) -> Option<(Vec<u8>, String)> {
         let bytes = stamp::read(&entry.path(), LIBRARY_BYTES_MAX).ok()?.bytes;
         (Digest::of(&bytes) == digest).then_some((bytes, suffix))
     })
+}
+
+/// Returns how many folders of a bucket each of its files lies in.
+fn folders_above_files(bucket: &str) -> Option<usize> {
+    match bucket {
+        ZIG => None,
+        ENTRIES => Some(3),
+        OBJECTS | LIBRARIES | MANIFESTS | STRINGS | PLUGINS => Some(1),
+        _ => Some(0),
+    }
 }
 
 fn files(folder: &Path, paths: &mut Vec<PathBuf>) {

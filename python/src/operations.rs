@@ -459,7 +459,9 @@ fn cache_info(py: Python<'_>, request: &Request) -> PyResult<(OsString, &'static
 /// Removes everything that zigimport stored; returns the bytes freed.
 #[pyfunction]
 fn cache_clear(py: Python<'_>, request: &Request) -> PyResult<u64> {
-    py.detach(|| request.store.clear()).map_err(|error| exception(py, &error))
+    let timeout = Duration::from_secs(request.layer.lock_timeout_seconds);
+    let interrupted = || Python::attach(|py| py.check_signals().is_err());
+    py.detach(|| request.store.clear(timeout, interrupted)).map_err(|error| exception(py, &error))
 }
 
 /// Returns every registry entry as a JSON document.

@@ -17,6 +17,10 @@ from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import ExtensionFileLoader, PathFinder, _path_stat
 from zigimport import _native
 
+#: How often a library that is gone is looked for again: somebody clears the cache
+#: in between, again and again.
+LOADS_MAX = 10
+
 _Module = type(sys)
 
 #: Called after each load of a module from the import path, in watch mode.
@@ -186,14 +190,15 @@ class ZigLoader(LibraryLoader):
     def create_module(self, spec):
         """Builds the module if need be, and loads its library."""
         self.resolve()
-        try:
-            return super().create_module(spec)
-        except ImportError:
-            if _path_exists(self.path):
-                raise
-        # Another process collected it between our look and the load.
-        self.resolved = None
-        self.resolve()
+        for _ in range(LOADS_MAX):
+            try:
+                return super().create_module(spec)
+            except ImportError:
+                if _path_exists(self.path):
+                    raise
+            # Another process collected it, or cleared the cache, between our look and the load.
+            self.resolved = None
+            self.resolve()
         return super().create_module(spec)
 
     def exec_module(self, module):
