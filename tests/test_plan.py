@@ -129,6 +129,53 @@ def test_the_dependencies_say_which_line_names_what(project):
     ]
 
 
+def test_what_cannot_be_read_hides_no_other_module(project):
+    project.write("g/ga.zig", ADD)
+    os.mkfifo(project.root / "g/gb.zig")
+    (project.root / "g/gc.zig").symlink_to("/dev/zero")
+    with open(project.root / "g/gd.zig", "wb") as large:
+        large.truncate((128 << 20) + 1)
+    text = project.cli("plan", "g")
+    assert text.returncode == 1, text
+    lines = text.stdout.splitlines()
+    assert lines[0].split()[:2] == ["build", "ga"] and lines[-1] == "1 to build, 3 errors"
+    errors = {line.split()[1]: line for line in lines if line.startswith("error ")}
+    assert list(errors) == ["gb", "gc", "gd"]
+    assert "not a regular file" in errors["gb"] and str(project.root / "g/gb.zig") in errors["gb"]
+    assert "larger than 128 MiB" in errors["gd"]
+    planned = plan(project, "g", exit_code=1)
+    assert [module["name"] for module in planned["modules"]] == ["ga"]
+    assert [(error["module"], error["source"]) for error in planned["errors"]] == [
+        ("gb", "g/gb.zig"), ("gc", "g/gc.zig"), ("gd", "g/gd.zig")
+    ]  # fmt: skip
+    assert project.cli("plan", "g", "--check").returncode == 1
+    assert project.cli("build", "g/ga.zig").returncode == 0
+    assert project.cli("plan", "--check", "g").returncode == 1
+    alone = project.cli("plan", "g/gb.zig")
+    assert alone.returncode == 1 and "failed to scan" in alone.stderr
+
+
+def test_a_plan_says_that_release_mode_looks_at_nothing(project):
+    project.write("m.zig", ADD)
+    project.imports("m")
+    project.write("m.zig", ADD + "// edited\n")
+    trusting = {"ZIGIMPORT_RELEASE_MODE": "1"}
+    assert "ZIGIMPORT_RELEASE_MODE is set: imports load what was built last" in project.cli("plan", env=trusting).stdout
+    assert plan(project, env=trusting)["release_mode"] is True
+    assert project.imports("m", env=trusting).builds == []
+    assert "release_mode" not in plan(project)
+
+
+def test_a_name_that_turns_text_around_is_shown_as_it_is(project):
+    project.write("m.zig", 'const t = @embedFile("a\u202egnp.txt");\n' + ADD)
+    project.write("a\u202egnp.txt", "")
+    text = project.cli("plan", "--explain", env={"PYTHONUTF8": "1"}).stdout
+    assert "a\\u{202e}gnp.txt" in text and "\u202e" not in text
+    for form in ("dot", "html"):
+        drawn = project.cli("plan", "--format", form).stdout
+        assert "a\ufffdgnp.txt" in drawn and "\u202e" not in drawn
+
+
 def test_a_name_with_control_characters_does_not_reach_the_terminal(project):
     project.write("m.zig", ADD + 'const text = @embedFile("a\\x1b[31m\\nload     b");\n')
     project.write("a\x1b[31m\nload     b", "")

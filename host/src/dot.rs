@@ -1,6 +1,7 @@
 //! The graph of a plan in the DOT language of Graphviz.
 
 use crate::graph::{Graph, Kind, State};
+use crate::template;
 
 /// Writes a graph; colour and shape say the same.
 #[must_use]
@@ -54,7 +55,7 @@ fn quoted(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
-            other if other.is_control() => quoted.push('\u{fffd}'),
+            other if template::is_unseen(other) => quoted.push('\u{fffd}'),
             other => quoted.push(other),
         }
     }

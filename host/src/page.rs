@@ -35,7 +35,9 @@ pub fn write(graph: &Graph, summary: &str) -> String {
         })).collect::<Vec<_>>(),
         "edges": graph.edges.iter().map(|edge| json!([edge.from, edge.to, edge.how])).collect::<Vec<_>>(),
     });
-    template::fill(TEMPLATE, &data.to_string(), |place| match place {
+    let data: String =
+        data.to_string().chars().map(|one| if template::is_unseen(one) { '\u{fffd}' } else { one }).collect();
+    template::fill(TEMPLATE, &data, |place| match place {
         "summary" => escaped(summary),
         "legend" => legend(graph),
         "graph" => picture(graph, &labels, &layout),
@@ -161,7 +163,8 @@ fn table(graph: &Graph) -> String {
 /// Returns a label that fits into a node: its start and, which tells more of a
 /// path, its end.
 fn shortened(label: &str) -> String {
-    let characters: Vec<char> = label.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect();
+    let characters: Vec<char> =
+        label.chars().map(|one| if template::is_unseen(one) { '\u{fffd}' } else { one }).collect();
     if characters.len() <= LABEL_CHARACTERS_MAX {
         return characters.into_iter().collect();
     }

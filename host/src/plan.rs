@@ -102,6 +102,8 @@ pub struct Plan {
     pub toolchain: Option<Toolchain>,
     /// The planner's answer.
     pub actions: Vec<planning::Action>,
+    /// What nothing can be said about, and why.
+    pub failures: Vec<(Module, Error)>,
 }
 
 /// Plans what has to be done for `modules` on each of `targets`.
@@ -113,12 +115,28 @@ pub fn plan(context: Context<'_>, modules: &[Module], targets: &[&'static Target
     plan_shadowed(context, &Sources::unknown(), modules, &[], targets)
 }
 
-/// Plans modules of which some are shadowed: for each module, if the list has
-/// it, what an import takes in its place. Files are looked up in `sources`.
+/// Plans modules of which some are shadowed, see [`plan_each`].
 ///
 /// # Errors
 /// As for [`plan`].
 pub fn plan_shadowed(
+    context: Context<'_>,
+    sources: &Sources,
+    modules: &[Module],
+    shadows: &[Option<String>],
+    targets: &[&'static Target],
+) -> Result<Plan> {
+    let mut plan = plan_each(context, sources, modules, shadows, targets)?;
+    if plan.failures.is_empty() { Ok(plan) } else { Err(plan.failures.swap_remove(0).1) }
+}
+
+/// Plans those of the modules of which something can be said. Of modules some may
+/// be shadowed: for each module, if the list has
+/// it, what an import takes in its place. Files are looked up in `sources`.
+///
+/// # Errors
+/// There is no module of which anything can be said: the first of their errors.
+pub fn plan_each(
     context: Context<'_>,
     sources: &Sources,
     modules: &[Module],
@@ -133,8 +151,22 @@ pub fn plan_shadowed(
         let asked = planner_module(context, sources, &prepared);
         Ok((prepared, asked))
     };
-    let both = parallel::map(modules.iter().enumerate().collect(), one).into_iter().collect::<Result<Vec<_>>>()?;
-    let (modules, asked): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+    let each = parallel::map(modules.iter().enumerate().collect(), one);
+    let (mut planned, mut asked, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    for (module, outcome) in modules.iter().zip(each) {
+        match outcome {
+            Ok((prepared, question)) => {
+                planned.push(prepared);
+                asked.push(question);
+            }
+            Err(error @ Error::Interrupted) => return Err(error),
+            Err(error) => failures.push((module.clone(), error)),
+        }
+    }
+    if planned.is_empty() && !failures.is_empty() {
+        return Err(failures.swap_remove(0).1);
+    }
+    let modules = planned;
     let request = planning::Request {
         modules: asked,
         toolchain: toolchain.as_ref().map(|toolchain| planning::Toolchain {
@@ -150,7 +182,7 @@ pub fn plan_shadowed(
         force_rebuild: context.layer.force_rebuild,
     };
     let actions = timed(context.frontend, Phase::Plan, || Planner::plan(&request))?;
-    Ok(Plan { modules, toolchain, actions })
+    Ok(Plan { modules, toolchain, actions, failures })
 }
 
 /// Finds and identifies the compiler. Where building is forbidden it is not

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::closure::{self, Module, ModuleKind, Role};
 use crate::compiler;
 use crate::digest::Digest;
+use crate::error::Error;
 use crate::graph;
 use crate::guest;
 use crate::guest::planning::{Action, Decision, Reason, ReasonCode, Refusal, Route, Step};
@@ -15,6 +16,7 @@ use crate::guest::source::{DeclarationKind, DependencyKind, Language, Scan, Span
 use crate::package::Package;
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::refusal;
+use crate::template;
 
 /// Version of the JSON form; raised when a field changes its meaning or goes.
 pub const PLAN_JSON_VERSION: u32 = 2;
@@ -176,6 +178,12 @@ pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
             lines.push(String::new());
         }
     }
+    for (module, error) in &plan.failures {
+        lines.push(format!("{:<8} {:<name_width$}  {}", "error", module.name, error.report()));
+    }
+    if context.layer.release_mode {
+        lines.push("ZIGIMPORT_RELEASE_MODE is set: imports load what was built last, whatever was edited".to_owned());
+    }
     if explain {
         lines.push(zig_line(plan));
         lines.push(format!("cache: {}", context.store.root().display()));
@@ -194,7 +202,7 @@ pub fn joined(lines: &[String]) -> String {
             text.push('\n');
         }
         for character in line.chars() {
-            if character.is_control() {
+            if template::is_unseen(character) {
                 text.extend(character.escape_default());
             } else {
                 text.push(character);
@@ -277,6 +285,11 @@ pub fn summary(plan: &Plan) -> String {
         .map(|name| (name, plan.actions.iter().filter(|action| decision(&action.decision) == name).count()));
     let parts: Vec<String> =
         counted.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} to {name}")).collect();
+    let failed = (!plan.failures.is_empty()).then(|| match plan.failures.len() {
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
+    });
+    let parts: Vec<String> = parts.into_iter().chain(failed).collect();
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
 }
 
@@ -314,7 +327,7 @@ pub fn plan_json(context: Context<'_>, plan: &Plan, folder: &Path, explain: bool
             "identity": toolchain.identity.hex(),
         })
     });
-    json!({
+    let mut document = json!({
         "version": PLAN_JSON_VERSION,
         "cache": names.of(context.store.root()),
         "native": context.layer.native.name(),
@@ -325,7 +338,19 @@ pub fn plan_json(context: Context<'_>, plan: &Plan, folder: &Path, explain: bool
         })).collect::<Vec<_>>(),
         "modules": modules,
         "actions": actions,
-    })
+    });
+    if !plan.failures.is_empty() {
+        let failure = |(module, error): &(Module, Error)| {
+            json!({
+                "module": module.name, "source": names.of(&module.source_path), "message": error.report(),
+            })
+        };
+        document["errors"] = plan.failures.iter().map(failure).collect();
+    }
+    if context.layer.release_mode {
+        document["release_mode"] = true.into();
+    }
+    document
 }
 
 fn module_json(prepared: &Prepared, names: &Names<'_>) -> Value {

@@ -43,11 +43,22 @@ pub fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\n' | '\t' => escaped.push(' '),
-            other if other.is_control() => escaped.push('\u{fffd}'),
+            other if is_unseen(other) => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }
     }
     escaped
+}
+
+/// Returns whether a character moves the cursor, or changes the order or the look of
+/// those around it: control characters, and those of bidirectional text.
+#[must_use]
+pub fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
 }
 
 /// Escapes JSON for a script element, which nothing in it may end.
@@ -62,6 +73,7 @@ mod tests {
     #[test]
     fn no_name_ends_what_it_stands_in() {
         assert_eq!(escaped("</script>\"'&\n"), "&lt;/script&gt;&quot;&#39;&amp; ");
+        assert_eq!(escaped("a\u{202e}b\u{2066}\u{feff}é"), "a\u{fffd}b\u{fffd}\u{fffd}é");
         assert_eq!(in_script("</script><!--&"), "\\u003c/script\\u003e\\u003c!--\\u0026");
     }
 

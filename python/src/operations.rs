@@ -319,13 +319,13 @@ fn make_plan(
     form: &str,
     old: Option<PathBuf>,
     frontend: Py<PyAny>,
-) -> PyResult<(String, bool, Vec<u8>)> {
+) -> PyResult<(String, bool, Vec<u8>, bool)> {
     let targets = targets_named(&target_names)?;
     let modules: Vec<Module> = found.iter().map(|found| found.module.clone()).collect();
     work_dry(py, request, frontend, move |context| {
         // A file that is no plan is said before the work, not after it.
         let old = old.map(|path| difference::read(&path)).transpose()?;
-        let plan = plan::plan_shadowed(context, &sources.0, &modules, &shadows, &targets)?;
+        let plan = plan::plan_each(context, &sources.0, &modules, &shadows, &targets)?;
         let json = || render::plan_json(context, &plan, &folder, explain);
         let answer = match (form, &old) {
             ("json", Some(old)) => format!("{:#}", difference::between(old, &json())),
@@ -336,7 +336,7 @@ fn make_plan(
             _ => render::plan_text(context, &plan, explain),
         };
         let refusals = zigimport_host::refusal::errors(context, &plan).iter().map(|error| error.exit_code()).collect();
-        Ok((answer, pipeline::would_build(&plan), refusals))
+        Ok((answer, pipeline::would_build(&plan), refusals, !plan.failures.is_empty()))
     })
 }
 

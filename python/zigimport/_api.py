@@ -155,13 +155,13 @@ def plan(*paths, targets=(), optimize=None, explain=False, diff=None):
         ZigImportError: or one of its subclasses.
         ValueError: for an unknown target.
     """
-    text, _, _ = make_plan(paths or ["."], targets, optimize, explain, "json", diff)
+    text, *_ = make_plan(paths or ["."], targets, optimize, explain, "json", diff)
     return json.loads(text)
 
 
 def make_plan(paths, targets, optimize, explain, form, diff):
-    """Returns the plan in a form, whether anything would be built, and the exit
-    codes of what is refused."""
+    """Returns the plan in a form, whether anything would be built, the exit codes
+    of what is refused, and whether of some module nothing can be said."""
     from zigimport import _resolve
 
     the_finder = finder()

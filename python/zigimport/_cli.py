@@ -310,7 +310,7 @@ def _print_json(value):
 def _plan(options):
     if options.diff and options.format not in ("text", "json"):
         raise ValueError(f"--diff with --format {options.format}: a difference is text or json")
-    text, would_build, refusals = _api.make_plan(
+    text, would_build, refusals, has_errors = _api.make_plan(
         options.paths, options.target, options.optimize, options.explain, options.format, options.diff
     )
     if options.format in ("dot", "html"):
@@ -320,8 +320,8 @@ def _plan(options):
     else:
         print(text)
     if not options.check:
-        return 0
-    return max(refusals, default=int(would_build))
+        return int(has_errors)
+    return max(refusals, default=int(would_build or has_errors))
 
 
 def _build_command(options):
