@@ -318,3 +318,23 @@ def test_a_library_without_an_init_function_is_refused_with_what_to_write(projec
     assert project.fails("b").error == "ZigImportError"
     write_project(project)
     assert project.imports("b", "module.scale(21)").value == 42
+
+
+def test_what_a_build_file_may_read_unseen_is_named_and_a_link_makes_it_an_input(project):
+    reading = BUILD.replace("pub fn build(b: *std.Build) void {", '''pub fn build(b: *std.Build) void {
+    _ = b.run(&.{ "cat", "../version" });''')
+    project.write("p/build.zig", reading)
+    project.write("p/src/root.zig", "")
+    project.write("version", "1")
+    explained = project.cli("plan", "p", "--explain").stdout
+    assert "build.zig:5: `run` may read files outside of the project's folder" in explained, explained
+
+    def inputs():
+        (module,) = project.cli("plan", "p", "--format", "json").json["modules"]
+        return {one["path"]: one["digest"] for one in module["inputs"]}
+
+    assert not any(path.endswith("version") for path in inputs())
+    (project.root / "p/read-version").symlink_to("../version")
+    before = inputs()
+    project.write("version", "2")
+    assert inputs()["read-version"] != before["read-version"]

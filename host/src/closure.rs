@@ -733,6 +733,7 @@ fn walk(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mut 
             let known = sources.file(&mut scanner, &path, INPUT_BYTES_MAX, language)?;
             if role == Role::Root {
                 closure.root_scan = known.scan();
+                note_reads(closure, &path);
             }
             closure.inputs.push(input_of(&known, &path, role, &root));
             if names_packages {
@@ -748,6 +749,23 @@ fn walk(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mut 
         }
     }
     Ok(())
+}
+
+/// Says where a build file reads files by itself: which ones is not known without
+/// running it, so only those in its folder are inputs.
+fn note_reads(closure: &mut Closure, path: &Path) {
+    let path = relative_to(path, &closure.project_root);
+    let scan = Arc::clone(&closure.root_scan);
+    let reads = scan.dependencies.iter().filter(|one| one.kind == source::DependencyKind::ConfigureRead);
+    closure.remarks.extend(reads.map(|read| Remark {
+        path: path.clone(),
+        line: read.span.line,
+        text: format!(
+            "`{}` may read files outside of the project's folder, or ignored in it: a change in them is not seen \
+             unless the folder has a link to them",
+            String::from_utf8_lossy(&read.operand)
+        ),
+    }));
 }
 
 /// Returns the folders of the packages that a `build.zig.zon` names by path, and

@@ -256,6 +256,7 @@ fn how(dependency: &Dependency) -> Option<&'static str> {
         | DependencyKind::AngledInclude
         | DependencyKind::NextInclude
         | DependencyKind::CEmbed
+        | DependencyKind::ConfigureRead
         | DependencyKind::PackagePath
         | DependencyKind::PackageHash
         | DependencyKind::LazyPackageHash => None,

@@ -465,6 +465,7 @@ pub fn scan_json(path: &Path, bytes: &[u8], scan: &Scan) -> String {
                 DependencyKind::CEmbed => "#embed",
                 DependencyKind::AssemblerEmbed => ".incbin",
                 DependencyKind::AssemblerInclude => ".include",
+                DependencyKind::ConfigureRead => "read by a build file",
                 DependencyKind::PackagePath => "package path",
                 DependencyKind::PackageHash => "package hash",
                 DependencyKind::LazyPackageHash => "lazy package hash",

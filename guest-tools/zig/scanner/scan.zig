@@ -151,7 +151,7 @@ const Scanner = struct {
             }
             level = next_level;
             if (token.tag == .l_paren) switch (previous.tag) {
-                .identifier => scanner.takeCallee(previous),
+                .identifier => try scanner.takeCallee(previous),
                 .builtin => {
                     try scanner.openCall(previous, token, level);
                     quiet_level = scanner.quietLevel();
@@ -252,8 +252,13 @@ const Scanner = struct {
     }
 
     /// Takes an identifier that is called.
-    fn takeCallee(scanner: *Scanner, token: Token) void {
+    fn takeCallee(scanner: *Scanner, token: Token) Allocator.Error!void {
         switch (token.loc.end - token.loc.start) {
+            "cwd".len => if (std.mem.eql(u8, scanner.slice(token.loc), "cwd") or scanner.isRunOfBuild(token)) {
+                try scanner.takeRead(token);
+            },
+            "runAllowFail".len => if (std.mem.eql(u8, scanner.slice(token.loc), "runAllowFail")) try scanner.takeRead(token),
+            "readFileAlloc".len => if (std.mem.eql(u8, scanner.slice(token.loc), "readFileAlloc")) try scanner.takeRead(token),
             "standardTargetOptions".len => if (std.mem.eql(u8, scanner.slice(token.loc), "standardTargetOptions")) {
                 scanner.features.standard_target_options = true;
             },
@@ -262,6 +267,21 @@ const Scanner = struct {
             },
             else => {},
         }
+    }
+
+    /// Steps of a build are run by a method of that name, too.
+    fn isRunOfBuild(scanner: *const Scanner, token: Token) bool {
+        return std.mem.endsWith(u8, scanner.source[0..token.loc.end], "b.run");
+    }
+
+    /// Takes a call by which a build file reads what nobody else can know of.
+    fn takeRead(scanner: *Scanner, token: Token) Allocator.Error!void {
+        try scanner.dependencies.append(scanner.arena, .{
+            .kind = .configure_read,
+            .operand = scanner.slice(token.loc),
+            .literal = true,
+            .span = scanner.span(token.loc),
+        });
     }
 
     /// Takes the name behind `export fn`.
@@ -328,6 +348,7 @@ comptime {
     // Names of the same length share a case above.
     assert("@import".len == "@cUndef".len);
     assert("@cInclude".len != "@embedFile".len);
+    assert("cwd".len == "run".len);
 }
 
 fn isInitFunction(name: []const u8) bool {

@@ -727,6 +727,19 @@ test "assembly in a string of Zig names files" {
     , &.{ .{ .assembler_embed, "a.bin", true }, .{ .assembler_include, "b.s", true } });
 }
 
+test "calls by which a build file reads" {
+    try expectOperandsIn(.zig,
+        \\const a = std.Io.Dir.cwd().readFileAlloc(io, "x", b.allocator, .unlimited);
+        \\const c = b.run(&.{"cat"}) ++ b.runAllowFail(&.{}, &code, .Inherit);
+        \\const d = step.run(cwd, b.run.x);
+    , &.{
+        .{ .configure_read, "cwd", true },
+        .{ .configure_read, "readFileAlloc", true },
+        .{ .configure_read, "run", true },
+        .{ .configure_read, "runAllowFail", true },
+    });
+}
+
 test "a build.zig.zon names packages" {
     try expectOperandsIn(.zon,
         \\.{

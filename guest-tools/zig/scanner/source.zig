@@ -18,6 +18,7 @@ pub const DependencyKind = enum(u8) {
     c_embed,
     assembler_embed,
     assembler_include,
+    configure_read,
     package_path,
     package_hash,
     lazy_package_hash,
