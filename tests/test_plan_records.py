@@ -292,7 +292,8 @@ def test_a_record_hides_no_change(tree, change, built):
     change(tree.root)
     planned = plan(tree, "m.zig", "n.zig", "c.zig")
     if built is None:
-        assert planned.returncode == 1 and "not a regular file" in planned.stderr
+        assert planned.returncode == 1 and [error["module"] for error in planned.json["errors"]] == ["m", "n"]
+        assert all("not a regular file" in error["message"] for error in planned.json["errors"])
         return
     assert {name for name, (action, _) in actions(planned).items() if action == "build"} == set(built)
 
