@@ -206,7 +206,6 @@ pub extern fn PyTuple_New(size: isize) ?*Object;
 pub extern fn PyTuple_SetItem(tuple: *Object, index: isize, value: *Object) c_int;
 pub extern fn PyTuple_Size(tuple: *Object) isize;
 
-
 pub extern fn PyUnicode_AsUTF8AndSize(object: *Object, size: *isize) ?[*:0]const u8;
 pub extern fn PyUnicode_AsUTF8String(object: *Object) ?*Object;
 pub extern fn PyUnicode_DecodeUTF8(data: [*]const u8, size: isize, errors: ?[*:0]const u8) ?*Object;

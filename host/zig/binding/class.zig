@@ -3,7 +3,6 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const builtins = @import("builtins.zig");
-const convert = @import("convert.zig");
 const declarations = @import("declarations.zig");
 const exception = @import("exception.zig");
 const function = @import("function.zig");
@@ -11,8 +10,6 @@ const instance = @import("instance.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
 const state = @import("state.zig");
-const Context = @import("scope.zig").Context;
-const Scope = @import("scope.zig").Scope;
 
 const Body = instance.Body;
 const Declaration = declarations.Declaration;
@@ -236,7 +233,7 @@ pub fn Class(comptime T: type) type {
             const documentation: [:0]const u8 = if (Constructor == void)
                 container.doc
             else
-                Constructor.Shape_.documentation(container.doc);
+                Constructor.shape.documentation(container.doc);
             var list: []const abi.Slot = &.{
                 .{ .id = TypeSlot.tp_dealloc, .value = &dealloc },
                 .{ .id = TypeSlot.tp_init, .value = &init },
@@ -295,45 +292,30 @@ pub fn Class(comptime T: type) type {
             break :blk list ++ .{abi.GetSetDefinition{}};
         };
 
+        /// Reads and writes a field, as methods do.
         fn Attribute(comptime field: reflection.Field) type {
             return struct {
+                fn read(value: *const T) field.type {
+                    return @field(value, field.name);
+                }
+
                 fn get(self: *Object, _: ?*anyopaque) callconv(.c) ?*Object {
-                    var borrow: instance.Borrow = .{};
-                    if (!borrow.begin(T, self, false)) return null;
-                    defer borrow.end();
-                    const module = instance.moduleOf(T, self) orelse return null;
-                    var scope: Scope = .{};
-                    const context: Context = .{ .module = module, .scope = &scope };
-                    return convert.toPython(field.type, @field(instance.valueOf(T, self), field.name), &context);
+                    return function.Wrapper(read, .{ .name = name }, .{ .instance = T }).invoke(self, &.{});
+                }
+
+                fn write(value: *T, new: field.type, allocator: std.mem.Allocator) error{OutOfMemory}!void {
+                    @field(value, field.name) = if (field.type == []const u8) try allocator.dupe(u8, new) else new;
                 }
 
                 fn set(self: *Object, value: ?*Object, _: ?*anyopaque) callconv(.c) c_int {
-                    setOrRaise(self, value) catch return -1;
-                    return 0;
-                }
-
-                fn setOrRaise(self: *Object, value: ?*Object) error{Raised}!void {
-                    if (!instance.isUsable(T, self, true)) return error.Raised;
-                    const object = value orelse {
+                    if (value == null) {
                         _ = exception.raise("AttributeError", "'%s' cannot be deleted", .{field.name.ptr});
-                        return error.Raised;
-                    };
-                    var scope: Scope = .{};
-                    defer scope.close();
-                    const context: Context = .{
-                        .module = instance.moduleOf(T, self) orelse return error.Raised,
-                        .scope = &scope,
-                        .function = name,
-                        .argument = field.name,
-                    };
-                    const converted = try convert.fromPythonOrRaise(field.type, object, &context);
-                    // The conversion may have run Python code.
-                    if (!instance.isUsable(T, self, true)) return error.Raised;
-                    const allocator = Body.of(self).heap.allocator();
-                    @field(instance.valueOf(T, self), field.name) = if (field.type == []const u8)
-                        allocator.dupe(u8, converted) catch return exception.raiseOutOfMemory()
-                    else
-                        converted;
+                        return -1;
+                    }
+                    const declaration: Declaration = .{ .name = name, .parameters = &.{ "", field.name } };
+                    const wrapper = function.Wrapper(write, declaration, .{ .instance = T });
+                    abi.Py_DecRef(wrapper.invoke(self, &.{value}) orelse return -1);
+                    return 0;
                 }
             };
         }
@@ -348,7 +330,7 @@ pub fn Class(comptime T: type) type {
                 instance.raiseInUse(name);
                 return -1;
             }
-            const signature = &Constructor.Shape_.signature;
+            const signature = &Constructor.shape.signature;
             var objects: [signature.parameters.len]?*Object = @splat(null);
             if (!signature.bindTuple(arguments, keywords, &objects)) return -1;
             close(self);

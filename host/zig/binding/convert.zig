@@ -38,14 +38,6 @@ pub inline fn fromArgument(comptime T: type, object: *Object, context: *const Co
     return fromPython(T, object, context);
 }
 
-/// The same as `fromPython`, with an exception for what is refused.
-pub fn fromPythonOrRaise(comptime T: type, object: *Object, context: *const Context) error{Raised}!T {
-    return fromPython(T, object, context) catch |refusal| {
-        _ = context.refuse(refusal, object, comptime kind.expected(T), comptime kind.range(T));
-        return error.Raised;
-    };
-}
-
 /// Converts an argument. `kind.isParameter(T)` must hold.
 pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Refusal!T {
     switch (comptime kind.of(T)) {

@@ -115,7 +115,12 @@ pub fn Shape(comptime F: type, comptime declaration: Declaration, comptime recei
             @setEvalBranchQuota(reflection.quota);
             var list: [parameters.len]Signature.Parameter = undefined;
             for (&list, parameters) |*one, parameter| {
-                one.* = .{ .name = parameter.name, .is_required = parameter.default() == null };
+                one.* = .{
+                    .name = parameter.name,
+                    .is_required = parameter.default() == null,
+                    .expected = kind.expected(parameter.type),
+                    .range = kind.range(parameter.type),
+                };
             }
             const final = list;
             break :blk .{ .name = name, .parameters = &final, .positional = positional };
@@ -238,9 +243,10 @@ fn PayloadOf(comptime Result: type) type {
 pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, comptime receiver: Receiver) type {
     const F = @TypeOf(function);
     const info = reflection.function(F);
-    const shape = Shape(F, declaration, receiver);
+    const wrapped = Shape(F, declaration, receiver);
+    const Unwrapped = kind.Unwrapped(wrapped.Result);
     // The class that the result is an instance of, or `void`.
-    const Made = if (kind.of(kind.Unwrapped(shape.Result)) == .class) kind.Unwrapped(shape.Result) else void;
+    const Made = if (kind.of(Unwrapped) == .class) Unwrapped else void;
     const has_errors = @typeInfo(info.result.?) == .error_union;
     // Whether the memory that an instance gets is its own.
     const owns = switch (receiver) {
@@ -250,7 +256,7 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
     };
 
     return struct {
-        pub const Shape_ = shape;
+        pub const shape = wrapped;
 
         pub const definition: abi.MethodDefinition = .{
             .name = declaration.name,
@@ -300,19 +306,19 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
                 if (comptime shape.roleOf(index) == .allocator) arguments[index] = heap.allocator();
             }
             inline for (shape.parameters, 0..) |parameter, position| {
-                const T = parameter.type;
-                const place = if (parameter.field) |field|
-                    &@field(arguments[parameter.index], field.name)
-                else
-                    &arguments[parameter.index];
-                if (parameter.field == null and comptime kind.InstanceOf(T) != void) {
-                    // Comes last.
-                } else if (objects[position]) |object| {
-                    context.argument = parameter.name;
-                    place.* = convert.fromArgument(T, object, &context) catch |refusal|
-                        return context.refuse(refusal, object, comptime kind.expected(T), comptime kind.range(T));
-                } else if (comptime parameter.default() != null) {
-                    place.* = comptime parameter.field.?.defaultValue().?;
+                context.argument = parameter.name;
+                if (parameter.field) |field| {
+                    const place = &@field(arguments[parameter.index], field.name);
+                    if (objects[position]) |object| {
+                        place.* = convert.fromPython(field.type, object, &context) catch |refusal|
+                            return shape.signature.refuse(position, refusal, object);
+                    } else if (comptime field.defaultValue()) |default| {
+                        place.* = default;
+                    }
+                } else if (comptime kind.InstanceOf(parameter.type) == void) {
+                    const object = objects[position].?;
+                    arguments[parameter.index] = convert.fromArgument(parameter.type, object, &context) catch |refusal|
+                        return shape.signature.refuse(position, refusal, object);
                 }
             }
 
@@ -328,8 +334,7 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
                     arguments[use.index] = null;
                 } else {
                     if (use.position) |position| if (!instance.is(Instance, object, module)) {
-                        context.argument = shape.parameters[position].name;
-                        return context.refuse(error.WrongType, object, comptime kind.expected(T), "");
+                        return shape.signature.refuse(position, error.WrongType, object);
                     };
                     if (!borrow.begin(Instance, object, Inner == *Instance)) return null;
                     const value = instance.valueOf(Instance, object);
@@ -423,7 +428,17 @@ pub fn callPython(
     // The converted value may point into it.
     scope.holdObject(result) catch return error.PythonError;
     if (Result == void) return;
-    return convert.fromPythonOrRaise(Result, result, &context) catch error.PythonError;
+    return convert.fromPython(Result, result, &context) catch |refusal| {
+        const expected = comptime kind.expected(Result);
+        const range = comptime kind.range(Result);
+        const signature: Signature = .{
+            .name = context.function,
+            .parameters = &.{.{ .name = context.argument, .expected = expected, .range = range }},
+            .positional = 1,
+        };
+        _ = signature.refuse(0, refusal, result);
+        return error.PythonError;
+    };
 }
 
 fn obstacleOf(comptime F: type, comptime declaration: Declaration) ?[:0]const u8 {

@@ -38,7 +38,8 @@ pub const Heap = extern struct {
     pub fn allocator(heap: *Heap) std.mem.Allocator {
         return .{
             .ptr = heap,
-            .vtable = &.{ .alloc = alloc, .resize = resize, .remap = remap, .free = free },
+            // Neither source of memory can grow a block in place.
+            .vtable = &.{ .alloc = alloc, .resize = std.mem.Allocator.noResize, .remap = remap, .free = free },
         };
     }
 
@@ -79,10 +80,6 @@ pub const Heap = extern struct {
         defer heap.leave();
         heap.link(block);
         return @ptrFromInt(address);
-    }
-
-    fn resize(_: *anyopaque, _: []u8, _: Alignment, _: usize, _: usize) bool {
-        return false; // Neither source of memory can grow a block in place.
     }
 
     fn remap(context: *anyopaque, memory: []u8, alignment: Alignment, length: usize, _: usize) ?[*]u8 {

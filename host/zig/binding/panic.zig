@@ -15,32 +15,26 @@ const message_bytes_max = 1024;
 pub fn Panic(comptime module_name: [:0]const u8) type {
     return struct {
         pub fn call(message: []const u8, _: ?usize) noreturn {
-            @branchHint(.cold);
             end("%.*s", .{ length(message), message.ptr });
         }
 
         pub fn outOfBounds(index: usize, count: usize) noreturn {
-            @branchHint(.cold);
             end("index out of bounds: index %zu, len %zu", .{ index, count });
         }
 
         pub fn startGreaterThanEnd(first: usize, last: usize) noreturn {
-            @branchHint(.cold);
             end("start index %zu is larger than end index %zu", .{ first, last });
         }
 
         pub fn unwrapError(err: anyerror) noreturn {
-            @branchHint(.cold);
             end("attempt to unwrap error: %s", .{@errorName(err).ptr});
         }
 
         pub fn unexpectedErrorCode(err: anyerror) noreturn {
-            @branchHint(.cold);
             end("unexpected error code: %s", .{@errorName(err).ptr});
         }
 
         pub fn inactiveUnionField(active: anytype, accessed: @TypeOf(active)) noreturn {
-            @branchHint(.cold);
             end("access of an inactive union field: %s", .{@tagName(accessed).ptr});
         }
 
@@ -76,13 +70,13 @@ pub fn Panic(comptime module_name: [:0]const u8) type {
         fn fails(comptime message: []const u8) fn () noreturn {
             return struct {
                 fn fail() noreturn {
-                    @branchHint(.cold);
                     call(message, null);
                 }
             }.fail;
         }
 
         fn end(comptime format: []const u8, values: anytype) noreturn {
+            @branchHint(.cold);
             trace.dumpPanic();
             var message: [message_bytes_max]u8 = undefined;
             const full = "zig panic in module %s: " ++ format;

@@ -74,43 +74,8 @@ pub const Context = struct {
         comptime format: []const u8,
         values: anytype,
     ) error{Raised} {
-        _ = context.say(class, format, values);
+        const start = .{ context.function, context.argument };
+        _ = exception.raise(class, "%s() argument '%s': " ++ format, start ++ values);
         return error.Raised;
-    }
-
-    /// Raises the error of an argument that was refused, and returns `null`. `expected` is what Python
-    /// must pass, `range` the Zig type with its limits.
-    pub fn refuse(
-        context: *const Context,
-        refusal: Refusal,
-        object: *Object,
-        expected: [*:0]const u8,
-        range: [*:0]const u8,
-    ) ?*Object {
-        @branchHint(.cold);
-        switch (refusal) {
-            error.Raised => return null,
-            error.OutOfRange => return context.say("OverflowError", "out of range for %s", .{range}),
-            error.EmbeddedZero => return context.say("ValueError", "embedded null character", .{}),
-            error.WrongValue => {
-                return context.say("ValueError", "expected %s, got %R", .{ expected, object });
-            },
-            error.WrongType => {
-                const class: *Object = @ptrCast(@alignCast(object.type));
-                const name = abi.PyObject_GetAttrString(class, "__name__") orelse return null;
-                defer abi.Py_DecRef(name);
-                return context.say("TypeError", "expected %s, got %S", .{ expected, name });
-            },
-        }
-    }
-
-    fn say(
-        context: *const Context,
-        comptime class: []const u8,
-        comptime format: []const u8,
-        values: anytype,
-    ) ?*Object {
-        const full = "%s() argument '%s': " ++ format;
-        return exception.raise(class, full, .{ context.function, context.argument } ++ values);
     }
 };

@@ -3,6 +3,7 @@
 
 const abi = @import("abi.zig");
 const exception = @import("exception.zig");
+const Refusal = @import("scope.zig").Refusal;
 
 const Object = abi.Object;
 
@@ -14,7 +15,11 @@ pub const Signature = struct {
 
     pub const Parameter = struct {
         name: [*:0]const u8,
-        is_required: bool,
+        is_required: bool = true,
+        /// What Python must pass: "int or None".
+        expected: [*:0]const u8,
+        /// The Zig type with its limits: "u8 (0 to 255)".
+        range: [*:0]const u8,
     };
 
     /// Sorts the arguments of a call into one slot for each parameter. False with an exception set if
@@ -64,7 +69,7 @@ pub const Signature = struct {
         const arguments: [*:0]const u8 = if (count == 1) "argument" else "arguments";
         const verb: [*:0]const u8 = if (given == 1) "was" else "were";
         const format = "%s() takes %zd positional %s but %zd %s given";
-        return refuse(format, .{ signature.name, count, arguments, given, verb });
+        return mismatch(format, .{ signature.name, count, arguments, given, verb });
     }
 
     /// Looks for the name from the parameter `guess` on.
@@ -81,13 +86,13 @@ pub const Signature = struct {
             const slot = &slots[index % slots.len];
             if (slot.* != null) {
                 const format = "%s() got multiple values for argument '%s'";
-                return refuse(format, .{ signature.name, parameter });
+                return mismatch(format, .{ signature.name, parameter });
             }
             slot.* = value;
             return true;
         }
         const format = "%s() got an unexpected keyword argument '%S'";
-        return refuse(format, .{ signature.name, name });
+        return mismatch(format, .{ signature.name, name });
     }
 
     fn isComplete(signature: *const Signature, slots: []const ?*Object) bool {
@@ -95,16 +100,45 @@ pub const Signature = struct {
             if (slot != null or !parameter.is_required) continue;
             if (number <= signature.positional) {
                 const format = "%s() missing required argument '%s' (pos %zd)";
-                return refuse(format, .{ signature.name, parameter.name, number });
+                return mismatch(format, .{ signature.name, parameter.name, number });
             }
             const format = "%s() missing required keyword-only argument '%s'";
-            return refuse(format, .{ signature.name, parameter.name });
+            return mismatch(format, .{ signature.name, parameter.name });
         }
         return true;
     }
+
+    /// Raises the error of an argument that was refused, and returns `null`.
+    pub fn refuse(signature: *const Signature, index: usize, refusal: Refusal, object: *Object) ?*Object {
+        @branchHint(.cold);
+        const parameter = signature.parameters[index];
+        const place = "%s() argument '%s': ";
+        const names = .{ signature.name, parameter.name };
+        switch (refusal) {
+            error.Raised => return null,
+            error.OutOfRange => {
+                const format = place ++ "out of range for %s";
+                return exception.raise("OverflowError", format, names ++ .{parameter.range});
+            },
+            error.EmbeddedZero => {
+                return exception.raise("ValueError", place ++ "embedded null character", names);
+            },
+            error.WrongValue => {
+                const format = place ++ "expected %s, got %R";
+                return exception.raise("ValueError", format, names ++ .{ parameter.expected, object });
+            },
+            error.WrongType => {
+                const class: *Object = @ptrCast(@alignCast(object.type));
+                const name = abi.PyObject_GetAttrString(class, "__name__") orelse return null;
+                defer abi.Py_DecRef(name);
+                const format = place ++ "expected %s, got %S";
+                return exception.raise("TypeError", format, names ++ .{ parameter.expected, name });
+            },
+        }
+    }
 };
 
-fn refuse(comptime format: [:0]const u8, values: anytype) bool {
+fn mismatch(comptime format: [:0]const u8, values: anytype) bool {
     _ = exception.raise("TypeError", format, values);
     return false;
 }

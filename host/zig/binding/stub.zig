@@ -98,7 +98,7 @@ fn classText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
             "@\x01property\ndef " ++ field.name ++ "(self) -> " ++ annotation ++ ": ...\n";
     }
     if (Class.Constructor != void) {
-        body = body ++ "def __init__(" ++ Class.Constructor.Shape_.listed("self", true) ++ ") -> None: ...\n";
+        body = body ++ "def __init__(" ++ Class.Constructor.shape.listed("self", true) ++ ") -> None: ...\n";
     }
     for (Class.methods) |method| body = body ++ methodText(T, method);
     if (class.hasDeinit(T)) body = body ++
