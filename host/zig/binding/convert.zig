@@ -10,10 +10,11 @@ const builtins = @import("builtins.zig");
 const exception = @import("exception.zig");
 const instance = @import("instance.zig");
 const kind = @import("kind.zig");
-const record = @import("record.zig");
 const reflection = @import("reflection.zig");
 const Context = @import("scope.zig").Context;
 const Refusal = @import("scope.zig").Refusal;
+const Scope = @import("scope.zig").Scope;
+const state = @import("state.zig");
 
 const Child = std.meta.Child;
 const Object = abi.Object;
@@ -60,7 +61,7 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Re
         .bytes => return .{ .data = try borrowBytes(object, context) },
         .byte_array => {
             // Copied at once: the scope of the call is not needed.
-            var scope: @TypeOf(context.scope.*) = .{};
+            var scope: Scope = .{};
             defer scope.close();
             var inner = context.*;
             inner.scope = &scope;
@@ -83,8 +84,8 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Re
             try elements(Child(T), tuple, &array, context);
             return array;
         },
-        .tuple => return fields(T, object, context),
-        .record => return if (abi.is(object, .dict)) record.fromDict(T, object, context) else fields(T, object, context),
+        .tuple => return fromTuple(T, object, context),
+        .record => return if (abi.is(object, .dict)) fromDict(T, object, context) else fromTuple(T, object, context),
         .class => {
             if (!instance.is(T, object, context.module)) return error.WrongType;
             if (!instance.isUsable(T, object, false)) return error.Raised;
@@ -137,7 +138,7 @@ fn item(tuple: *Object, index: usize) error{Raised}!*Object {
 
 /// Converts a tuple of as many. Only a real one: it cannot change while its elements are converted or
 /// in use.
-fn fields(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+fn fromTuple(comptime T: type, object: *Object, context: *const Context) Refusal!T {
     const list = comptime reflection.fields(T);
     if (!abi.is(object, .tuple) or abi.PyTuple_Size(object) != list.len) return error.WrongType;
     var value: T = undefined;
@@ -145,6 +146,41 @@ fn fields(comptime T: type, object: *Object, context: *const Context) Refusal!T 
         @field(value, field.name) = try fromPython(field.type, try item(object, index), context);
     }
     return value;
+}
+
+/// Converts a dict by the names of the fields.
+fn fromDict(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+    const name: [*:0]const u8 = comptime kind.nameOf(T);
+    // It may change while its values are converted.
+    const dict = abi.PyDict_Copy(object) orelse return error.Raised;
+    try context.scope.holdObject(dict);
+    var value: T = undefined;
+    var found: isize = 0;
+    inline for (comptime reflection.fields(T)) |field| {
+        if (abi.PyDict_GetItemString(dict, field.name)) |element| {
+            @field(value, field.name) = try fromPython(field.type, element, context);
+            found += 1;
+        } else if (comptime field.defaultValue()) |default| {
+            @field(value, field.name) = default;
+        } else {
+            return context.raise("TypeError", "missing '%s' for %s", .{ field.name.ptr, name });
+        }
+    }
+    if (found == abi.PyDict_Size(dict)) return value;
+    const shape: [*:0]const u8 = comptime kind.shapeOf(T);
+    const key = unknownKey(dict, comptime reflection.names(T));
+    return context.raise("TypeError", "unexpected key %R; %s has %s", .{ key, name, shape });
+}
+
+fn unknownKey(dict: *Object, names: []const [:0]const u8) ?*Object {
+    var position: isize = 0;
+    var key: ?*Object = null;
+    search: while (abi.PyDict_Next(dict, &position, &key, null) != 0) {
+        const text = borrowString(key.?) catch break;
+        for (names) |name| if (std.mem.eql(u8, name, text)) continue :search;
+        break;
+    }
+    return key;
 }
 
 fn variant(comptime T: type, object: *Object, context: *const Context) Refusal!T {
@@ -257,7 +293,7 @@ pub fn toPython(comptime T: type, value: T, context: *const Context) ?*Object {
         .list => newSequence(Child(T), value, abi.PyList_New, abi.PyList_SetItem, context),
         .array => newSequence(Child(T), &value, abi.PyTuple_New, abi.PyTuple_SetItem, context),
         .tuple => newTuple(comptime reflection.fields(T), value, context),
-        .record => record.new(T, value, context),
+        .record => newRecord(T, value, context),
         .class => instance.new(T, value, context.module),
         .enumeration => newName(T, value),
         .variant => switch (value) {
@@ -345,6 +381,58 @@ fn newName(comptime T: type, value: T) ?*Object {
     defer abi.Py_DecRef(number);
     const format = "the value %S of %s has no name";
     return exception.raise("ValueError", format, .{ number, @as([*:0]const u8, @typeName(T)) });
+}
+
+fn newRecord(comptime T: type, value: T, context: *const Context) ?*Object {
+    const class = recordClass(T, context.module) orelse return null;
+    const tuple = newTuple(comptime reflection.fields(T), value, context) orelse return null;
+    defer abi.Py_DecRef(tuple);
+    // `tuple.__new__`, because the class's own takes the fields one by one.
+    const base: *Object = @ptrCast(@alignCast(tuple.type));
+    return abi.PyObject_CallMethod(base, "__new__", "OO", class, tuple);
+}
+
+/// Returns the named tuple of a record (borrowed), or `null` with an exception set.
+pub fn recordClass(comptime T: type, module: *Object) ?*Object {
+    return state.classOf(T, module, &struct {
+        fn create(owner: *Object) ?*Object {
+            var scope: Scope = .{};
+            defer scope.close();
+            const context: Context = .{ .module = owner, .scope = &scope };
+            const last = comptime lastDefaults(T);
+            var value: T = undefined;
+            inline for (last) |field| @field(value, field.name) = comptime field.defaultValue().?;
+            const defaults = newTuple(last, value, &context) orelse return null;
+            defer abi.Py_DecRef(defaults);
+            const names = newNames(comptime reflection.names(T), &context) orelse return null;
+            defer abi.Py_DecRef(names);
+            return newClass(comptime kind.nameOf(T), names, defaults, owner);
+        }
+    }.create);
+}
+
+/// Returns the last fields, as far as they have defaults that Python can have.
+fn lastDefaults(comptime T: type) []const reflection.Field {
+    const fields = reflection.fields(T);
+    if (!kind.isResult(T)) return &.{};
+    var first = fields.len;
+    while (first > 0 and fields[first - 1].default != null) first -= 1;
+    return fields[first..];
+}
+
+fn newClass(name: [*:0]const u8, names: *Object, defaults: *Object, module: *Object) ?*Object {
+    const collections = abi.PyImport_ImportModule("collections") orelse return null;
+    defer abi.Py_DecRef(collections);
+    const factory = abi.PyObject_GetAttrString(collections, "namedtuple") orelse return null;
+    defer abi.Py_DecRef(factory);
+    const arguments = abi.Py_BuildValue("(sO)", name, names) orelse return null;
+    defer abi.Py_DecRef(arguments);
+    const owner = abi.PyModule_GetNameObject(module) orelse return null;
+    const format = "{sNsOsO}";
+    const rename = builtins.true_object;
+    const keywords = abi.Py_BuildValue(format, "module", owner, "defaults", defaults, "rename", rename);
+    defer abi.Py_DecRef(keywords);
+    return abi.PyObject_Call(factory, arguments, keywords orelse return null);
 }
 
 test WordFor {

@@ -56,8 +56,6 @@ pub fn Shape(comptime F: type, comptime declaration: Declaration, comptime recei
     const info = reflection.function(F);
 
     return struct {
-        const Self = @This();
-
         pub const Result = PayloadOf(info.result.?);
 
         pub const name = switch (receiver) {
@@ -203,7 +201,7 @@ pub fn Shape(comptime F: type, comptime declaration: Declaration, comptime recei
                 .instance => "$self",
                 .class => "$type",
             };
-            return name ++ "(" ++ Self.listed(self, false) ++ ")\n--\n\n" ++ doc;
+            return name ++ "(" ++ listed(self, false) ++ ")\n--\n\n" ++ doc;
         }
 
         /// Lists the parameters: `a, *, b=1`, with types `a: int, *, b: int = 1`.

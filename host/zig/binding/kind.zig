@@ -127,6 +127,12 @@ fn parts(comptime T: type) []const type {
     };
 }
 
+/// True if something holds for one of several types.
+fn any(comptime types: []const type, comptime holds: fn (comptime type) bool) bool {
+    for (types) |T| if (holds(T)) return true;
+    return false;
+}
+
 /// Returns T itself for `?T`.
 pub fn Unwrapped(comptime T: type) type {
     return if (of(T) == .optional) Child(T) else T;
@@ -190,11 +196,7 @@ pub fn hasPointers(comptime T: type) bool {
         .optional => |optional| hasPointers(optional.child),
         .array => |array| array.len > 0 and hasPointers(array.child),
         .error_union => |error_union| hasPointers(error_union.payload),
-        .@"struct", .@"union" => {
-            if (@hasDecl(T, "deinit")) return true;
-            for (reflection.types(T)) |Field| if (hasPointers(Field)) return true;
-            return false;
-        },
+        .@"struct", .@"union" => @hasDecl(T, "deinit") or any(reflection.types(T), hasPointers),
         else => false,
     };
 }
@@ -206,21 +208,16 @@ pub fn isShared(comptime T: type) bool {
 
 /// True if a value has something to call in it.
 pub fn hasCallable(comptime T: type) bool {
-    if (of(T) == .callable) return true;
-    for (parts(T)) |Part| if (hasCallable(Part)) return true;
-    return false;
+    return of(T) == .callable or any(parts(T), hasCallable);
 }
 
 /// True if converting an argument may need the call's scope.
 pub fn needsScope(comptime T: type) bool {
-    switch (of(T)) {
-        .bool, .int, .float, .enumeration, .class, .class_pointer, .byte_array => return false,
-        .optional, .tuple => {
-            for (parts(T)) |Part| if (needsScope(Part)) return true;
-            return false;
-        },
-        else => return true,
-    }
+    return switch (of(T)) {
+        .bool, .int, .float, .enumeration, .class, .class_pointer, .byte_array => false,
+        .optional, .tuple => any(parts(T), needsScope),
+        else => true,
+    };
 }
 
 /// True for fields that own what they are, or can be made to: Python may set them.

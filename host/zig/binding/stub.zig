@@ -13,14 +13,14 @@
 const std = @import("std");
 const class = @import("class.zig");
 const declarations = @import("declarations.zig");
-const exports_module = @import("exports.zig");
 const function = @import("function.zig");
 const kind = @import("kind.zig");
+const module = @import("module.zig");
 const reflection = @import("reflection.zig");
 const text = @import("text.zig");
 
 const Declaration = declarations.Declaration;
-const Exports = exports_module.Exports;
+const Exports = module.Exports;
 
 /// Begins each piece; its number and a line feed follow, and a zero byte ends it.
 const mark = "# zigimport stub ";
@@ -58,14 +58,14 @@ fn namespacePieces(
         const decorator = if (path.len > 1) "@\x01staticmethod\n" else "";
         list = list ++ .{switch (one.what) {
             .function => decorator ++ functionText(value, one.declaration, .module, name),
-            .constant => name ++ ": " ++ kind.annotation(exports_module.Constant(user, name), .result) ++ "\n",
+            .constant => name ++ ": " ++ kind.annotation(module.Constant(user, name), .result) ++ "\n",
             .enumeration => name ++ ": " ++ namesText(value) ++ "\n",
             .record => recordText(value, one.declaration),
             .class => classText(value, one.declaration),
             .namespace => "\nclass " ++ name ++ ":\n\x02",
         }};
         if (one.what != .namespace) continue;
-        const inner = exports_module.sort(value, declarations.of(value).?.list, path ++ .{value});
+        const inner = module.sort(value, declarations.of(value).?.list, path ++ .{value});
         list = list ++ namespacePieces(value, inner, path ++ .{value}) ++ .{"\x03"};
     }
     return list;

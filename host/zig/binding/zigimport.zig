@@ -25,10 +25,10 @@ test {
     _ = @import("abi.zig");
     _ = @import("buffer.zig");
     _ = @import("convert.zig");
-    _ = @import("exports.zig");
     _ = @import("function.zig");
     _ = @import("heap.zig");
     _ = @import("kind.zig");
+    _ = @import("module.zig");
     _ = @import("panic.zig");
     _ = @import("reflection.zig");
     _ = @import("stub.zig");
