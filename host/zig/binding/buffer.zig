@@ -291,14 +291,16 @@ const Array = extern struct {
             return exception.raise("IndexError", "array index out of range", .{});
         }
         const data = array.data + offset(array.strides[0], @intCast(index));
+        if (array.dimensions == 1) return number(array.format[0], data);
+        // A row is an array of its own.
         const rest: usize = @intCast(array.dimensions - 1);
-        if (rest > 0) {
-            // A row is an array of its own.
-            const shape = array.shape[1..][0..rest];
-            const row = new(object.type, array.format, array.item_size, shape) orelse return null;
-            return row.fill(data, array.strides[1..][0..rest]);
-        }
-        inline for (elements) |entry| if (entry[1][0] == array.format[0]) {
+        const shape = array.shape[1..][0..rest];
+        const row = new(object.type, array.format, array.item_size, shape) orelse return null;
+        return row.fill(data, array.strides[1..][0..rest]);
+    }
+
+    fn number(format: u8, data: [*]const u8) ?*Object {
+        inline for (elements) |entry| if (entry[1][0] == format) {
             const value = @as(*align(1) const entry[0], @ptrCast(data)).*;
             return convert.toPython(entry[0], value, undefined); // A number needs no context.
         };

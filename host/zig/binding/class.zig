@@ -216,9 +216,7 @@ pub fn Class(comptime T: type) type {
 
         fn create(module: *Object) ?*Object {
             const class = abi.PyType_FromModuleAndSpec(module, &spec, null) orelse return null;
-            const module_name = abi.PyModule_GetNameObject(module) orelse return null;
-            defer abi.Py_DecRef(module_name);
-            return if (abi.PyObject_SetAttrString(class, "__module__", module_name) < 0) null else class;
+            return exception.withModule(class, module);
         }
 
         const spec: abi.TypeSpec = .{

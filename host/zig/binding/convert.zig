@@ -84,8 +84,11 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Re
             try elements(Child(T), tuple, &array, context);
             return array;
         },
-        .tuple => return fromTuple(T, object, context),
-        .record => return if (abi.is(object, .dict)) fromDict(T, object, context) else fromTuple(T, object, context),
+        .tuple => return if (abi.is(object, .tuple)) fromTuple(T, object, context) else error.WrongType,
+        .record => {
+            if (abi.is(object, .tuple)) return fromTuple(T, object, context);
+            return if (abi.is(object, .dict)) fromDict(T, object, context) else error.WrongType;
+        },
         .class => {
             if (!instance.is(T, object, context.module)) return error.WrongType;
             if (!instance.isUsable(T, object, false)) return error.Raised;
@@ -140,7 +143,7 @@ fn item(tuple: *Object, index: usize) error{Raised}!*Object {
 /// in use.
 fn fromTuple(comptime T: type, object: *Object, context: *const Context) Refusal!T {
     const list = comptime reflection.fields(T);
-    if (!abi.is(object, .tuple) or abi.PyTuple_Size(object) != list.len) return error.WrongType;
+    if (abi.PyTuple_Size(object) != list.len) return error.WrongType;
     var value: T = undefined;
     inline for (list, 0..) |field, index| {
         @field(value, field.name) = try fromPython(field.type, try item(object, index), context);

@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const declarations = @import("declarations.zig");
 const State = @import("state.zig").State;
 
 const Object = abi.Object;
@@ -55,12 +56,16 @@ pub fn raiseZigError(module: *Object, err: anyerror) void {
 
 /// Creates the class `ZigError` of a module: a new reference, or `null` with an exception set.
 pub fn newZigError(module: *Object) ?*Object {
-    const module_name = abi.PyModule_GetNameObject(module) orelse return null;
-    defer abi.Py_DecRef(module_name);
-    const name = abi.PyUnicode_FromFormat("%U.ZigError", module_name) orelse return null;
+    const name = declarations.module_name ++ ".ZigError";
+    const class = abi.PyErr_NewException(name, abi.exception("RuntimeError"), null) orelse return null;
+    return withModule(class, module);
+}
+
+/// Gives a new class the name of its module, which may be in a package. Ends it on failure.
+pub fn withModule(class: *Object, module: *Object) ?*Object {
+    const name = abi.PyModule_GetNameObject(module);
     defer abi.Py_DecRef(name);
-    const bytes = abi.PyUnicode_AsUTF8String(name) orelse return null;
-    defer abi.Py_DecRef(bytes);
-    const qualified = abi.PyBytes_AsString(bytes) orelse return null;
-    return abi.PyErr_NewException(qualified, abi.exception("RuntimeError"), null);
+    if (name != null and abi.PyObject_SetAttrString(class, "__module__", name.?) == 0) return class;
+    abi.Py_DecRef(class);
+    return null;
 }

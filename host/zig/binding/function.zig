@@ -308,7 +308,7 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
                 if (parameter.field) |field| {
                     const place = &@field(arguments[parameter.index], field.name);
                     if (objects[position]) |object| {
-                        place.* = convert.fromPython(field.type, object, &context) catch |refusal|
+                        place.* = convert.fromArgument(field.type, object, &context) catch |refusal|
                             return shape.signature.refuse(position, refusal, object);
                     } else if (comptime field.defaultValue()) |default| {
                         place.* = default;

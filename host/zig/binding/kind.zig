@@ -266,9 +266,7 @@ pub fn shapeOf(comptime T: type) [:0]const u8 {
 /// Names what Python must pass, for messages.
 pub fn expected(comptime T: type) [:0]const u8 {
     return comptime switch (of(T)) {
-        .bool => "bool",
-        .int => "int",
-        .float => "float",
+        .bool, .int, .float, .callable => @tagName(of(T)),
         .text => "str or bytes-like object",
         .text_mutable => "writable bytes-like object",
         .bytes => "bytes-like object",
@@ -285,7 +283,6 @@ pub fn expected(comptime T: type) [:0]const u8 {
         .variant => "tuple (name, value)" ++
             if (namesOf(T)) |names| " with one of the names " ++ names else "",
         .optional => expected(Child(T)) ++ " or None",
-        .callable => "callable",
         else => unreachable, // `isParameter` admits no other type.
     };
 }
@@ -329,9 +326,7 @@ pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 
     const is_result = direction == .result;
     return comptime switch (of(T)) {
         .void => "None",
-        .bool => "\x01bool",
-        .int => "\x01int",
-        .float => "\x01float",
+        .bool, .int, .float => "\x01" ++ @tagName(of(T)),
         .text => if (is_result) "\x01str" else "\x01str | \x01ReadableBuffer",
         .literal => "\x01str",
         .text_mutable => if (is_result) "\x01str" else "\x01WriteableBuffer",

@@ -72,7 +72,7 @@ pub const Signature = struct {
         return mismatch(format, .{ signature.name, count, arguments, given, verb });
     }
 
-    /// Looks for the name from the parameter `guess` on.
+    /// Looks for the name from the parameter `guess` on, which is at most their number.
     fn bindKeyword(
         signature: *const Signature,
         name: *Object,
@@ -80,10 +80,11 @@ pub const Signature = struct {
         slots: []?*Object,
         guess: usize,
     ) bool {
-        for (guess..guess + slots.len) |index| {
-            const parameter = signature.parameters[index % slots.len].name;
+        for (guess..guess + slots.len) |next| {
+            const index = if (next < slots.len) next else next - slots.len;
+            const parameter = signature.parameters[index].name;
             if (abi.PyUnicode_CompareWithASCIIString(name, parameter) != 0) continue;
-            const slot = &slots[index % slots.len];
+            const slot = &slots[index];
             if (slot.* != null) {
                 const format = "%s() got multiple values for argument '%s'";
                 return mismatch(format, .{ signature.name, parameter });

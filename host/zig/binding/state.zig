@@ -2,15 +2,18 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const builtins = @import("builtins.zig");
+const exception = @import("exception.zig");
+const Heap = @import("heap.zig").Heap;
 
 const Object = abi.Object;
 
 pub const State = struct {
     /// The class of errors that have no counterpart in Python.
     zig_error: ?*Object,
-    /// A list with the Python class of each Zig type that has one, at the type's slot.
-    classes: ?*Object,
+    /// The Python class of each Zig type that has one, at the type's slot.
+    classes: []?*Object,
+    /// Has the memory of the list.
+    heap: Heap,
 
     pub fn of(module: *Object) *State {
         // Present from the module's creation, zeroed: the definition asks for it.
@@ -24,32 +27,37 @@ pub const State = struct {
 
     pub fn traverse(module: *Object, visit: abi.Visit, argument: ?*anyopaque) callconv(.c) c_int {
         const state = find(module) orelse return 0;
-        for ([_]?*Object{ state.zig_error, state.classes }) |owned| {
-            const stop = visit(owned orelse continue, argument);
+        for ([_][]const ?*Object{ &.{state.zig_error}, state.classes }) |list| for (list) |class| {
+            const stop = visit(class orelse continue, argument);
             if (stop != 0) return stop;
-        }
+        };
         return 0;
     }
 
     pub fn clear(module: *Object) callconv(.c) c_int {
         const state = find(module) orelse return 0;
-        const owned = state.*;
-        state.* = .{ .zig_error = null, .classes = null };
-        abi.Py_DecRef(owned.zig_error);
-        abi.Py_DecRef(owned.classes);
+        for ([_][]?*Object{ (&state.zig_error)[0..1], state.classes }) |list| for (list) |*place| {
+            const class = place.*;
+            place.* = null;
+            abi.Py_DecRef(class);
+        };
         return 0;
     }
 
     pub fn free(module: ?*anyopaque) callconv(.c) void {
-        _ = clear(@ptrCast(@alignCast(module.?)));
+        const object: *Object = @ptrCast(@alignCast(module.?));
+        _ = clear(object);
+        const state = find(object) orelse return;
+        state.classes = &.{};
+        state.heap.deinit();
     }
 };
 
-const unassigned = std.math.maxInt(isize);
+const unassigned = std.math.maxInt(usize);
 
 /// Types that have a slot. Slots are numbers that are the same in every interpreter; the
 /// interpreter's lock guards them.
-var slot_count: isize = 0;
+var slot_count: usize = 0;
 
 /// Returns the class of a type (borrowed), made by `create` when it is first asked for, or `null`
 /// with an exception set.
@@ -60,24 +68,28 @@ pub fn classOf(
 ) ?*Object {
     const Slot = struct {
         const Key = T;
-        var index: isize = unassigned;
+        var index: usize = unassigned;
     };
-    return classAt(&Slot.index, module, create);
+    const known = State.of(module).classes;
+    if (Slot.index < known.len) if (known[Slot.index]) |class| return class;
+    return newClass(&Slot.index, module, create);
 }
 
-fn classAt(slot: *isize, module: *Object, create: *const fn (module: *Object) ?*Object) ?*Object {
-    const state = State.of(module);
+fn newClass(slot: *usize, module: *Object, create: *const fn (module: *Object) ?*Object) ?*Object {
+    const class = create(module) orelse return null;
     if (slot.* == unassigned) {
         slot.* = slot_count;
         slot_count += 1;
     }
-    if (state.classes == null) state.classes = abi.PyList_New(0) orelse return null;
-    while (abi.PyList_Size(state.classes.?) <= slot.*) {
-        if (abi.PyList_Append(state.classes.?, builtins.none) < 0) return null;
+    const state = State.of(module);
+    const count = state.classes.len;
+    if (slot.* >= count) {
+        state.classes = state.heap.allocator().realloc(state.classes, slot_count) catch {
+            abi.Py_DecRef(class);
+            return exception.raise("MemoryError", "OutOfMemory", .{});
+        };
+        @memset(state.classes[count..], null);
     }
-    const known = abi.PyList_GetItem(state.classes.?, slot.*);
-    if (known != builtins.none) return known;
-    const class = create(module) orelse return null;
-    // What creating it needed may have come before; the list keeps the only reference.
-    return if (abi.PyList_SetItem(state.classes.?, slot.*, class) < 0) null else class;
+    state.classes[slot.*] = class;
+    return class;
 }
