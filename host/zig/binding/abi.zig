@@ -134,12 +134,21 @@ pub const ModuleDefinition = extern struct {
     free: ?*const fn (module: ?*anyopaque) callconv(.c) void,
 };
 
-/// Built-in classes, by the bit of `PyType_GetFlags` that they and the classes derived from them
-/// have; `PyLong_Check` and its like are compiled into extensions as such a test.
-pub const Builtin = enum(u5) { int = 24, list, tuple, bytes, str, dict };
+/// A built-in class, by the bit of `PyType_GetFlags` that it and the classes derived from it have;
+/// `PyLong_Check` and its like are compiled into extensions as such a test.
+pub const Builtin = struct {
+    flag: c_ulong,
+
+    pub const int: Builtin = .{ .flag = 1 << 24 };
+    pub const list: Builtin = .{ .flag = 1 << 25 };
+    pub const tuple: Builtin = .{ .flag = 1 << 26 };
+    pub const bytes: Builtin = .{ .flag = 1 << 27 };
+    pub const str: Builtin = .{ .flag = 1 << 28 };
+    pub const dict: Builtin = .{ .flag = 1 << 29 };
+};
 
 pub fn is(object: *const Object, class: Builtin) bool {
-    return PyType_GetFlags(object.type) >> @intFromEnum(class) & 1 != 0;
+    return PyType_GetFlags(object.type) & class.flag != 0;
 }
 
 pub extern fn PyBool_FromLong(value: c_long) ?*Object;
