@@ -90,8 +90,9 @@ pub const Heap = extern struct {
         heap.enter();
         defer heap.leave();
         heap.unlink(block);
-        const realloc = if (heap.isSystem()) &system.realloc else &abi.PyMem_Realloc;
-        const moved: *Block = @ptrCast(@alignCast(realloc(block.start, size) orelse {
+        const start = block.start;
+        const longer = if (heap.isSystem()) system.realloc(start, size) else abi.PyMem_Realloc(start, size);
+        const moved: *Block = @ptrCast(@alignCast(longer orelse {
             heap.link(block);
             return null;
         }));
