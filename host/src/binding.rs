@@ -24,22 +24,23 @@ const NOGIL: &str = "nogil";
 /// Every Zig file of ours that a build may need.
 pub const SOURCES: &[(&str, &[u8])] = sources![
     "binding/abi.zig",
-    "binding/allocator.zig",
     "binding/buffer.zig",
     "binding/builtins.zig",
     "binding/class.zig",
     "binding/convert.zig",
     "binding/declarations.zig",
     "binding/exception.zig",
-    "binding/exports.zig",
     "binding/function.zig",
+    "binding/heap.zig",
+    "binding/instance.zig",
+    "binding/kind.zig",
     "binding/module.zig",
     "binding/panic.zig",
     "binding/python3.def",
-    "binding/record.zig",
     "binding/reflection.zig",
     "binding/root.zig",
     "binding/scope.zig",
+    "binding/signature.zig",
     "binding/state.zig",
     "binding/stub.zig",
     "binding/text.zig",
@@ -73,7 +74,7 @@ pub fn declarations(module: &Module, closure: &Closure) -> String {
     line("module_name", module.leaf());
     line("init_symbol", &module.init_symbol());
     line("source_path", &source_path);
-    text.push_str("pub const types = .{\n");
+    text.push_str("pub fn types(comptime Container: type) []const Container {\n    return &.{\n");
     for (path, scan) in described_files(module, closure) {
         let file = type_name(path, &module.source_path);
         for container in containers(scan) {
@@ -82,7 +83,7 @@ pub fn declarations(module: &Module, closure: &Closure) -> String {
             } else {
                 (format!("{file}.{container}"), container_doc(scan, container))
             };
-            text.push_str(&format!("    .{{ .name = {}, .doc = {}, .list = .{{\n", quote(&name), quote(doc)));
+            text.push_str(&format!("    .{{ .name = {}, .doc = {}, .list = &.{{\n", quote(&name), quote(doc)));
             let declared = scan.declarations.iter().filter(|declaration| declaration.container == container);
             for declaration in declared.filter(|declaration| is_exported(declaration)) {
                 text.push_str(&entry(declaration));
@@ -90,7 +91,7 @@ pub fn declarations(module: &Module, closure: &Closure) -> String {
             text.push_str("    } },\n");
         }
     }
-    text.push_str("};\n");
+    text.push_str("    };\n}\n");
     text
 }
 
@@ -150,7 +151,7 @@ fn entry(declaration: &source::Declaration) -> String {
     let doc: Vec<&str> = declaration.doc.lines().filter(|line| !is_nogil(line)).collect();
     let nogil = if declaration.doc.lines().any(is_nogil) { ", .nogil = true" } else { "" };
     format!(
-        "        .{{ .name = {}, .parameters = .{{ {} }}, .doc = {}{nogil} }},\n",
+        "        .{{ .name = {}, .parameters = &.{{ {} }}, .doc = {}{nogil} }},\n",
         quote(&declaration.name),
         parameters.join(", "),
         quote(doc.join("\n").trim_end()),
@@ -235,8 +236,9 @@ mod tests {
             "pub const module_name: [:0]const u8 = \"m\";\n\
              pub const init_symbol: [:0]const u8 = \"PyInit_m\";\n\
              pub const source_path: [:0]const u8 = \"m.zig\";\n\
-             pub const types = .{\n    .{ .name = \"m\", .doc = \"Doc.\", .list = .{\n        \
-             .{ .name = \"add\", .parameters = .{ \"a\", \"b\" }, .doc = \"Adds.\" },\n    } },\n};\n"
+             pub fn types(comptime Container: type) []const Container {\n    return &.{\n    \
+             .{ .name = \"m\", .doc = \"Doc.\", .list = &.{\n        \
+             .{ .name = \"add\", .parameters = &.{ \"a\", \"b\" }, .doc = \"Adds.\" },\n    } },\n    };\n}\n"
         );
     }
 }

@@ -19,6 +19,13 @@ const MARK: &str = "# zigimport stub ";
 /// Stands before each name in a piece that is not the module's own.
 const OUTSIDE: char = '\u{1}';
 
+/// Stand before and after lines of a piece that are indented.
+const INDENT: char = '\u{2}';
+const DEDENT: char = '\u{3}';
+
+/// Stands before and after a doc string.
+const DOC: char = '\u{4}';
+
 /// Where those names come from, but for what is built in and [`ARRAY`].
 const IMPORTS: &[(&str, &[&str])] = &[
     ("_typeshed", &["ReadableBuffer", "WriteableBuffer"]),
@@ -80,13 +87,36 @@ pub fn text(library: &[u8]) -> Option<String> {
         return None;
     }
     let mut pieces = pieces.into_values();
-    let doc = pieces.next().unwrap_or_default();
-    let mut body = String::new();
-    pieces.for_each(|piece| body.push_str(piece));
+    let doc = laid_out(pieces.next().unwrap_or_default());
+    let body = laid_out(&pieces.collect::<String>());
     let own = names_of(&body);
     let array = if outside(&body).any(|(name, _)| name == ARRAY_NAME) { ARRAY } else { "" };
     let (imports, body) = with_imports(&format!("{array}{body}"), &own);
     Some(format!("# Written by zigimport; the next build replaces it.\n{doc}{imports}{body}"))
+}
+
+/// Writes the indentation and the doc strings of pieces.
+fn laid_out(pieces: &str) -> String {
+    let mut text = String::with_capacity(pieces.len());
+    let mut depth = 0;
+    let mut in_doc = false;
+    for character in pieces.chars() {
+        let begins_line = text.is_empty() || text.ends_with('\n');
+        if begins_line && !matches!(character, INDENT | DEDENT | '\n') {
+            text.push_str(&"    ".repeat(depth));
+        }
+        match character {
+            INDENT => depth += 1,
+            DEDENT => depth = depth.saturating_sub(1),
+            DOC => {
+                text.push_str(if in_doc { "\"\"\"\n" } else { "\"\"\"" });
+                in_doc = !in_doc;
+            }
+            '"' | '\\' if in_doc => text.extend(['\\', character]),
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 /// Returns the names that a stub defines, in whatever scope.
@@ -178,11 +208,30 @@ mod tests {
     #[test]
     fn a_stub_is_made_of_the_pieces_in_their_order() {
         let library = format!(
-            "\u{7f}ELF\0{MARK}\0{MARK}1\nx: \u{1}in\0{MARK}1\nx: \u{1}int\n\0{MARK}0\n\"doc\"\n\0{MARK}2\ny: \u{1}Any\n\0"
+            "\u{7f}ELF\0{MARK}\0{MARK}1\nx: \u{1}in\0{MARK}1\nx: \u{1}int\n\0{MARK}0\n\u{4}doc\u{4}\0{MARK}2\ny: \u{1}Any\n\0"
         );
         let text = text(library.as_bytes()).unwrap();
-        assert!(text.ends_with("\n\"doc\"\nfrom typing import Any\nx: int\ny: Any\n"), "{text}");
+        assert!(text.ends_with("\n\"\"\"doc\"\"\"\nfrom typing import Any\nx: int\ny: Any\n"), "{text}");
         assert_eq!(super::text(b"\x7fELF"), None);
+    }
+
+    #[test]
+    fn blocks_are_indented_and_doc_strings_escaped() {
+        let text = laid_out("\nclass A:\n\u{2}\u{4}a \"b\"\n\nc\\\u{4}x: int\n\nclass B:\n\u{2}y: int\n\u{3}\u{3}z: int\n");
+        let expected = [
+            "",
+            "class A:",
+            "    \"\"\"a \\\"b\\\"",
+            "",
+            "    c\\\\\"\"\"",
+            "    x: int",
+            "",
+            "    class B:",
+            "        y: int",
+            "z: int",
+            "",
+        ];
+        assert_eq!(text, expected.join("\n"));
     }
 
     #[test]

@@ -20,7 +20,12 @@ pub const Object = extern struct {
 pub const Type = opaque {};
 
 /// `names` is a tuple of the keywords of the last arguments, or null.
-pub const Function = *const fn (self: *Object, arguments: [*]const *Object, count: isize, names: ?*Object) callconv(.c) ?*Object;
+pub const Function = *const fn (
+    self: *Object,
+    arguments: [*]const *Object,
+    count: isize,
+    names: ?*Object,
+) callconv(.c) ?*Object;
 
 pub const MethodDefinition = extern struct {
     name: ?[*:0]const u8 = null,
@@ -129,142 +134,147 @@ pub const ModuleDefinition = extern struct {
     free: ?*const fn (module: ?*anyopaque) callconv(.c) void,
 };
 
-/// Bits of `PyType_GetFlags`, compiled into extensions by `PyLong_Check` and its like.
-pub const TypeFlags = struct {
-    pub const int_subclass: c_ulong = 1 << 24;
-    pub const list_subclass: c_ulong = 1 << 25;
-    pub const tuple_subclass: c_ulong = 1 << 26;
-    pub const bytes_subclass: c_ulong = 1 << 27;
-    pub const str_subclass: c_ulong = 1 << 28;
-    pub const dict_subclass: c_ulong = 1 << 29;
+/// A built-in class, by the bit of `PyType_GetFlags` that it and the classes derived from it have;
+/// `PyLong_Check` and its like are compiled into extensions as such a test.
+pub const Builtin = struct {
+    flag: c_ulong,
+
+    pub const int: Builtin = .{ .flag = 1 << 24 };
+    pub const list: Builtin = .{ .flag = 1 << 25 };
+    pub const tuple: Builtin = .{ .flag = 1 << 26 };
+    pub const bytes: Builtin = .{ .flag = 1 << 27 };
+    pub const str: Builtin = .{ .flag = 1 << 28 };
+    pub const dict: Builtin = .{ .flag = 1 << 29 };
 };
 
-pub extern fn Py_IncRef(object: ?*Object) callconv(.c) void;
-pub extern fn Py_DecRef(object: ?*Object) callconv(.c) void;
-pub extern fn Py_BuildValue(format: [*:0]const u8, ...) callconv(.c) ?*Object;
-pub extern fn Py_FatalError(message: [*:0]const u8) callconv(.c) noreturn;
-pub extern fn Py_GetVersion() callconv(.c) [*:0]const u8;
+pub fn is(object: *const Object, class: Builtin) bool {
+    return PyType_GetFlags(object.type) & class.flag != 0;
+}
 
-pub extern fn PyBool_FromLong(value: c_long) callconv(.c) ?*Object;
+pub extern fn PyBool_FromLong(value: c_long) ?*Object;
 
-pub extern fn PyBytes_FromStringAndSize(data: ?[*]const u8, size: isize) callconv(.c) ?*Object;
-pub extern fn PyBytes_AsString(object: *Object) callconv(.c) ?[*:0]u8;
-pub extern fn PyBytes_AsStringAndSize(object: *Object, data: *?[*:0]u8, size: *isize) callconv(.c) c_int;
+pub extern fn PyBuffer_Release(view: *Buffer) void;
 
-pub extern fn PyDict_New() callconv(.c) ?*Object;
-pub extern fn PyDict_SetItem(dict: *Object, key: *Object, value: *Object) callconv(.c) c_int;
-pub extern fn PyDict_SetItemString(dict: *Object, key: [*:0]const u8, value: *Object) callconv(.c) c_int;
+pub extern fn PyBytes_AsStringAndSize(object: *Object, data: *?[*:0]u8, size: *isize) c_int;
+pub extern fn PyBytes_FromStringAndSize(data: ?[*]const u8, size: isize) ?*Object;
 
-pub extern fn PyErr_Clear() callconv(.c) void;
-pub extern fn PyErr_ExceptionMatches(class: *Object) callconv(.c) c_int;
-/// Takes the exception that is raised; each place becomes a new reference or null.
-pub extern fn PyErr_Fetch(class: *?*Object, value: *?*Object, traceback: *?*Object) callconv(.c) void;
-pub extern fn PyErr_Format(class: *Object, format: [*:0]const u8, ...) callconv(.c) ?*Object;
-pub extern fn PyErr_NewException(name: [*:0]const u8, base: ?*Object, dict: ?*Object) callconv(.c) ?*Object;
-pub extern fn PyErr_NormalizeException(class: *?*Object, value: *?*Object, traceback: *?*Object) callconv(.c) void;
-pub extern fn PyErr_Occurred() callconv(.c) ?*Object;
-/// Steals the references.
-pub extern fn PyErr_Restore(class: ?*Object, value: ?*Object, traceback: ?*Object) callconv(.c) void;
-pub extern fn PyErr_SetObject(class: *Object, value: *Object) callconv(.c) void;
-pub extern fn PyErr_SetString(class: *Object, message: [*:0]const u8) callconv(.c) void;
+pub extern fn PyCFunction_NewEx(definition: *const MethodDefinition, self: *Object, module_name: ?*Object) ?*Object;
 
-pub extern fn PyFloat_AsDouble(object: *Object) callconv(.c) f64;
-pub extern fn PyFloat_FromDouble(value: f64) callconv(.c) ?*Object;
+pub extern fn PyCallable_Check(object: *Object) c_int;
 
-pub extern fn PyIndex_Check(object: *Object) callconv(.c) c_int;
-
-pub extern fn PyLong_AsLongLong(object: *Object) callconv(.c) c_longlong;
-pub extern fn PyLong_AsUnsignedLongLong(object: *Object) callconv(.c) c_ulonglong;
-pub extern fn PyLong_AsUnsignedLongLongMask(object: *Object) callconv(.c) c_ulonglong;
-pub extern fn PyLong_FromLongLong(value: c_longlong) callconv(.c) ?*Object;
-pub extern fn PyLong_FromUnsignedLongLong(value: c_ulonglong) callconv(.c) ?*Object;
-
-pub extern fn PyMem_Malloc(size: usize) callconv(.c) ?*anyopaque;
-pub extern fn PyMem_Realloc(memory: ?*anyopaque, size: usize) callconv(.c) ?*anyopaque;
-pub extern fn PyMem_Free(memory: ?*anyopaque) callconv(.c) void;
-
-pub extern fn PyModuleDef_Init(definition: *ModuleDefinition) callconv(.c) ?*Object;
-pub extern fn PyModule_GetNameObject(module: *Object) callconv(.c) ?*Object;
-pub extern fn PyModule_GetState(module: *Object) callconv(.c) ?*anyopaque;
-pub extern fn PyModule_NewObject(name: *Object) callconv(.c) ?*Object;
-
-pub extern fn PyNumber_Index(object: *Object) callconv(.c) ?*Object;
-pub extern fn PyNumber_Lshift(left: *Object, right: *Object) callconv(.c) ?*Object;
-pub extern fn PyNumber_Or(left: *Object, right: *Object) callconv(.c) ?*Object;
-pub extern fn PyNumber_Rshift(left: *Object, right: *Object) callconv(.c) ?*Object;
-
-pub extern fn PyObject_CallFunctionObjArgs(callable: *Object, ...) callconv(.c) ?*Object;
-pub extern fn PyObject_GetAttrString(object: *Object, name: [*:0]const u8) callconv(.c) ?*Object;
-pub extern fn PyObject_SetAttrString(object: *Object, name: [*:0]const u8, value: *Object) callconv(.c) c_int;
-
-pub extern fn PyTuple_GetItem(tuple: *Object, index: isize) callconv(.c) ?*Object;
-pub extern fn PyTuple_New(size: isize) callconv(.c) ?*Object;
-/// Steals the reference to `value`, also on failure.
-pub extern fn PyTuple_SetItem(tuple: *Object, index: isize, value: *Object) callconv(.c) c_int;
-pub extern fn PyTuple_Size(tuple: *Object) callconv(.c) isize;
-
-pub extern fn PyType_GetFlags(class: *Type) callconv(.c) c_ulong;
-
-pub extern fn PyUnicode_AsUTF8AndSize(object: *Object, size: *isize) callconv(.c) ?[*:0]const u8;
-pub extern fn PyUnicode_AsUTF8String(object: *Object) callconv(.c) ?*Object;
-pub extern fn PyUnicode_DecodeUTF8(data: [*]const u8, size: isize, errors: ?[*:0]const u8) callconv(.c) ?*Object;
-pub extern fn PyUnicode_FromFormat(format: [*:0]const u8, ...) callconv(.c) ?*Object;
-pub extern fn PyUnicode_FromStringAndSize(data: ?[*]const u8, size: isize) callconv(.c) ?*Object;
-
-pub extern fn PyBuffer_Release(view: *Buffer) callconv(.c) void;
-pub extern fn PyCFunction_NewEx(definition: *const MethodDefinition, self: *Object, module_name: ?*Object) callconv(.c) ?*Object;
-pub extern fn PyCallable_Check(object: *Object) callconv(.c) c_int;
-pub extern fn PyDict_Copy(dict: *Object) callconv(.c) ?*Object;
+pub extern fn PyDict_Copy(dict: *Object) ?*Object;
 /// Borrowed; `null` without an exception if it is absent.
-pub extern fn PyDict_GetItemString(dict: *Object, key: [*:0]const u8) callconv(.c) ?*Object;
+pub extern fn PyDict_GetItemString(dict: *Object, key: [*:0]const u8) ?*Object;
+pub extern fn PyDict_New() ?*Object;
 /// Borrowed key and value. False at the end.
-pub extern fn PyDict_Next(dict: *Object, position: *isize, key: *?*Object, value: ?*?*Object) callconv(.c) c_int;
-pub extern fn PyDict_Size(dict: *Object) callconv(.c) isize;
-pub extern fn PyEval_RestoreThread(thread: *anyopaque) callconv(.c) void;
-pub extern fn PyEval_SaveThread() callconv(.c) *anyopaque;
-pub extern fn PyImport_GetModule(name: *Object) callconv(.c) ?*Object;
+pub extern fn PyDict_Next(dict: *Object, position: *isize, key: *?*Object, value: ?*?*Object) c_int;
+pub extern fn PyDict_SetItem(dict: *Object, key: *Object, value: *Object) c_int;
+pub extern fn PyDict_SetItemString(dict: *Object, key: [*:0]const u8, value: *Object) c_int;
+pub extern fn PyDict_Size(dict: *Object) isize;
+
+pub extern fn PyErr_Clear() void;
+pub extern fn PyErr_ExceptionMatches(class: *Object) c_int;
+/// Takes the exception that is raised; each place becomes a new reference or null.
+pub extern fn PyErr_Fetch(class: *?*Object, value: *?*Object, traceback: *?*Object) void;
+pub extern fn PyErr_Format(class: *Object, format: [*:0]const u8, ...) ?*Object;
+pub extern fn PyErr_NewException(name: [*:0]const u8, base: ?*Object, dict: ?*Object) ?*Object;
+pub extern fn PyErr_NormalizeException(class: *?*Object, value: *?*Object, traceback: *?*Object) void;
+pub extern fn PyErr_Occurred() ?*Object;
+/// Steals the references.
+pub extern fn PyErr_Restore(class: ?*Object, value: ?*Object, traceback: ?*Object) void;
+pub extern fn PyErr_SetObject(class: *Object, value: *Object) void;
+pub extern fn PyErr_SetString(class: *Object, message: [*:0]const u8) void;
+
+pub extern fn PyEval_RestoreThread(thread: *anyopaque) void;
+pub extern fn PyEval_SaveThread() *anyopaque;
+
+pub extern fn PyFloat_AsDouble(object: *Object) f64;
+pub extern fn PyFloat_FromDouble(value: f64) ?*Object;
+
+pub extern fn PyImport_GetModule(name: *Object) ?*Object;
 /// Borrowed.
-pub extern fn PyImport_GetModuleDict() callconv(.c) *Object;
-pub extern fn PyImport_ImportModule(name: [*:0]const u8) callconv(.c) ?*Object;
-pub extern fn PyList_AsTuple(list: *Object) callconv(.c) ?*Object;
-pub extern fn PyList_New(size: isize) callconv(.c) ?*Object;
+pub extern fn PyImport_GetModuleDict() *Object;
+pub extern fn PyImport_ImportModule(name: [*:0]const u8) ?*Object;
+
+pub extern fn PyIndex_Check(object: *Object) c_int;
+
+pub extern fn PyList_AsTuple(list: *Object) ?*Object;
+pub extern fn PyList_New(size: isize) ?*Object;
 /// Steals the reference to `value`, also on failure.
-pub extern fn PyList_SetItem(list: *Object, index: isize, value: *Object) callconv(.c) c_int;
-pub extern fn PyLong_AsSsize_t(object: *Object) callconv(.c) isize;
-pub extern fn PyMemoryView_FromObject(object: *Object) callconv(.c) ?*Object;
-pub extern fn PyNumber_AsSsize_t(object: *Object, overflow: ?*Object) callconv(.c) isize;
-pub extern fn PyObject_Call(callable: *Object, arguments: *Object, keywords: ?*Object) callconv(.c) ?*Object;
-pub extern fn PyObject_CheckBuffer(object: *Object) callconv(.c) c_int;
-pub extern fn PyObject_GetBuffer(object: *Object, view: *Buffer, flags: c_int) callconv(.c) c_int;
-pub extern fn PyObject_CallMethod(object: *Object, name: [*:0]const u8, format: ?[*:0]const u8, ...) callconv(.c) ?*Object;
-pub extern fn PyObject_Hash(object: *Object) callconv(.c) isize;
-pub extern fn PyObject_IsTrue(object: *Object) callconv(.c) c_int;
-pub extern fn PyObject_SelfIter(object: *Object) callconv(.c) ?*Object;
+pub extern fn PyList_SetItem(list: *Object, index: isize, value: *Object) c_int;
+
+pub extern fn PyLong_AsLongLong(object: *Object) c_longlong;
+pub extern fn PyLong_AsSsize_t(object: *Object) isize;
+pub extern fn PyLong_AsUnsignedLongLong(object: *Object) c_ulonglong;
+pub extern fn PyLong_AsUnsignedLongLongMask(object: *Object) c_ulonglong;
+pub extern fn PyLong_FromLongLong(value: c_longlong) ?*Object;
+pub extern fn PyLong_FromUnsignedLongLong(value: c_ulonglong) ?*Object;
+
+pub extern fn PyMem_Free(memory: ?*anyopaque) void;
+pub extern fn PyMem_Malloc(size: usize) ?*anyopaque;
+pub extern fn PyMem_Realloc(memory: ?*anyopaque, size: usize) ?*anyopaque;
+
+pub extern fn PyMemoryView_FromObject(object: *Object) ?*Object;
+
+pub extern fn PyModuleDef_Init(definition: *ModuleDefinition) ?*Object;
+
+pub extern fn PyModule_GetNameObject(module: *Object) ?*Object;
+pub extern fn PyModule_GetState(module: *Object) ?*anyopaque;
+pub extern fn PyModule_NewObject(name: *Object) ?*Object;
+
+pub extern fn PyNumber_AsSsize_t(object: *Object, overflow: ?*Object) isize;
+pub extern fn PyNumber_Index(object: *Object) ?*Object;
+pub extern fn PyNumber_Lshift(left: *Object, right: *Object) ?*Object;
+pub extern fn PyNumber_Or(left: *Object, right: *Object) ?*Object;
+pub extern fn PyNumber_Rshift(left: *Object, right: *Object) ?*Object;
+
+pub extern fn PyOS_snprintf(text: [*]u8, size: usize, format: [*:0]const u8, ...) c_int;
+
+pub extern fn PyObject_Call(callable: *Object, arguments: *Object, keywords: ?*Object) ?*Object;
+pub extern fn PyObject_CallFunctionObjArgs(callable: *Object, ...) ?*Object;
+pub extern fn PyObject_CallMethod(object: *Object, name: [*:0]const u8, format: ?[*:0]const u8, ...) ?*Object;
+pub extern fn PyObject_CheckBuffer(object: *Object) c_int;
+pub extern fn PyObject_GetAttrString(object: *Object, name: [*:0]const u8) ?*Object;
+pub extern fn PyObject_GetBuffer(object: *Object, view: *Buffer, flags: c_int) c_int;
+pub extern fn PyObject_Hash(object: *Object) isize;
+pub extern fn PyObject_IsTrue(object: *Object) c_int;
+pub extern fn PyObject_SelfIter(object: *Object) ?*Object;
+pub extern fn PyObject_SetAttrString(object: *Object, name: [*:0]const u8, value: *Object) c_int;
+
+pub extern fn PyTuple_GetItem(tuple: *Object, index: isize) ?*Object;
+pub extern fn PyTuple_New(size: isize) ?*Object;
+/// Steals the reference to `value`, also on failure.
+pub extern fn PyTuple_SetItem(tuple: *Object, index: isize, value: *Object) c_int;
+pub extern fn PyTuple_Size(tuple: *Object) isize;
+
 /// In the limited API from 3.10.
-pub extern fn PyType_FromModuleAndSpec(module: *Object, spec: *const TypeSpec, bases: ?*Object) callconv(.c) ?*Object;
-pub extern fn PyType_GenericAlloc(class: *Type, count: isize) callconv(.c) ?*Object;
+pub extern fn PyType_FromModuleAndSpec(module: *Object, spec: *const TypeSpec, bases: ?*Object) ?*Object;
+pub extern fn PyType_GenericAlloc(class: *Type, count: isize) ?*Object;
+pub extern fn PyType_GetFlags(class: *Type) c_ulong;
 /// Borrowed. In the limited API from 3.10.
-pub extern fn PyType_GetModule(class: *Type) callconv(.c) ?*Object;
-pub extern fn PyType_GetSlot(class: *Type, slot: c_int) callconv(.c) ?*anyopaque;
-pub extern fn PyType_IsSubtype(class: *Type, base: *Type) callconv(.c) c_int;
-pub extern fn PyUnicode_CompareWithASCIIString(object: *Object, text: [*:0]const u8) callconv(.c) c_int;
+pub extern fn PyType_GetModule(class: *Type) ?*Object;
+pub extern fn PyType_GetSlot(class: *Type, slot: c_int) ?*anyopaque;
+pub extern fn PyType_IsSubtype(class: *Type, base: *Type) c_int;
+
+pub extern fn PyUnicode_AsUTF8AndSize(object: *Object, size: *isize) ?[*:0]const u8;
+pub extern fn PyUnicode_CompareWithASCIIString(object: *Object, text: [*:0]const u8) c_int;
+pub extern fn PyUnicode_DecodeUTF8(data: [*]const u8, size: isize, errors: ?[*:0]const u8) ?*Object;
+pub extern fn PyUnicode_FromFormat(format: [*:0]const u8, ...) ?*Object;
+pub extern fn PyUnicode_FromStringAndSize(data: ?[*]const u8, size: isize) ?*Object;
+
+pub extern fn Py_BuildValue(format: [*:0]const u8, ...) ?*Object;
+pub extern fn Py_DecRef(object: ?*Object) void;
+pub extern fn Py_FatalError(message: [*:0]const u8) noreturn;
+pub extern fn Py_GetVersion() [*:0]const u8;
+pub extern fn Py_IncRef(object: ?*Object) void;
 
 /// Returns a built-in exception class (borrowed). These are the only data symbols in use.
 pub fn exception(comptime name: []const u8) *Object {
-    return exceptionPointer(name).*;
-}
-
-/// Returns the address of the variable that holds a built-in exception class.
-pub fn exceptionPointer(comptime name: []const u8) *const *Object {
     return @extern(*const *Object, .{
         .name = "PyExc_" ++ name,
         // Windows reaches data of another library only through its import table.
         .is_dll_import = builtin.os.tag == .windows,
-    });
-}
-
-pub fn hasTypeFlag(object: *const Object, flag: c_ulong) bool {
-    return PyType_GetFlags(object.type) & flag != 0;
+    }).*;
 }
 
 test "structures have the layout of the C declarations" {

@@ -3,12 +3,15 @@
 const builtin = @import("builtin");
 const std = @import("std");
 const abi = @import("abi.zig");
-const allocator = @import("allocator.zig");
-const scope_module = @import("scope.zig");
+const builtins = @import("builtins.zig");
+const convert = @import("convert.zig");
+const exception = @import("exception.zig");
+const instance = @import("instance.zig");
 const state = @import("state.zig");
+const Context = @import("scope.zig").Context;
+const Heap = @import("heap.zig").Heap;
+const Refusal = @import("scope.zig").Refusal;
 
-const Block = allocator.Heap.Block;
-const Context = scope_module.Context;
 const Object = abi.Object;
 
 /// More dimensions than NumPy's users have in practice.
@@ -20,14 +23,22 @@ const elements = .{
     .{ u32, "I" },  .{ i64, "q" }, .{ u64, "Q" }, .{ f16, "e" }, .{ f32, "f" }, .{ f64, "d" },
 };
 
+/// Returns the format character of an element type, or `null` if slices of it are no buffers.
+fn formatOf(comptime T: type) ?[:0]const u8 {
+    const tag = std.meta.activeTag(@typeInfo(T));
+    inline for (elements) |entry| {
+        const E = entry[0];
+        // Compared like this, because some types have two names, such as `c_int`.
+        const is_same = tag == std.meta.activeTag(@typeInfo(E)) and @bitSizeOf(T) == @bitSizeOf(E) and
+            (tag != .int or @typeInfo(T).int.signedness == @typeInfo(E).int.signedness);
+        if (is_same) return entry[1];
+    }
+    return null;
+}
+
 /// True if slices of the type are buffers.
 pub fn isNumber(comptime T: type) bool {
-    return switch (@typeInfo(T)) {
-        .bool => true,
-        .int => |int| int.bits == 8 or int.bits == 16 or int.bits == 32 or int.bits == 64,
-        .float => |float| float.bits <= 64,
-        else => false,
-    };
+    return comptime formatOf(T) != null;
 }
 
 /// True for views of numbers with a supported count of dimensions.
@@ -35,139 +46,155 @@ pub fn isView(comptime V: type) bool {
     return isNumber(V.Element) and V.dimensions >= 1 and V.dimensions <= dimensions_max;
 }
 
-/// Returns the format character of an element type.
-fn formatOf(comptime T: type) [:0]const u8 {
-    comptime {
-        const kind = std.meta.activeTag(@typeInfo(T));
-        for (elements) |entry| {
-            const E = entry[0];
-            if (std.meta.activeTag(@typeInfo(E)) != kind or @bitSizeOf(E) != @bitSizeOf(T)) continue;
-            if (kind == .int and @typeInfo(E).int.signedness != @typeInfo(T).int.signedness) continue;
-            return entry[1];
-        }
-        unreachable; // `isNumber` admits no other type.
-    }
-}
-
-/// Characters by what they mean; their sizes depend on the platform and are given beside.
-fn matches(format: ?[*:0]const u8, wanted: u8) bool {
-    const text = std.mem.span(format orelse "B");
-    const is_little = builtin.target.cpu.arch.endian() == .little;
-    const rest = if (text.len == 0) text else switch (text[0]) {
-        '@', '=' => text[1..],
-        '<' => if (is_little) text[1..] else return false,
-        '>', '!' => if (is_little) return false else text[1..],
-        else => text,
-    };
-    if (rest.len != 1) return false;
-    const same: []const u8 = switch (wanted) {
-        'b', 'h', 'i', 'q' => "bhilqn",
-        'B' => "Bc",
-        'H', 'I', 'Q' => "BHILQN",
-        else => return rest[0] == wanted,
-    };
-    return std.mem.indexOfScalar(u8, same, rest[0]) != null;
-}
-
-/// Gets a buffer whose elements are T. Sizes of the elements are checked, the shape is not.
-fn acquire(comptime T: type, object: *Object, mutable: bool, context: *const Context) error{Raised}!*const abi.Buffer {
-    return acquireElements(object, comptime formatOf(T), @typeName(T), @sizeOf(T), @alignOf(T), mutable, context);
-}
-
-fn acquireElements(
-    object: *Object,
-    format: [:0]const u8,
+/// What is known of the elements of a buffer.
+const Element = struct {
     name: [*:0]const u8,
+    format: [:0]const u8,
     size: usize,
     alignment: usize,
-    mutable: bool,
+
+    fn of(comptime T: type) *const Element {
+        return &.{
+            .name = @typeName(T),
+            .format = comptime formatOf(T).?,
+            .size = @sizeOf(T),
+            .alignment = @alignOf(T),
+        };
+    }
+
+    /// True if a format means the same. The sizes of characters depend on the platform and are given
+    /// beside.
+    fn matches(element: *const Element, format: ?[*:0]const u8) bool {
+        const text = std.mem.span(format orelse "B");
+        const is_little = builtin.target.cpu.arch.endian() == .little;
+        const rest = if (text.len == 0) text else switch (text[0]) {
+            '@', '=' => text[1..],
+            '<' => if (is_little) text[1..] else return false,
+            '>', '!' => if (is_little) return false else text[1..],
+            else => text,
+        };
+        const same: []const u8 = switch (element.format[0]) {
+            'b', 'h', 'i', 'q' => "bhilqn",
+            'B' => "Bc",
+            'H', 'I', 'Q' => "BHILQN",
+            else => element.format,
+        };
+        return rest.len == 1 and std.mem.indexOfScalar(u8, same, rest[0]) != null;
+    }
+};
+
+/// Gets a buffer. Its elements are checked, its shape is not.
+fn acquire(
+    element: *const Element,
+    object: *Object,
+    is_mutable: bool,
     context: *const Context,
-) error{Raised}!*const abi.Buffer {
+) Refusal!*const abi.Buffer {
+    if (abi.PyObject_CheckBuffer(object) == 0) return error.WrongType;
     const view = try context.scope.holdBuffer(object);
+    const has_elements = view.length > 0;
     // Some exporters say that elements of an empty buffer have no size.
-    if ((view.item_size != size and view.length > 0) or !matches(view.format, format[0])) {
-        return context.raise("TypeError", "expected a buffer of %s (format '%s', %zd bytes), got format '%s', %zd bytes", .{
-            name, format.ptr, size, view.format orelse "B", view.item_size,
-        });
+    if ((view.item_size != element.size and has_elements) or !element.matches(view.format)) {
+        const format = "expected a buffer of %s (format '%s', %zd bytes), got format '%s', %zd bytes";
+        const got = view.format orelse "B";
+        const values = .{ element.name, element.format.ptr, element.size, got, view.item_size };
+        return context.raise("TypeError", format, values);
     }
-    if (mutable and view.read_only != 0) {
-        return context.raise("BufferError", "expected a writable buffer of %s, got a read-only one", .{name});
+    if (is_mutable and view.read_only != 0) {
+        const format = "expected a writable buffer of %s, got a read-only one";
+        return context.raise("BufferError", format, .{element.name});
     }
-    if (size > 1 and @intFromPtr(view.data) % alignment != 0 and view.length > 0) {
-        return context.raise("TypeError", "expected a buffer of %s aligned to %zd bytes", .{ name, alignment });
+    if (element.size > 1 and @intFromPtr(view.data) % element.alignment != 0 and has_elements) {
+        const format = "expected a buffer of %s aligned to %zd bytes";
+        return context.raise("TypeError", format, .{ element.name, element.alignment });
     }
-    if (format[0] == '?' and view.length > 0 and !areBools(view)) {
-        return context.raise("TypeError", "expected a buffer of bool, got bytes other than 0 and 1", .{});
+    if (element.format[0] == '?' and has_elements) {
+        const shape = view.shape.?[0..@intCast(view.dimensions)];
+        const is_valid = if (view.strides) |strides|
+            areBools(view.data.?, shape, strides)
+        else
+            areBools(view.data.?, &.{view.length}, &.{1});
+        const format = "expected a buffer of bool, got bytes other than 0 and 1";
+        if (!is_valid) return context.raise("TypeError", format, .{});
     }
     return view;
 }
 
 /// Any other byte than 0 and 1 would be illegal behaviour in Zig.
-fn areBools(view: *const abi.Buffer) bool {
-    const shape = view.shape.?[0..@intCast(view.dimensions)];
-    if (view.strides) |strides| return areStridedBools(view.data.?, shape, strides);
-    for (view.data.?[0..@intCast(view.length)]) |byte| if (byte > 1) return false;
-    return true;
-}
-
-fn areStridedBools(data: [*]const u8, shape: []const isize, strides: [*]const isize) bool {
+fn areBools(data: [*]const u8, shape: []const isize, strides: [*]const isize) bool {
     if (shape.len == 0) return data[0] <= 1;
     for (0..@intCast(shape[0])) |index| {
-        const offset: usize = @bitCast(strides[0] *% @as(isize, @intCast(index)));
-        if (!areStridedBools(data + offset, shape[1..], strides + 1)) return false;
+        if (!areBools(data + offset(strides[0], index), shape[1..], strides + 1)) return false;
     }
     return true;
 }
 
+fn offset(stride: isize, index: usize) usize {
+    return @bitCast(stride *% @as(isize, @intCast(index)));
+}
+
 /// Returns a slice of numbers over a one-dimensional contiguous buffer.
-pub fn slice(comptime T: type, object: *Object, mutable: bool, context: *const Context) error{Raised}![]T {
-    const view = try acquire(T, object, mutable, context);
-    const count = try contiguousCount(view, @typeName(T), context);
+pub fn slice(comptime T: type, object: *Object, is_mutable: bool, context: *const Context) Refusal![]T {
+    const element = comptime Element.of(T);
+    const view = try acquire(element, object, is_mutable, context);
+    const count = try contiguousCount(view, element, context);
     if (count == 0) return &.{};
     return @as([*]T, @ptrCast(@alignCast(view.data.?)))[0..count];
 }
 
-fn contiguousCount(view: *const abi.Buffer, name: [*:0]const u8, context: *const Context) error{Raised}!usize {
+fn contiguousCount(view: *const abi.Buffer, element: *const Element, context: *const Context) Refusal!usize {
     const dimensions: usize = @intCast(view.dimensions);
     if (dimensions != 1) {
-        return context.raise("TypeError", "expected a one-dimensional buffer of %s, got %zd dimensions", .{ name, dimensions });
+        const format = "expected a one-dimensional buffer of %s, got %zd dimensions";
+        return context.raise("TypeError", format, .{ element.name, dimensions });
     }
-    const count: usize = @intCast(if (view.shape) |shape| shape[0] else @divTrunc(view.length, view.item_size));
+    const count = if (view.shape) |shape| shape[0] else @divTrunc(view.length, view.item_size);
     const stride = if (view.strides) |strides| strides[0] else view.item_size;
     if (count > 1 and stride != view.item_size) {
-        return context.raise("TypeError", "expected a contiguous buffer of %s, got one with a stride of %zd bytes", .{ name, stride });
+        const format = "expected a contiguous buffer of %s, got one with a stride of %zd bytes";
+        return context.raise("TypeError", format, .{ element.name, stride });
     }
-    return count;
+    return @intCast(count);
 }
 
 /// Returns a view of any strides, such as `View(f64, 2)`.
-pub fn strided(comptime V: type, object: *Object, context: *const Context) error{Raised}!V {
-    const buffer = try acquire(V.Element, object, V.is_mutable, context);
-    if (buffer.dimensions != V.dimensions) {
-        return context.raise("TypeError", "expected a buffer of %s with %zd dimensions, got %zd", .{
-            @as([*:0]const u8, @typeName(V.Element)), @as(usize, V.dimensions), @as(isize, buffer.dimensions),
-        });
+pub fn strided(comptime V: type, object: *Object, context: *const Context) Refusal!V {
+    const element = comptime Element.of(V.Element);
+    const buffer = try acquire(element, object, V.is_mutable, context);
+    const dimensions: usize = @intCast(buffer.dimensions);
+    if (dimensions != V.dimensions) {
+        const format = "expected a buffer of %s with %zd dimensions, got %zd";
+        return context.raise("TypeError", format, .{ element.name, @as(usize, V.dimensions), dimensions });
     }
     // An empty buffer may have no address.
     var view: V = .{ .data = buffer.data orelse @ptrFromInt(16), .shape = undefined, .strides = undefined };
-    var contiguous = buffer.item_size;
-    var dimension: usize = V.dimensions;
-    while (dimension > 0) {
-        dimension -= 1;
-        view.shape[dimension] = @intCast(buffer.shape.?[dimension]);
-        // Some exporters leave them out where they are this.
-        view.strides[dimension] = if (buffer.strides) |strides| strides[dimension] else contiguous;
-        contiguous *= buffer.shape.?[dimension];
+    for (&view.shape, buffer.shape.?) |*count, given| count.* = @intCast(given);
+    // Some exporters leave them out where they are contiguous.
+    if (buffer.strides) |strides| {
+        view.strides = strides[0..V.dimensions].*;
+    } else {
+        _ = setContiguous(&view.strides, buffer.shape.?[0..V.dimensions], buffer.item_size);
     }
     return view;
+}
+
+/// Writes the strides of a contiguous array, and returns its size. All are in bytes.
+fn setContiguous(strides: []isize, shape: []const isize, item_size: isize) isize {
+    var size = item_size;
+    var dimension = shape.len;
+    while (dimension > 0) {
+        dimension -= 1;
+        strides[dimension] = size;
+        size *= shape[dimension];
+    }
+    return size;
 }
 
 /// An object that has memory: what a slice of numbers is in Python. Always contiguous.
 const Array = extern struct {
     head: Object,
-    /// Null for an empty array.
-    block: ?*Block,
-    is_shared: bool,
+    /// Has one block, or none if the array is empty.
+    heap: Heap,
     data: [*]u8,
     length: isize,
     item_size: isize,
@@ -180,9 +207,36 @@ const Array = extern struct {
         return @ptrCast(@alignCast(object));
     }
 
+    /// Creates an array without memory.
+    fn new(class: *abi.Type, format: [*:0]const u8, item_size: isize, shape: []const isize) ?*Array {
+        const array = of(abi.PyType_GenericAlloc(class, 0) orelse return null);
+        array.heap = .{};
+        array.data = @ptrFromInt(16);
+        array.length = setContiguous(&array.strides, shape, item_size);
+        array.item_size = item_size;
+        array.dimensions = @intCast(shape.len);
+        array.format = format;
+        @memcpy(array.shape[0..shape.len], shape);
+        return array;
+    }
+
+    /// Gives it memory of its own with a copy of what lies at some strides. Ends it on failure.
+    fn fill(array: *Array, data: [*]const u8, strides: []const isize) ?*Object {
+        if (array.length == 0) return &array.head;
+        const words: usize = @intCast(@divTrunc(array.length + 7, 8));
+        const memory = array.heap.allocator().alloc(u64, words) catch {
+            abi.Py_DecRef(&array.head);
+            return exception.raise("MemoryError", "OutOfMemory", .{});
+        };
+        array.data = @ptrCast(memory.ptr);
+        const size: usize = @intCast(array.item_size);
+        copy(array.data, data, array.shape[0..strides.len], &array.strides, strides.ptr, size);
+        return &array.head;
+    }
+
     const slots = [_]abi.Slot{
         .{ .id = abi.TypeSlot.bf_getbuffer, .value = &getBuffer },
-        .{ .id = abi.TypeSlot.sq_length, .value = &length_ },
+        .{ .id = abi.TypeSlot.sq_length, .value = &count },
         .{ .id = abi.TypeSlot.sq_item, .value = &item },
         .{ .id = abi.TypeSlot.tp_repr, .value = &repr },
         .{ .id = abi.TypeSlot.tp_dealloc, .value = &dealloc },
@@ -202,188 +256,150 @@ const Array = extern struct {
     }
 
     fn dealloc(object: *Object) callconv(.c) void {
-        const array = of(object);
-        const class = object.type;
-        if (array.block) |block| allocator.release(block, array.is_shared);
-        const free: *const fn (*anyopaque) callconv(.c) void = @ptrCast(@alignCast(abi.PyType_GetSlot(class, abi.TypeSlot.tp_free).?));
-        free(object);
-        abi.Py_DecRef(@ptrCast(@alignCast(class)));
+        of(object).heap.deinit();
+        instance.free(object);
     }
 
     fn getBuffer(object: *Object, view: *abi.Buffer, flags: c_int) callconv(.c) c_int {
         const array = of(object);
-        if (flags & abi.BufferFlags.fortran_contiguous != 0 and array.dimensions > 1) {
+        const wanted = abi.BufferFlags;
+        if (flags & wanted.fortran_contiguous != 0 and array.dimensions > 1) {
             view.object = null;
-            abi.PyErr_SetString(abi.exception("BufferError"), "the array is not Fortran contiguous");
+            _ = exception.raise("BufferError", "the array is not Fortran contiguous", .{});
             return -1;
         }
-        abi.Py_IncRef(object);
         view.* = .{
             .data = array.data,
-            .object = object,
+            .object = builtins.newReference(object),
             .length = array.length,
             .item_size = array.item_size,
             .dimensions = array.dimensions,
-            .format = if (flags & abi.BufferFlags.format != 0) array.format else null,
-            .shape = if (flags & abi.BufferFlags.shape != 0) &array.shape else null,
-            .strides = if (flags & abi.BufferFlags.strides == abi.BufferFlags.strides) &array.strides else null,
+            .format = if (flags & wanted.format != 0) array.format else null,
+            .shape = if (flags & wanted.shape != 0) &array.shape else null,
+            .strides = if (flags & wanted.strides == wanted.strides) &array.strides else null,
         };
         return 0;
     }
 
-    fn length_(object: *Object) callconv(.c) isize {
+    fn count(object: *Object) callconv(.c) isize {
         return of(object).shape[0];
     }
 
     fn item(object: *Object, index: isize) callconv(.c) ?*Object {
         const array = of(object);
         if (index < 0 or index >= array.shape[0]) {
-            abi.PyErr_SetString(abi.exception("IndexError"), "array index out of range");
-            return null;
+            return exception.raise("IndexError", "array index out of range", .{});
         }
-        const data = array.data + @as(usize, @intCast(index * array.strides[0]));
-        if (array.dimensions == 1) return element(array.format[0], data);
+        const data = array.data + offset(array.strides[0], @intCast(index));
+        if (array.dimensions == 1) return number(array.format[0], data);
         // A row is an array of its own.
-        const dimensions: usize = @intCast(array.dimensions - 1);
-        const bytes: usize = @intCast(array.strides[0]);
-        const row = newArray(object.type, array.format, array.item_size, array.shape[1..][0..dimensions]) orelse return null;
-        if (bytes > 0) @memcpy(of(row).data[0..bytes], data);
-        return row;
+        const rest: usize = @intCast(array.dimensions - 1);
+        const shape = array.shape[1..][0..rest];
+        const row = new(object.type, array.format, array.item_size, shape) orelse return null;
+        return row.fill(data, array.strides[1..][0..rest]);
+    }
+
+    fn number(format: u8, data: [*]const u8) ?*Object {
+        inline for (elements) |entry| if (entry[1][0] == format) {
+            const value = @as(*align(1) const entry[0], @ptrCast(data)).*;
+            return convert.toPython(entry[0], value, undefined); // A number needs no context.
+        };
+        unreachable; // Arrays are made with these formats only.
     }
 
     fn repr(object: *Object) callconv(.c) ?*Object {
-        const array = of(object);
         const memory = abi.PyMemoryView_FromObject(object) orelse return null;
         defer abi.Py_DecRef(memory);
         const list = abi.PyObject_CallMethod(memory, "tolist", null) orelse return null;
         defer abi.Py_DecRef(list);
-        return abi.PyUnicode_FromFormat("Array('%s', %R)", array.format, list);
+        return abi.PyUnicode_FromFormat("Array('%s', %R)", of(object).format, list);
     }
 };
 
-fn element(format: u8, data: [*]const u8) ?*Object {
-    inline for (elements) |entry| {
-        if (entry[1][0] == format) {
-            const value = @as(*align(1) const entry[0], @ptrCast(data)).*;
-            return switch (@typeInfo(entry[0])) {
-                .bool => abi.PyBool_FromLong(@intFromBool(value)),
-                .float => abi.PyFloat_FromDouble(value),
-                else => |info| if (info.int.signedness == .signed)
-                    abi.PyLong_FromLongLong(value)
-                else
-                    abi.PyLong_FromUnsignedLongLong(value),
-            };
-        }
+/// Copies elements from any strides to contiguous ones.
+fn copy(
+    to: [*]u8,
+    from: [*]const u8,
+    shape: []const isize,
+    to_strides: [*]const isize,
+    from_strides: [*]const isize,
+    item_size: usize,
+) void {
+    if (shape.len == 0) return @memcpy(to[0..item_size], from);
+    if (std.mem.eql(isize, to_strides[0..shape.len], from_strides[0..shape.len])) {
+        return @memcpy(to[0..offset(to_strides[0], @intCast(shape[0]))], from);
     }
-    unreachable; // Arrays are made with these formats only.
-}
-
-/// Creates an array with memory of its own.
-fn newArray(class: *abi.Type, format: [*:0]const u8, item_size: isize, shape: []const isize) ?*Object {
-    const object = abi.PyType_GenericAlloc(class, 0) orelse return null;
-    const array = Array.of(object);
-    array.format = format;
-    array.item_size = item_size;
-    setShape(array, shape);
-    array.data = @ptrFromInt(16);
-    if (array.length == 0) return object;
-    var heap: allocator.Heap = .{};
-    const memory = heap.allocator().alloc(u64, @intCast(@divTrunc(array.length + 7, 8))) catch {
-        abi.Py_DecRef(object);
-        abi.PyErr_SetString(abi.exception("MemoryError"), "OutOfMemory");
-        return null;
-    };
-    array.data = @ptrCast(memory.ptr);
-    array.block = heap.take(@intFromPtr(memory.ptr));
-    return object;
-}
-
-fn setShape(array: *Array, shape: []const isize) void {
-    array.dimensions = @intCast(shape.len);
-    array.length = array.item_size;
-    var dimension = shape.len;
-    while (dimension > 0) {
-        dimension -= 1;
-        array.shape[dimension] = shape[dimension];
-        array.strides[dimension] = array.length;
-        array.length *= shape[dimension];
+    for (0..@intCast(shape[0])) |index| {
+        const target = to + offset(to_strides[0], index);
+        const source = from + offset(from_strides[0], index);
+        copy(target, source, shape[1..], to_strides + 1, from_strides + 1, item_size);
     }
 }
 
 /// Returns a new array of a slice: over the same memory if the call allocated it, else a copy.
 pub fn arrayOfSlice(comptime T: type, values: []const T, context: *const Context) ?*Object {
     const data: [*]const u8 = @ptrCast(values.ptr);
-    return arrayOf(comptime formatOf(T), @sizeOf(T), data, &.{@intCast(values.len)}, &.{@sizeOf(T)}, context);
+    return arrayOf(comptime .of(T), data, &.{@intCast(values.len)}, &.{@sizeOf(T)}, context);
 }
 
 /// Returns a new array of a view; one that is not contiguous is copied.
 pub fn arrayOfView(comptime V: type, view: V, context: *const Context) ?*Object {
     var shape: [V.dimensions]isize = undefined;
     for (&shape, view.shape) |*count, source| count.* = @intCast(source);
-    return arrayOf(comptime formatOf(V.Element), @sizeOf(V.Element), view.data, &shape, &view.strides, context);
+    return arrayOf(comptime .of(V.Element), view.data, &shape, &view.strides, context);
 }
 
 fn arrayOf(
-    format: [:0]const u8,
-    item_size: isize,
+    element: *const Element,
     data: [*]const u8,
     shape: []const isize,
     strides: []const isize,
     context: *const Context,
 ) ?*Object {
-    const class = state.State.classOf(context.module, state.slotOf(Array), &Array.create) orelse return null;
-    const type_object: *abi.Type = @ptrCast(@alignCast(class));
-    var expected: Array = undefined;
-    expected.item_size = item_size;
-    setShape(&expected, shape);
-    const is_contiguous = std.mem.eql(isize, strides, expected.strides[0..shape.len]);
-    if (expected.length > 0 and is_contiguous) {
-        if (context.scope.heap.take(@intFromPtr(data))) |block| {
-            const object = abi.PyType_GenericAlloc(type_object, 0) orelse {
-                allocator.release(block, context.scope.heap.is_shared);
-                return null;
-            };
-            const array = Array.of(object);
-            expected.head = array.head;
-            expected.block = block;
-            expected.is_shared = context.scope.heap.is_shared;
-            expected.data = @constCast(data);
-            expected.format = format;
-            array.* = expected;
-            return object;
+    const class = state.classOf(Array, context.module, &Array.create) orelse return null;
+    const size: isize = @intCast(element.size);
+    const array = Array.new(@ptrCast(@alignCast(class)), element.format, size, shape) orelse return null;
+    const is_contiguous = std.mem.eql(isize, strides, array.strides[0..shape.len]);
+    if (array.length > 0 and is_contiguous) {
+        if (context.scope.heap.give(@intFromPtr(data), &array.heap)) {
+            array.data = @constCast(data);
+            return &array.head;
         }
     }
-    const object = newArray(type_object, format, item_size, shape) orelse return null;
-    if (expected.length == 0) return object;
-    const size: usize = @intCast(expected.length);
-    const array = Array.of(object);
-    if (is_contiguous) {
-        @memcpy(array.data[0..size], data);
-    } else {
-        copy(array.data, data, array.strides[0..shape.len], shape, strides, @intCast(item_size));
-    }
-    return object;
+    return array.fill(data, strides);
 }
 
-fn copy(to: [*]u8, from: [*]const u8, to_strides: []const isize, shape: []const isize, from_strides: []const isize, item_size: usize) void {
-    if (shape.len == 0) {
-        @memcpy(to[0..item_size], from);
-        return;
-    }
-    for (0..@intCast(shape[0])) |index| {
-        const to_offset: usize = @intCast(to_strides[0] * @as(isize, @intCast(index)));
-        const from_offset: usize = @bitCast(from_strides[0] *% @as(isize, @intCast(index)));
-        copy(to + to_offset, from + from_offset, to_strides[1..], shape[1..], from_strides[1..], item_size);
-    }
-}
-
-test matches {
-    try std.testing.expect(matches("d", 'd') and matches("=d", 'd') and matches(null, 'B') and matches("l", 'q'));
-    try std.testing.expect(!matches("f", 'd') and !matches("dd", 'd') and !matches("", 'd') and !matches("Q", 'q'));
-    try std.testing.expect(matches("<i", 'i') != matches(">i", 'i'));
+test "formats that mean the same" {
+    const expect = std.testing.expect;
+    try expect(Element.of(f64).matches("d") and Element.of(f64).matches("=d"));
+    try expect(Element.of(u8).matches(null) and Element.of(i64).matches("l"));
+    try expect(!Element.of(f64).matches("f") and !Element.of(f64).matches("dd"));
+    try expect(!Element.of(f64).matches("") and !Element.of(i64).matches("Q"));
+    try expect(Element.of(i32).matches("<i") != Element.of(i32).matches(">i"));
 }
 
 test formatOf {
-    try std.testing.expectEqualStrings("Q", comptime formatOf(u64));
-    try std.testing.expectEqualStrings("i", comptime formatOf(c_int));
+    try std.testing.expectEqualStrings("Q", comptime formatOf(u64).?);
+    try std.testing.expectEqualStrings("i", comptime formatOf(c_int).?);
+    try std.testing.expect(comptime formatOf(u7) == null and formatOf(f80) == null);
+    try std.testing.expect(comptime formatOf([]u8) == null);
+}
+
+test areBools {
+    const bytes = [_]u8{ 0, 1, 2, 1 };
+    try std.testing.expect(areBools(&bytes, &.{ 2, 2 }, &.{ 2, 1 }) == false);
+    try std.testing.expect(areBools(&bytes, &.{2}, &.{1}) and areBools(bytes[3..], &.{2}, &.{-2}));
+    try std.testing.expect(areBools(&bytes, &.{ 0, 2 }, &.{ 2, 1 }));
+}
+
+test copy {
+    const from = [_]u8{ 1, 2, 3, 4, 5, 6 };
+    var to: [6]u8 = undefined;
+    var strides: [2]isize = undefined;
+    try std.testing.expectEqual(6, setContiguous(&strides, &.{ 3, 2 }, 1));
+    // The transpose of two rows of three.
+    copy(&to, &from, &.{ 3, 2 }, &strides, &.{ 1, 3 }, 1);
+    try std.testing.expectEqualSlices(u8, &.{ 1, 4, 2, 5, 3, 6 }, &to);
+    copy(&to, &from, &.{ 3, 2 }, &strides, &.{ 2, 1 }, 1);
+    try std.testing.expectEqualSlices(u8, &from, &to);
 }

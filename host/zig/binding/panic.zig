@@ -3,139 +3,99 @@
 //! A panic cannot become an exception: Zig has no unwinding, and the code's invariants are already
 //! broken. The process ends with the message and Python's own traceback.
 
+const std = @import("std");
 const abi = @import("abi.zig");
-const text = @import("text.zig");
 const trace = @import("trace.zig");
+
+/// More than any message of a safety check; a longer text of the user's own is cut.
+const message_bytes_max = 1024;
 
 /// Returns the handler of one module. The functions are those that the supported compilers call.
 /// A thread that does not hold the interpreter's lock may panic too.
-pub fn Panic(comptime module_name: []const u8) type {
+pub fn Panic(comptime module_name: [:0]const u8) type {
     return struct {
         pub fn call(message: []const u8, _: ?usize) noreturn {
-            @branchHint(.cold);
-            var report = start();
-            report.append(message);
-            abi.Py_FatalError(report.terminated());
+            end("%.*s", .{ length(message), message.ptr });
         }
 
-        fn start() text.Message {
-            trace.dumpPanic();
-            var report: text.Message = .{};
-            report.append("zig panic in module " ++ module_name ++ ": ");
-            return report;
+        pub fn outOfBounds(index: usize, count: usize) noreturn {
+            end("index out of bounds: index %zu, len %zu", .{ index, count });
         }
 
-        fn fail(message: []const u8) noreturn {
-            @branchHint(.cold);
-            call(message, null);
+        pub fn startGreaterThanEnd(first: usize, last: usize) noreturn {
+            end("start index %zu is larger than end index %zu", .{ first, last });
         }
 
-        fn failWithNumbers(first: []const u8, a: usize, second: []const u8, b: usize) noreturn {
-            @branchHint(.cold);
-            var report = start();
-            report.append(first);
-            report.appendNumber(a);
-            report.append(second);
-            report.appendNumber(b);
-            abi.Py_FatalError(report.terminated());
-        }
-
-        fn failWithName(message: []const u8, name: []const u8) noreturn {
-            @branchHint(.cold);
-            var report = start();
-            report.append(message);
-            report.append(name);
-            abi.Py_FatalError(report.terminated());
-        }
-
-        pub fn outOfBounds(index: usize, length: usize) noreturn {
-            failWithNumbers("index out of bounds: index ", index, ", len ", length);
-        }
-        pub fn startGreaterThanEnd(first: usize, end: usize) noreturn {
-            failWithNumbers("start index ", first, " is larger than end index ", end);
-        }
         pub fn unwrapError(err: anyerror) noreturn {
-            failWithName("attempt to unwrap error: ", @errorName(err));
+            end("attempt to unwrap error: %s", .{@errorName(err).ptr});
         }
+
         pub fn unexpectedErrorCode(err: anyerror) noreturn {
-            failWithName("unexpected error code: ", @errorName(err));
+            end("unexpected error code: %s", .{@errorName(err).ptr});
         }
+
         pub fn inactiveUnionField(active: anytype, accessed: @TypeOf(active)) noreturn {
-            failWithName("access of an inactive union field: ", @tagName(accessed));
+            end("access of an inactive union field: %s", .{@tagName(accessed).ptr});
         }
+
         pub fn sentinelMismatch(expected: anytype, _: @TypeOf(expected)) noreturn {
-            fail("sentinel mismatch");
+            call("sentinel mismatch", null);
         }
+
         pub fn sliceCastLenRemainder(_: usize) noreturn {
-            fail("slice length does not divide exactly into destination elements");
+            call("slice length does not divide exactly into destination elements", null);
         }
-        pub fn reachedUnreachable() noreturn {
-            fail("reached unreachable code");
+
+        pub const reachedUnreachable = fails("reached unreachable code");
+        pub const unwrapNull = fails("attempt to use null value");
+        pub const castToNull = fails("cast causes pointer to be null");
+        pub const incorrectAlignment = fails("incorrect alignment");
+        pub const invalidErrorCode = fails("invalid error code");
+        pub const integerOutOfBounds = fails("integer does not fit in destination type");
+        pub const integerOverflow = fails("integer overflow");
+        pub const shlOverflow = fails("left shift overflowed bits");
+        pub const shrOverflow = fails("right shift overflowed bits");
+        pub const divideByZero = fails("division by zero");
+        pub const exactDivisionRemainder = fails("exact division produced remainder");
+        pub const integerPartOutOfBounds = fails("integer part of floating point value out of bounds");
+        pub const corruptSwitch = fails("switch on corrupt value");
+        pub const shiftRhsTooBig = fails("shift amount is greater than the type size");
+        pub const invalidEnumValue = fails("invalid enum value");
+        pub const forLenMismatch = fails("for loop over objects with non-equal lengths");
+        pub const copyLenMismatch = fails("source and destination have non-equal lengths");
+        pub const memcpyAlias = fails("@memcpy arguments alias");
+        pub const noreturnReturned = fails("'noreturn' function returned");
+        pub const loadUninstantiableType = fails("attempt to load uninstantiable type");
+
+        fn fails(comptime message: []const u8) fn () noreturn {
+            return struct {
+                fn fail() noreturn {
+                    call(message, null);
+                }
+            }.fail;
         }
-        pub fn unwrapNull() noreturn {
-            fail("attempt to use null value");
-        }
-        pub fn castToNull() noreturn {
-            fail("cast causes pointer to be null");
-        }
-        pub fn incorrectAlignment() noreturn {
-            fail("incorrect alignment");
-        }
-        pub fn invalidErrorCode() noreturn {
-            fail("invalid error code");
-        }
-        pub fn integerOutOfBounds() noreturn {
-            fail("integer does not fit in destination type");
-        }
-        pub fn integerOverflow() noreturn {
-            fail("integer overflow");
-        }
-        pub fn shlOverflow() noreturn {
-            fail("left shift overflowed bits");
-        }
-        pub fn shrOverflow() noreturn {
-            fail("right shift overflowed bits");
-        }
-        pub fn divideByZero() noreturn {
-            fail("division by zero");
-        }
-        pub fn exactDivisionRemainder() noreturn {
-            fail("exact division produced remainder");
-        }
-        pub fn integerPartOutOfBounds() noreturn {
-            fail("integer part of floating point value out of bounds");
-        }
-        pub fn corruptSwitch() noreturn {
-            fail("switch on corrupt value");
-        }
-        pub fn shiftRhsTooBig() noreturn {
-            fail("shift amount is greater than the type size");
-        }
-        pub fn invalidEnumValue() noreturn {
-            fail("invalid enum value");
-        }
-        pub fn forLenMismatch() noreturn {
-            fail("for loop over objects with non-equal lengths");
-        }
-        pub fn copyLenMismatch() noreturn {
-            fail("source and destination have non-equal lengths");
-        }
-        pub fn memcpyAlias() noreturn {
-            fail("@memcpy arguments alias");
-        }
-        pub fn noreturnReturned() noreturn {
-            fail("'noreturn' function returned");
-        }
-        pub fn loadUninstantiableType() noreturn {
-            fail("attempt to load uninstantiable type");
+
+        fn end(comptime format: []const u8, values: anytype) noreturn {
+            @branchHint(.cold);
+            trace.dumpPanic();
+            var message: [message_bytes_max]u8 = undefined;
+            const full = "zig panic in module %s: " ++ format;
+            const start = .{ &message, message.len, full, module_name.ptr };
+            _ = @call(.auto, abi.PyOS_snprintf, start ++ values);
+            abi.Py_FatalError(@ptrCast(&message));
         }
     };
 }
 
+/// What is longer is cut off anyway.
+fn length(message: []const u8) c_int {
+    return @intCast(@min(message.len, message_bytes_max));
+}
+
 test "every function that the compiler's own handler has is here" {
-    const std = @import("std");
     const ours = Panic("test");
-    inline for (comptime @import("reflection.zig").declarationNames(std.debug.no_panic)) |name| {
+    inline for (comptime std.meta.declarations(std.debug.no_panic)) |declaration| {
+        const name = if (@TypeOf(declaration) == [:0]const u8) declaration else declaration.name;
         try std.testing.expect(@hasDecl(ours, name));
     }
 }

@@ -24,7 +24,7 @@ pub fn function(comptime F: type) Function {
     const has_attributes = @hasField(@TypeOf(info), "attrs");
     const convention = if (has_attributes) info.attrs.@"callconv" else info.calling_convention;
     return .{
-        .parameters = parameterTypes(F),
+        .parameters = parameterTypes(info),
         .result = info.return_type,
         .is_generic = info.is_generic,
         .is_variadic = if (has_attributes) info.attrs.varargs else info.is_var_args,
@@ -35,16 +35,13 @@ pub fn function(comptime F: type) Function {
     };
 }
 
-fn parameterTypes(comptime F: type) []const ?type {
-    const info = @typeInfo(F).@"fn";
+fn parameterTypes(comptime info: anytype) []const ?type {
     if (@hasField(@TypeOf(info), "param_types")) return info.param_types;
-    comptime {
-        @setEvalBranchQuota(quota);
-        var types: [info.params.len]?type = undefined;
-        for (&types, info.params) |*destination, parameter| destination.* = parameter.type;
-        const final = types;
-        return &final;
-    }
+    @setEvalBranchQuota(quota);
+    var list: [info.params.len]?type = undefined;
+    for (&list, info.params) |*destination, parameter| destination.* = parameter.type;
+    const final = list;
+    return &final;
 }
 
 /// A field of a structure, tuple or union.
@@ -63,73 +60,50 @@ pub const Field = struct {
 
 /// Returns the fields of a structure, tuple or union.
 pub fn fields(comptime S: type) []const Field {
-    comptime {
-        const is_union = @typeInfo(S) == .@"union";
-        const info = if (is_union) @typeInfo(S).@"union" else @typeInfo(S).@"struct";
-        const has_lists = @hasField(@TypeOf(info), "field_names");
-        const count = if (has_lists) info.field_names.len else info.fields.len;
-        @setEvalBranchQuota(quota);
-        var list: [count]Field = undefined;
-        for (&list, 0..) |*field, index| {
-            field.* = if (has_lists)
-                .{ .name = info.field_names[index], .type = info.field_types[index] }
-            else
-                .{ .name = info.fields[index].name, .type = info.fields[index].type };
-            if (is_union) continue;
-            if (has_lists) {
-                field.default = info.field_attrs[index].default_value_ptr;
-                field.is_comptime = info.field_attrs[index].@"comptime";
-            } else {
-                field.default = info.fields[index].default_value_ptr;
-                field.is_comptime = info.fields[index].is_comptime;
-            }
-        }
-        const final = list;
-        return &final;
-    }
+    // A constant of a type is computed once.
+    return struct {
+        const list = fieldsOf(S);
+    }.list;
 }
 
-/// Returns the names of an enumeration's values.
-pub fn enumNames(comptime E: type) []const [:0]const u8 {
-    comptime {
-        const info = @typeInfo(E).@"enum";
-        if (@hasField(@TypeOf(info), "field_names")) return info.field_names;
-        @setEvalBranchQuota(quota);
-        var names: [info.fields.len][:0]const u8 = undefined;
-        for (&names, info.fields) |*name, field| name.* = field.name;
-        const final = names;
-        return &final;
+fn fieldsOf(comptime S: type) []const Field {
+    @setEvalBranchQuota(quota);
+    var list: [names(S).len]Field = undefined;
+    for (&list, names(S), 0..) |*field, name, index| {
+        field.* = .{ .name = name, .type = @FieldType(S, name) };
+        if (@typeInfo(S) == .@"union") continue;
+        const info = @typeInfo(S).@"struct";
+        if (@hasField(@TypeOf(info), "field_attrs")) {
+            field.default = info.field_attrs[index].default_value_ptr;
+            field.is_comptime = info.field_attrs[index].@"comptime";
+        } else {
+            field.default = info.fields[index].default_value_ptr;
+            field.is_comptime = info.fields[index].is_comptime;
+        }
     }
+    const final = list;
+    return &final;
+}
+
+/// Returns the types of the fields of a structure, tuple or union.
+pub fn types(comptime S: type) []const type {
+    @setEvalBranchQuota(quota);
+    var list: [names(S).len]type = undefined;
+    for (&list, names(S)) |*T, name| T.* = @FieldType(S, name);
+    const final = list;
+    return &final;
+}
+
+/// Returns the names of the fields of a structure or union, or of an enumeration's values.
+pub fn names(comptime T: type) []const [:0]const u8 {
+    @setEvalBranchQuota(quota);
+    return comptime std.meta.fieldNames(T);
 }
 
 /// True for pointers and slices to constant data.
 pub fn isConst(comptime P: type) bool {
     const info = @typeInfo(P).pointer;
     return if (@hasField(@TypeOf(info), "attrs")) info.attrs.@"const" else info.is_const;
-}
-
-/// Returns the names of a structure's public declarations.
-pub fn declarationNames(comptime S: type) []const [:0]const u8 {
-    const info = @typeInfo(S).@"struct";
-    if (@hasField(@TypeOf(info), "decl_names")) return info.decl_names;
-    comptime {
-        var names: [info.decls.len][:0]const u8 = undefined;
-        for (&names, info.decls) |*destination, declaration| destination.* = declaration.name;
-        const final = names;
-        return &final;
-    }
-}
-
-/// True for types such as `*const [5:0]u8`, the type of a string literal.
-pub fn isTextLiteral(comptime T: type) bool {
-    const pointer = switch (@typeInfo(T)) {
-        .pointer => |pointer| pointer,
-        else => return false,
-    };
-    return pointer.size == .one and switch (@typeInfo(pointer.child)) {
-        .array => |array| array.child == u8,
-        else => false,
-    };
 }
 
 test function {
@@ -160,24 +134,11 @@ test fields {
     try std.testing.expectEqualStrings("b", comptime fields(union(enum) { a, b: u8 })[1].name);
 }
 
-test enumNames {
-    try std.testing.expectEqualStrings("green", comptime enumNames(enum { red, green })[1]);
+test names {
+    try std.testing.expectEqualStrings("green", names(enum { red, green })[1]);
+    try std.testing.expectEqual(0, names(struct {}).len);
 }
 
 test isConst {
     try std.testing.expect(comptime isConst([]const u8) and !isConst(*u8));
-}
-
-test declarationNames {
-    const names = comptime declarationNames(struct {
-        pub const first = 1;
-    });
-    try std.testing.expectEqual(1, names.len);
-    try std.testing.expectEqualStrings("first", names[0]);
-}
-
-test isTextLiteral {
-    try std.testing.expect(comptime isTextLiteral(@TypeOf("text")));
-    try std.testing.expect(!comptime isTextLiteral(*const [2]u16));
-    try std.testing.expect(!comptime isTextLiteral([]const u8));
 }

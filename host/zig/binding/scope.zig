@@ -1,7 +1,8 @@
 //! What lives as long as one call: memory, buffers, and objects that arguments borrow from.
 
 const abi = @import("abi.zig");
-const Heap = @import("allocator.zig").Heap;
+const exception = @import("exception.zig");
+const Heap = @import("heap.zig").Heap;
 
 const Object = abi.Object;
 
@@ -12,8 +13,8 @@ pub const Scope = struct {
 
     const Held = struct {
         next: ?*Held,
-        view: abi.Buffer,
-        object: ?*Object,
+        view: abi.Buffer = .{},
+        object: ?*Object = null,
     };
 
     /// Releases everything. The interpreter's lock must be held.
@@ -26,41 +27,36 @@ pub const Scope = struct {
         scope.heap.deinit();
     }
 
-    /// Takes over a reference, which may be null.
-    pub fn holdObject(scope: *Scope, object: ?*Object) error{Raised}!void {
-        const held = scope.newHeld() catch |err| {
-            abi.Py_DecRef(object);
-            return err;
-        };
-        held.object = object;
+    /// Takes over a reference.
+    pub fn holdObject(scope: *Scope, object: *Object) error{Raised}!void {
+        errdefer abi.Py_DecRef(object);
+        (try scope.newHeld()).object = object;
     }
 
     /// Gets a buffer; it stays exported until the call ends.
     pub fn holdBuffer(scope: *Scope, object: *Object) error{Raised}!*const abi.Buffer {
         const held = try scope.newHeld();
         const flags = abi.BufferFlags.strides | abi.BufferFlags.format;
-        if (abi.PyObject_GetBuffer(object, &held.view, flags) < 0) {
-            held.view.object = null;
-            return error.Raised;
-        }
-        return &held.view;
+        if (abi.PyObject_GetBuffer(object, &held.view, flags) == 0) return &held.view;
+        held.view.object = null;
+        return error.Raised;
     }
 
     /// Returns uninitialised memory for temporary values.
     pub fn alloc(scope: *Scope, comptime T: type, count: usize) error{Raised}![]T {
-        return scope.heap.allocator().alloc(T, count) catch {
-            abi.PyErr_SetString(abi.exception("MemoryError"), "OutOfMemory");
-            return error.Raised;
-        };
+        return scope.heap.allocator().alloc(T, count) catch exception.raiseOutOfMemory();
     }
 
     fn newHeld(scope: *Scope) error{Raised}!*Held {
         const held = &(try scope.alloc(Held, 1))[0];
-        held.* = .{ .next = scope.held, .view = .{}, .object = null };
+        held.* = .{ .next = scope.held };
         scope.held = held;
         return held;
     }
 };
+
+/// Why an argument was refused. No exception is set, except for `Raised`.
+pub const Refusal = error{ WrongType, WrongValue, OutOfRange, EmbeddedZero, Raised };
 
 /// What a conversion needs beside the value.
 pub const Context = struct {
@@ -78,9 +74,8 @@ pub const Context = struct {
         comptime format: []const u8,
         values: anytype,
     ) error{Raised} {
-        @branchHint(.cold);
-        const full = "%s() argument '%s': " ++ format;
-        _ = @call(.auto, abi.PyErr_Format, .{ abi.exception(class), full, context.function, context.argument } ++ values);
+        const start = .{ context.function, context.argument };
+        _ = exception.raise(class, "%s() argument '%s': " ++ format, start ++ values);
         return error.Raised;
     }
 };

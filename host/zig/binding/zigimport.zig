@@ -23,13 +23,13 @@ pub const Panic = @import("panic.zig").Panic;
 
 test {
     _ = @import("abi.zig");
-    _ = @import("allocator.zig");
     _ = @import("buffer.zig");
     _ = @import("convert.zig");
-    _ = @import("exports.zig");
     _ = @import("function.zig");
+    _ = @import("heap.zig");
+    _ = @import("kind.zig");
+    _ = @import("module.zig");
     _ = @import("panic.zig");
-    _ = @import("record.zig");
     _ = @import("reflection.zig");
     _ = @import("stub.zig");
     _ = @import("text.zig");

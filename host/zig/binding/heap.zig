@@ -11,19 +11,23 @@ const abi = @import("abi.zig");
 
 const Alignment = std.mem.Alignment;
 
-pub const Heap = struct {
+pub const Heap = extern struct {
     first: ?*Block = null,
     /// Whether the interpreter's lock is not held and other threads may allocate too.
     is_shared: bool = false,
     lock: std.atomic.Value(bool) = .init(false),
 
     /// What precedes the memory that the user's code gets. A multiple of `natural`.
-    pub const Block = struct {
+    const Block = extern struct {
         previous: ?*Block,
         next: ?*Block,
         /// What must be freed.
         start: *anyopaque,
         size: usize,
+
+        fn before(address: usize) *Block {
+            return @ptrFromInt(address - @sizeOf(Block));
+        }
 
         fn memory(block: *Block) usize {
             return @intFromPtr(block) + @sizeOf(Block);
@@ -32,26 +36,81 @@ pub const Heap = struct {
 
     /// Valid as long as the heap stays where it is.
     pub fn allocator(heap: *Heap) std.mem.Allocator {
-        return .{ .ptr = heap, .vtable = &.{ .alloc = alloc, .resize = resize, .remap = remap, .free = free } };
+        return .{
+            .ptr = heap,
+            // Neither source of memory can grow a block in place.
+            .vtable = &.{ .alloc = alloc, .resize = std.mem.Allocator.noResize, .remap = remap, .free = free },
+        };
     }
 
     /// Frees every block.
     pub fn deinit(heap: *Heap) void {
         while (heap.first) |block| {
             heap.first = block.next;
-            release(block, heap.is_shared);
+            heap.release(block.start);
         }
     }
 
-    /// Takes the block that has an address out of the heap: the caller frees it with `release`.
-    pub fn take(heap: *Heap, address: usize) ?*Block {
+    /// Moves the block that has an address to an empty heap. False if there is none.
+    pub fn give(heap: *Heap, address: usize, receiver: *Heap) bool {
         var next = heap.first;
         while (next) |block| : (next = block.next) {
             if (address < block.memory() or address - block.memory() >= block.size) continue;
             heap.unlink(block);
-            return block;
+            receiver.* = .{ .is_shared = heap.is_shared };
+            receiver.link(block);
+            return true;
         }
-        return null;
+        return false;
+    }
+
+    /// What `PyMem_Malloc` and `malloc` promise: 16 bytes on 64-bit machines, 8 on 32-bit ones.
+    const natural = Alignment.fromByteUnits(2 * @sizeOf(usize));
+
+    fn alloc(context: *anyopaque, length: usize, alignment: Alignment, _: usize) ?[*]u8 {
+        const heap: *Heap = @ptrCast(@alignCast(context));
+        const extra = if (alignment.compare(.lte, natural)) 0 else alignment.toByteUnits();
+        const size = std.math.add(usize, length, @sizeOf(Block) + extra) catch return null;
+        const start = if (heap.isSystem()) system.malloc(size) else abi.PyMem_Malloc(size);
+        const address = alignment.forward(@intFromPtr(start orelse return null) + @sizeOf(Block));
+        const block: *Block = .before(address);
+        block.start = start.?;
+        block.size = length;
+        heap.enter();
+        defer heap.leave();
+        heap.link(block);
+        return @ptrFromInt(address);
+    }
+
+    fn remap(context: *anyopaque, memory: []u8, alignment: Alignment, length: usize, _: usize) ?[*]u8 {
+        const heap: *Heap = @ptrCast(@alignCast(context));
+        if (alignment.compare(.gt, natural)) return null;
+        const size = std.math.add(usize, length, @sizeOf(Block)) catch return null;
+        const block: *Block = .before(@intFromPtr(memory.ptr));
+        heap.enter();
+        defer heap.leave();
+        heap.unlink(block);
+        const start = block.start;
+        const longer = if (heap.isSystem()) system.realloc(start, size) else abi.PyMem_Realloc(start, size);
+        const moved: *Block = @ptrCast(@alignCast(longer orelse {
+            heap.link(block);
+            return null;
+        }));
+        moved.start = moved;
+        moved.size = length;
+        heap.link(moved);
+        return @ptrFromInt(moved.memory());
+    }
+
+    fn free(context: *anyopaque, memory: []u8, _: Alignment, _: usize) void {
+        const heap: *Heap = @ptrCast(@alignCast(context));
+        const block: *Block = .before(@intFromPtr(memory.ptr));
+        {
+            heap.enter();
+            defer heap.leave();
+            heap.unlink(block);
+        }
+        heap.release(block.start);
     }
 
     fn link(heap: *Heap, block: *Block) void {
@@ -74,78 +133,27 @@ pub const Heap = struct {
     fn leave(heap: *Heap) void {
         if (heap.is_shared) heap.lock.store(false, .release);
     }
-};
 
-pub fn release(block: *Heap.Block, is_shared: bool) void {
-    if (isSystem(is_shared)) system.free(block.start) else abi.PyMem_Free(block.start);
-}
-
-/// There is no interpreter in unit tests.
-inline fn isSystem(is_shared: bool) bool {
-    return builtin.is_test or is_shared;
-}
-
-/// What `PyMem_Malloc` and `malloc` promise: 16 bytes on 64-bit machines, 8 on 32-bit ones.
-const natural = Alignment.fromByteUnits(2 * @sizeOf(usize));
-
-fn isNatural(alignment: Alignment) bool {
-    return alignment.toByteUnits() <= natural.toByteUnits();
-}
-
-fn alloc(context: *anyopaque, length: usize, alignment: Alignment, _: usize) ?[*]u8 {
-    const heap: *Heap = @ptrCast(@alignCast(context));
-    const padding = @sizeOf(Heap.Block) + if (isNatural(alignment)) 0 else alignment.toByteUnits();
-    const size = std.math.add(usize, length, padding) catch return null;
-    const start = (if (isSystem(heap.is_shared)) system.malloc(size) else abi.PyMem_Malloc(size)) orelse return null;
-    const address = alignment.forward(@intFromPtr(start) + @sizeOf(Heap.Block));
-    const block: *Heap.Block = @ptrFromInt(address - @sizeOf(Heap.Block));
-    block.start = start;
-    block.size = length;
-    heap.enter();
-    defer heap.leave();
-    heap.link(block);
-    return @ptrFromInt(address);
-}
-
-fn resize(_: *anyopaque, _: []u8, _: Alignment, _: usize, _: usize) bool {
-    return false; // Neither source of memory can grow a block in place.
-}
-
-fn remap(context: *anyopaque, memory: []u8, alignment: Alignment, length: usize, _: usize) ?[*]u8 {
-    const heap: *Heap = @ptrCast(@alignCast(context));
-    if (!isNatural(alignment)) return null;
-    const size = std.math.add(usize, length, @sizeOf(Heap.Block)) catch return null;
-    const block: *Heap.Block = @ptrFromInt(@intFromPtr(memory.ptr) - @sizeOf(Heap.Block));
-    heap.enter();
-    defer heap.leave();
-    heap.unlink(block);
-    const start = if (isSystem(heap.is_shared)) system.realloc(block.start, size) else abi.PyMem_Realloc(block.start, size);
-    const moved: *Heap.Block = @ptrCast(@alignCast(start orelse {
-        heap.link(block);
-        return null;
-    }));
-    moved.start = moved;
-    moved.size = length;
-    heap.link(moved);
-    return @ptrFromInt(moved.memory());
-}
-
-fn free(context: *anyopaque, memory: []u8, _: Alignment, _: usize) void {
-    const heap: *Heap = @ptrCast(@alignCast(context));
-    const block: *Heap.Block = @ptrFromInt(@intFromPtr(memory.ptr) - @sizeOf(Heap.Block));
-    {
-        heap.enter();
-        defer heap.leave();
-        heap.unlink(block);
+    /// There is no interpreter in unit tests.
+    inline fn isSystem(heap: *const Heap) bool {
+        return builtin.is_test or heap.is_shared;
     }
-    release(block, heap.is_shared);
-}
+
+    fn release(heap: *const Heap, start: *anyopaque) void {
+        if (heap.isSystem()) system.free(start) else abi.PyMem_Free(start);
+    }
+};
 
 /// The system's memory functions, which need no lock.
 const system = if (builtin.os.tag == .windows) struct {
     extern "kernel32" fn GetProcessHeap() callconv(.winapi) *anyopaque;
     extern "kernel32" fn HeapAlloc(heap: *anyopaque, flags: u32, size: usize) callconv(.winapi) ?*anyopaque;
-    extern "kernel32" fn HeapReAlloc(heap: *anyopaque, flags: u32, memory: *anyopaque, size: usize) callconv(.winapi) ?*anyopaque;
+    extern "kernel32" fn HeapReAlloc(
+        heap: *anyopaque,
+        flags: u32,
+        memory: *anyopaque,
+        size: usize,
+    ) callconv(.winapi) ?*anyopaque;
     extern "kernel32" fn HeapFree(heap: *anyopaque, flags: u32, memory: *anyopaque) callconv(.winapi) i32;
 
     fn malloc(size: usize) ?*anyopaque {
@@ -164,7 +172,7 @@ const system = if (builtin.os.tag == .windows) struct {
 };
 
 test Heap {
-    try std.testing.expectEqual(0, @sizeOf(Heap.Block) % natural.toByteUnits());
+    try std.testing.expectEqual(0, @sizeOf(Heap.Block) % Heap.natural.toByteUnits());
     var heap: Heap = .{ .is_shared = true };
     defer heap.deinit();
     const allocator = heap.allocator();
@@ -174,8 +182,10 @@ test Heap {
     var list: std.ArrayListUnmanaged(u64) = .empty;
     for (0..1000) |number| try list.append(allocator, number);
     for (list.items, 0..) |item, number| try std.testing.expectEqual(number, item);
-    try std.testing.expect(heap.take(@intFromPtr(&list.items[999])) != null);
-    try std.testing.expect(heap.take(@intFromPtr(list.items.ptr)) == null);
-    release(@ptrFromInt(@intFromPtr(list.items.ptr) - @sizeOf(Heap.Block)), true);
+    var other: Heap = .{};
+    defer other.deinit();
+    try std.testing.expect(heap.give(@intFromPtr(&list.items[999]), &other));
+    try std.testing.expect(!heap.give(@intFromPtr(list.items.ptr), &other));
+    try std.testing.expect(other.is_shared and other.first != null);
     allocator.free(first);
 }

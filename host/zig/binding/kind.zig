@@ -1,0 +1,471 @@
+//! What a Zig type is to Python: which types can cross, and what messages, signatures and stub files
+//! say of them. Everything here is computed when a module is compiled. `docs/types.md` has the table.
+
+const std = @import("std");
+const buffer = @import("buffer.zig");
+const declarations = @import("declarations.zig");
+const reflection = @import("reflection.zig");
+const text = @import("text.zig");
+
+const Child = std.meta.Child;
+
+pub const Kind = enum {
+    none,
+    void,
+    bool,
+    int,
+    float,
+    /// `[]const u8`, `[:0]const u8`.
+    text,
+    /// `[]u8`: bytes to write as a parameter, text as a result.
+    text_mutable,
+    /// `*const [5:0]u8`, the type of a string literal.
+    literal,
+    /// `zigimport.Bytes`.
+    bytes,
+    /// A slice of numbers.
+    numbers,
+    /// `zigimport.View`, `zigimport.ViewMut`.
+    view,
+    /// A slice of anything else.
+    list,
+    /// `[N]u8`.
+    byte_array,
+    array,
+    tuple,
+    /// A struct without methods.
+    record,
+    /// A struct with methods.
+    class,
+    /// `*T` or `*const T` of a class.
+    class_pointer,
+    enumeration,
+    variant,
+    optional,
+    /// `zigimport.Callable`.
+    callable,
+};
+
+/// Wider integers would need another route through the stable ABI.
+const integer_bits_max = 128;
+
+pub fn of(comptime T: type) Kind {
+    // A constant of a type is computed once.
+    return struct {
+        const kind = find(T);
+    }.kind;
+}
+
+fn find(comptime T: type) Kind {
+    return switch (@typeInfo(T)) {
+        .void => .void,
+        .bool => .bool,
+        .int => |int| if (int.bits >= 1 and int.bits <= integer_bits_max) .int else .none,
+        .float => |float| if (float.bits <= 64) .float else .none,
+        // `None` could not tell the levels of nested optionals apart.
+        .optional => |optional| if (@typeInfo(optional.child) == .optional) .none else .optional,
+        .array => |array| if (array.child == u8) .byte_array else .array,
+        .pointer => |pointer| if (pointer.size == .one) ofPointer(T) else ofSlice(T),
+        .@"enum" => if (reflection.names(T).len > 0) .enumeration else .none,
+        .@"union" => |info| if (info.tag_type != null) .variant else .none,
+        .@"struct" => ofStruct(T),
+        else => .none,
+    };
+}
+
+fn ofPointer(comptime P: type) Kind {
+    const T = Child(P);
+    switch (@typeInfo(T)) {
+        .array => |array| return if (array.child == u8) .literal else .none,
+        .@"struct" => {
+            const is_plain = P == *T or P == *const T;
+            return if (is_plain and ofStruct(T) == .class) .class_pointer else .none;
+        },
+        else => return .none,
+    }
+}
+
+fn ofSlice(comptime S: type) Kind {
+    const T = Child(S);
+    if (S == []const u8 or S == [:0]const u8) return .text;
+    if (S == []u8 or S == [:0]u8) return .text_mutable;
+    // Neither with a sentinel nor with an alignment of its own.
+    if (S != []T and S != []const T) return .none;
+    return if (buffer.isNumber(T)) .numbers else .list;
+}
+
+fn ofStruct(comptime T: type) Kind {
+    @setEvalBranchQuota(reflection.quota);
+    if (@hasDecl(T, "zigimport_kind")) {
+        const is_view = T.zigimport_kind == .view;
+        return if (is_view and !buffer.isView(T)) .none else T.zigimport_kind;
+    }
+    if (T == std.mem.Allocator) return .none;
+    const fields = reflection.fields(T);
+    for (fields) |field| if (field.is_comptime or isComptimeOnly(field.type)) return .none;
+    if (@typeInfo(T).@"struct".is_tuple) return .tuple;
+    // A generic type, such as a list of the standard library, has a meaning of its own.
+    if (fields.len == 0 or std.mem.endsWith(u8, @typeName(T), ")")) return .none;
+    if (!declarations.isClass(T)) return .record;
+    // Python's objects have no larger alignment.
+    return if (@alignOf(T) <= 16) .class else .none;
+}
+
+fn isComptimeOnly(comptime T: type) bool {
+    return switch (@typeInfo(T)) {
+        .type, .comptime_int, .comptime_float, .@"fn", .null, .undefined, .enum_literal => true,
+        else => false,
+    };
+}
+
+/// Returns the types that values of a type are made of, as far as they are converted one by one.
+fn parts(comptime T: type) []const type {
+    return switch (of(T)) {
+        .optional, .list, .array => &.{Child(T)},
+        .tuple, .record, .variant => reflection.types(T),
+        else => &.{},
+    };
+}
+
+/// True if something holds for one of several types.
+fn any(comptime types: []const type, comptime holds: fn (comptime type) bool) bool {
+    for (types) |T| if (holds(T)) return true;
+    return false;
+}
+
+/// Returns T itself for `?T`.
+pub fn Unwrapped(comptime T: type) type {
+    return if (of(T) == .optional) Child(T) else T;
+}
+
+/// Returns the class that an argument is an instance of, or `void`.
+pub fn InstanceOf(comptime T: type) type {
+    return switch (of(Unwrapped(T))) {
+        .class => Unwrapped(T),
+        .class_pointer => Child(Unwrapped(T)),
+        else => void,
+    };
+}
+
+/// True if a value of the type can be a parameter.
+pub fn isParameter(comptime T: type) bool {
+    return comptime T != void and isSupported(T, .parameter, 0);
+}
+
+/// True if a value of the type can be a result, or a constant if it is not `void`.
+pub fn isResult(comptime T: type) bool {
+    return comptime isSupported(T, .result, 0);
+}
+
+pub const Direction = enum { parameter, result };
+
+/// Deeper types are refused, so that a struct with a slice of itself ends the search.
+const depth_max = 6;
+
+/// An array lies on the stack, more than once.
+const array_bytes_max = 1 << 16;
+
+fn isSupported(comptime T: type, comptime direction: Direction, comptime depth: comptime_int) bool {
+    if (depth > depth_max) return false;
+    const kind = of(T);
+    const is_supported = switch (kind) {
+        .none => false,
+        .text_mutable => direction == .result or T == []u8,
+        .literal => direction == .result,
+        .callable => direction == .parameter,
+        .class_pointer => direction == .parameter and depth == 0,
+        // A copy in another value would have no owner to keep what it points to.
+        .class => depth == 0 or !hasPointers(T),
+        .array => @sizeOf(T) <= array_bytes_max,
+        else => true,
+    };
+    if (!is_supported) return false;
+    for (parts(T)) |Part| {
+        if (Part == void and kind != .variant) return false;
+        const is_outermost = kind == .optional and depth == 0;
+        if (!isSupported(Part, direction, if (is_outermost) 0 else depth + 1)) return false;
+    }
+    return true;
+}
+
+/// True if a value may point to memory that is not part of it, or has to be ended: a copy of it
+/// needs somebody to look after what it shares.
+pub fn hasPointers(comptime T: type) bool {
+    return comptime switch (@typeInfo(T)) {
+        .pointer, .@"fn", .@"opaque" => true,
+        .optional => |optional| hasPointers(optional.child),
+        .array => |array| array.len > 0 and hasPointers(array.child),
+        .error_union => |error_union| hasPointers(error_union.payload),
+        .@"struct", .@"union" => @hasDecl(T, "deinit") or any(reflection.types(T), hasPointers),
+        else => false,
+    };
+}
+
+/// True if a value may be an instance that shares what is not part of it.
+pub fn isShared(comptime T: type) bool {
+    return comptime InstanceOf(T) != void and hasPointers(T);
+}
+
+/// True if a value has something to call in it.
+pub fn hasCallable(comptime T: type) bool {
+    return of(T) == .callable or any(parts(T), hasCallable);
+}
+
+/// True if converting an argument may need the call's scope.
+pub fn needsScope(comptime T: type) bool {
+    return switch (of(T)) {
+        .bool, .int, .float, .enumeration, .class, .class_pointer, .byte_array => false,
+        .optional, .tuple => any(parts(T), needsScope),
+        else => true,
+    };
+}
+
+/// True for fields that own what they are, or can be made to: Python may set them.
+pub fn isSettable(comptime T: type) bool {
+    return comptime isParameter(T) and (T == []const u8 or !hasPointers(T));
+}
+
+/// True for fields that Python may read.
+pub fn isReadable(comptime T: type) bool {
+    return comptime isResult(T) and !isShared(T);
+}
+
+/// What marks the names of types that the compiler made.
+const nameless = "__struct_";
+
+/// True if a type is declared somewhere and not where it is used.
+pub fn hasName(comptime T: type) bool {
+    return comptime std.mem.indexOf(u8, @typeName(T), nameless) == null;
+}
+
+/// Returns the name of a type in Python: the last part of its own, and for a type without one the
+/// name of the function that it belongs to.
+pub fn nameOf(comptime T: type) [:0]const u8 {
+    comptime {
+        @setEvalBranchQuota(reflection.quota);
+        const full = @typeName(T);
+        const name = if (std.mem.lastIndexOfScalar(u8, full, '.')) |dot| full[dot + 1 ..] else full;
+        const end = std.mem.indexOf(u8, name, nameless) orelse return name;
+        return name[0..end] ++ "_result";
+    }
+}
+
+/// Lists the names of an enumeration or union: `'red', 'green'`; `null` if one needs more than quotes.
+pub fn namesOf(comptime T: type) ?[:0]const u8 {
+    const names = reflection.names(T);
+    var quoted: [names.len][:0]const u8 = undefined;
+    for (&quoted, names) |*to, name| to.* = text.quoted(name) orelse return null;
+    return text.List.of(&quoted);
+}
+
+/// Lists the fields of a record: `(x, y)`.
+pub fn shapeOf(comptime T: type) [:0]const u8 {
+    return "(" ++ text.List.of(reflection.names(T)) ++ ")";
+}
+
+/// Names what Python must pass, for messages.
+pub fn expected(comptime T: type) [:0]const u8 {
+    return comptime switch (of(T)) {
+        .bool, .int, .float, .callable => @tagName(of(T)),
+        .text => "str or bytes-like object",
+        .text_mutable => "writable bytes-like object",
+        .bytes => "bytes-like object",
+        .byte_array => "bytes-like object of " ++ text.decimal(@typeInfo(T).array.len) ++ " bytes",
+        .numbers => (if (reflection.isConst(T)) "buffer, list or tuple" else "writable buffer") ++
+            " of " ++ @typeName(Child(T)),
+        .view => "buffer of " ++ @typeName(T.Element),
+        .list => "list or tuple of " ++ expected(Child(T)),
+        .array => "list or tuple of " ++ text.decimal(@typeInfo(T).array.len) ++ " " ++ expected(Child(T)),
+        .tuple => "tuple " ++ listed(T, expected),
+        .record => "tuple or dict " ++ shapeOf(T),
+        .class, .class_pointer => nameOf(InstanceOf(T)),
+        .enumeration => if (namesOf(T)) |names| "one of " ++ names else "name of a " ++ nameOf(T),
+        .variant => "tuple (name, value)" ++
+            if (namesOf(T)) |names| " with one of the names " ++ names else "",
+        .optional => expected(Child(T)) ++ " or None",
+        else => unreachable, // `isParameter` admits no other type.
+    };
+}
+
+/// Names the Zig type and its limits, for messages.
+pub fn range(comptime T: type) [:0]const u8 {
+    return comptime switch (of(T)) {
+        .int => @typeName(T) ++ " (" ++ text.decimal(std.math.minInt(T)) ++ " to " ++
+            text.decimal(std.math.maxInt(T)) ++ ")",
+        .tuple => listed(T, range),
+        .optional, .numbers, .list, .array => range(Child(T)),
+        else => @typeName(T),
+    };
+}
+
+fn listed(comptime T: type, comptime describe: fn (comptime type) [:0]const u8) [:0]const u8 {
+    var list: text.List = .{};
+    for (parts(T)) |Part| list.add(describe(Part));
+    return "(" ++ list.text ++ ")";
+}
+
+/// Writes a default as Python shows it.
+pub fn shown(comptime T: type, comptime value: T) [:0]const u8 {
+    return switch (of(T)) {
+        .bool => if (value) "True" else "False",
+        .int => text.decimal(value),
+        .float => blk: {
+            const digits = std.fmt.comptimePrint("{d}", .{value});
+            if (std.mem.indexOfAny(u8, digits, "nif") != null) break :blk "...";
+            break :blk digits ++ if (std.mem.indexOfScalar(u8, digits, '.') == null) ".0" else "";
+        },
+        .enumeration => text.quoted(@tagName(value)) orelse "...",
+        .optional => if (value) |some| shown(Child(T), some) else "None",
+        .text => text.quoted(value) orelse "...",
+        else => "...",
+    };
+}
+
+/// Writes a type as stub files do; `stub.zig` has the meaning of the byte 1.
+pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 {
+    const is_result = direction == .result;
+    return comptime switch (of(T)) {
+        .void => "None",
+        .bool, .int, .float => "\x01" ++ @tagName(of(T)),
+        .text => if (is_result) "\x01str" else "\x01str | \x01ReadableBuffer",
+        .literal => "\x01str",
+        .text_mutable => if (is_result) "\x01str" else "\x01WriteableBuffer",
+        .bytes, .byte_array => if (is_result) "\x01bytes" else "\x01ReadableBuffer",
+        .numbers => blk: {
+            if (is_result) break :blk "\x01Array";
+            if (!reflection.isConst(T)) break :blk "\x01WriteableBuffer";
+            break :blk "\x01ReadableBuffer | \x01Sequence[" ++ annotation(Child(T), direction) ++ "]";
+        },
+        .view => blk: {
+            if (is_result) break :blk "\x01Array";
+            break :blk if (T.is_mutable) "\x01WriteableBuffer" else "\x01ReadableBuffer";
+        },
+        .list => (if (is_result) "\x01list[" else "\x01Sequence[") ++ annotation(Child(T), direction) ++ "]",
+        .array => blk: {
+            const element = annotation(Child(T), direction);
+            if (!is_result) break :blk "\x01Sequence[" ++ element ++ "]";
+            if (@typeInfo(T).array.len > listed_max) break :blk "\x01tuple[" ++ element ++ ", ...]";
+            break :blk tupleText(&@as([@typeInfo(T).array.len]type, @splat(Child(T))), direction);
+        },
+        .tuple => tupleText(parts(T), direction),
+        .record => if (is_result)
+            declarations.publicName(T) orelse tupleText(parts(T), direction)
+        else
+            tupleText(parts(T), direction) ++ " | \x01dict[\x01str, \x01Any]",
+        .class, .class_pointer => declarations.publicName(InstanceOf(T)) orelse "\x01Any",
+        .enumeration => if (namesOf(T)) |names| "\x01Literal[" ++ names ++ "]" else "\x01str",
+        .variant => blk: {
+            var list: [:0]const u8 = "";
+            for (reflection.fields(T)) |field| {
+                list = list ++ (if (list.len > 0) " | " else "") ++ "\x01tuple[" ++
+                    literalText(field.name) ++ ", " ++ annotation(field.type, direction) ++ "]";
+            }
+            break :blk list;
+        },
+        .optional => annotation(Child(T), direction) ++ " | None",
+        .callable => "\x01Callable[..., \x01Any]",
+        .none => "\x01Any",
+    };
+}
+
+/// Writes the type of one text.
+pub fn literalText(comptime value: []const u8) [:0]const u8 {
+    return if (text.quoted(value)) |quoted| "\x01Literal[" ++ quoted ++ "]" else "\x01str";
+}
+
+/// Longer arrays are tuples of any length to type checkers.
+const listed_max = 16;
+
+fn tupleText(comptime elements: []const type, comptime direction: Direction) [:0]const u8 {
+    var list: text.List = .{};
+    for (elements) |T| list.add(annotation(T, direction));
+    return "\x01tuple[" ++ (if (elements.len == 0) "()" else list.text) ++ "]";
+}
+
+test of {
+    const expectEqual = std.testing.expectEqual;
+    try expectEqual(.int, comptime of(u1));
+    try expectEqual(.none, comptime of(i129));
+    try expectEqual(.text, comptime of([:0]const u8));
+    try expectEqual(.literal, comptime of(@TypeOf("text")));
+    try expectEqual(.none, comptime of(*const [2]u16));
+    try expectEqual(.numbers, comptime of([]const u16));
+    try expectEqual(.list, comptime of([]const []const u8));
+    try expectEqual(.record, comptime of(struct { a: u8 }));
+    try expectEqual(.tuple, comptime of(struct { u8, f32 }));
+    try expectEqual(.none, comptime of(??u8));
+    try expectEqual(.none, comptime of(*u8));
+    try expectEqual(.none, comptime of(std.mem.Allocator));
+}
+
+test isParameter {
+    const Chain = struct { next: []const @This() };
+    const Variant = union(enum) { a, b: u8 };
+    inline for (.{ i64, c_int, f16, [:0]const u8, []u8, []f64, ?u8, struct { u8, ?bool }, [3]u8, enum { a }, Variant }) |T| {
+        try std.testing.expect(comptime isParameter(T));
+    }
+    inline for (.{ u0, f80, [:0]u8, []const *u8, void, struct { u8, *u8 }, anyerror!u8, type, Chain, union { a: u8 } }) |T| {
+        try std.testing.expect(!comptime isParameter(T));
+    }
+}
+
+test isResult {
+    inline for (.{ void, f32, [:0]u8, *const [3:0]u8, ?[]const u8, struct { u8, []u8 }, []const []const u8, [2]f32 }) |T| {
+        try std.testing.expect(comptime isResult(T));
+    }
+    inline for (.{ noreturn, f128, ??u8, struct { a: *u8 }, type }) |T| {
+        try std.testing.expect(!comptime isResult(T));
+    }
+}
+
+test hasPointers {
+    inline for (.{ *u8, ?[]const u8, struct { a: [2]*u8 }, union { a: u8, b: []u8 } }) |T| {
+        try std.testing.expect(comptime hasPointers(T));
+    }
+    inline for (.{ u8, [0]*u8, ?struct { a: f64 }, enum { a } }) |T| {
+        try std.testing.expect(!comptime hasPointers(T));
+    }
+}
+
+test nameOf {
+    const Point = struct { x: f64 };
+    try std.testing.expectEqualStrings("Point", comptime nameOf(Point));
+}
+
+test namesOf {
+    try std.testing.expectEqualStrings("'red', 'green'", comptime namesOf(enum { red, green }).?);
+    try std.testing.expectEqualStrings("'a', 'b'", comptime namesOf(union(enum) { a, b: u8 }).?);
+    try std.testing.expect(comptime namesOf(enum { @"say \"so\"" }) == null);
+}
+
+test expected {
+    const expectEqualStrings = std.testing.expectEqualStrings;
+    try expectEqualStrings("float or None", comptime expected(?f32));
+    try expectEqualStrings("tuple (int, bool)", comptime expected(struct { u8, bool }));
+    try expectEqualStrings("list or tuple of 3 float", comptime expected([3]f64));
+    try expectEqualStrings("tuple or dict (x, y)", comptime expected(struct { x: u8, y: u8 }));
+}
+
+test range {
+    const expectEqualStrings = std.testing.expectEqualStrings;
+    try expectEqualStrings("i8 (-128 to 127)", comptime range(i8));
+    try expectEqualStrings("u8 (0 to 255)", comptime range(?u8));
+    try expectEqualStrings("(u1 (0 to 1), bool)", comptime range(struct { u1, bool }));
+}
+
+test shown {
+    const expectEqualStrings = std.testing.expectEqualStrings;
+    try expectEqualStrings("2.0", comptime shown(f32, 2));
+    try expectEqualStrings("...", comptime shown(f64, std.math.inf(f64)));
+    try expectEqualStrings("None", comptime shown(?u8, null));
+    try expectEqualStrings("'b'", comptime shown(enum { a, b }, .b));
+}
+
+test annotation {
+    const expectEqualStrings = std.testing.expectEqualStrings;
+    const Pair = struct { f64, []const u8 };
+    try expectEqualStrings("\x01int | None", comptime annotation(?u8, .parameter));
+    try expectEqualStrings("\x01tuple[\x01float, \x01str]", comptime annotation(Pair, .result));
+    try expectEqualStrings("\x01Literal['a', 'b']", comptime annotation(enum { a, b }, .result));
+    try expectEqualStrings("\x01tuple[()]", comptime annotation([0]f64, .result));
+}
