@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn blocks_are_indented_and_doc_strings_escaped() {
-        let text = laid_out("\nclass A:\n\u{2}\u{4}a \"b\"\n\nc\\\u{4}x: int\n\nclass B:\n\u{2}y: int\n\u{3}\u{3}z: int\n");
+        let text =
+            laid_out("\nclass A:\n\u{2}\u{4}a \"b\"\n\nc\\\u{4}x: int\n\nclass B:\n\u{2}y: int\n\u{3}\u{3}z: int\n");
         let expected = [
             "",
             "class A:",
