@@ -2,7 +2,7 @@
 
 import pytest
 
-from conftest import checks_of
+from conftest import checks_of, dedented
 
 CHECKS = checks_of("values_checks.py")
 MODES = ("ReleaseSafe", "ReleaseFast", "ReleaseSmall")
@@ -43,6 +43,37 @@ def test_a_function_of_a_type_that_is_not_known_does_not_keep_the_others_out(pro
     project.write("m.zig", "".join(functions.values()) + "pub fn good() u8 {\n    return 5;\n}\n")
     imported = project.imports("m", "[module.good(), sorted(module.__zigimport_skipped__)]")
     assert imported.value == [5, sorted(functions)]
+
+
+def test_what_does_not_fit_on_a_stack_or_into_text_does_not_keep_the_others_out(make_project, zig):
+    project = make_project(zig=zig)
+    declarations = {
+        "taken": "pub fn taken(x: [1048576]u8) u8 {\n    return x[0];\n}\n",
+        "given": "pub fn given() [16000000]u8 {\n    return @splat(1);\n}\n",
+        "Large": "pub const Large = struct {\n    a: [16000000]u8 = @splat(0),\n"
+        "    pub fn f(self: *const Large) u8 {\n        return self.a[5];\n    }\n};\n",
+        "record": "pub const R = struct { a: [9000]f64 };\npub fn record(r: R) f64 {\n    return r.a[0];\n}\n",
+        "ended": "pub fn ended(x: [3:0]u8) u8 {\n    return x[0];\n}\n",
+        "names": 'pub const names = [_][]const u8{ "a", "\\xff" };\n',
+        "maybe": 'pub const maybe: ?[]const u8 = "\\xff";\n',
+        "Names": 'pub const Names = enum { @"\\xff", b };\n',
+    }
+    # Neither is a number of the value alone: keys are what they are.
+    classes = """
+        pub const Optional = struct {
+            n: i64 = 0,
+            pub fn len(self: Optional) ?usize { _ = self; return null; }
+            pub fn getItem(self: Optional, i: i64) i64 { return self.n + i; }
+        };
+        pub const Allocating = struct {
+            n: i64 = 1,
+            pub fn len(self: Allocating, allocator: @import("std").mem.Allocator) usize { _ = self; _ = allocator; return 3; }
+            pub fn getItem(self: Allocating, i: i64) i64 { return self.n + i; }
+        };
+    """
+    project.write("m.zig", "".join(declarations.values()) + dedented(classes) + "pub fn good() u8 {\n    return 5;\n}\n")
+    expression = "[module.good(), module.Optional()[-1], module.Allocating()[-1], sorted(module.__zigimport_skipped__)]"
+    assert project.imports("m", expression).value == [5, -1, 0, sorted(declarations)]
 
 
 @pytest.mark.parametrize("name", ["part", "std", "values", "module", "list"])

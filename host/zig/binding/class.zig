@@ -191,8 +191,18 @@ pub fn Class(comptime T: type) type {
             const is_set = std.mem.eql(u8, method, "setItem") and has(.setItem);
             if (!is_get and !is_set or !has(.len)) return false;
             const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
-            return parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
+            return parameters.len >= 2 and @typeInfo(parameters[1].?) == .int and has_count;
         }
+
+        /// True if `len` is a number of the value alone.
+        const has_count = blk: {
+            const len = reflection.function(@TypeOf(T.len));
+            const Count = switch (@typeInfo(len.result.?)) {
+                .error_union => |error_union| error_union.payload,
+                else => len.result.?,
+            };
+            break :blk len.parameters.len == 1 and @typeInfo(Count) == .int;
+        };
 
         /// False with an exception set if an index is not, or by now no longer, one of the value.
         pub fn isInside(self: *Object, index: anytype) bool {

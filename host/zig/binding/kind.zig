@@ -64,13 +64,19 @@ fn find(comptime T: type) Kind {
         .float => |float| if (float.bits <= 64) .float else .none,
         // `None` could not tell the levels of nested optionals apart.
         .optional => |optional| if (@typeInfo(optional.child) == .optional) .none else .optional,
-        .array => |array| if (array.child == u8) .byte_array else .array,
+        .array => |array| ofArray(T, array.len, array.child),
         .pointer => |pointer| if (pointer.size == .one) ofPointer(T) else ofSlice(T),
         .@"enum" => if (reflection.names(T).len > 0) .enumeration else .none,
         .@"union" => |info| if (info.tag_type != null) .variant else .none,
         .@"struct" => ofStruct(T),
         else => .none,
     };
+}
+
+fn ofArray(comptime T: type, comptime len: comptime_int, comptime Element: type) Kind {
+    // One with a sentinel is another type.
+    if (T != [len]Element) return .none;
+    return if (Element == u8) .byte_array else .array;
 }
 
 fn ofPointer(comptime P: type) Kind {
@@ -108,7 +114,7 @@ fn ofStruct(comptime T: type) Kind {
     if (fields.len == 0 or std.mem.endsWith(u8, @typeName(T), ")")) return .none;
     if (!declarations.isClass(T)) return .record;
     // Python's objects have no larger alignment.
-    return if (@alignOf(T) <= 16) .class else .none;
+    return if (@alignOf(T) <= 16 and @sizeOf(T) <= value_bytes_max) .class else .none;
 }
 
 fn isComptimeOnly(comptime T: type) bool {
@@ -162,8 +168,8 @@ pub const Direction = enum { parameter, result };
 /// Deeper types are refused, so that a struct with a slice of itself ends the search.
 const depth_max = 6;
 
-/// An array lies on the stack, more than once.
-const array_bytes_max = 1 << 16;
+/// A value lies on the stack, more than once, and a thread may have a small one.
+const value_bytes_max = 1 << 16;
 
 fn isSupported(comptime T: type, comptime direction: Direction, comptime depth: comptime_int) bool {
     if (depth > depth_max) return false;
@@ -176,10 +182,9 @@ fn isSupported(comptime T: type, comptime direction: Direction, comptime depth: 
         .class_pointer => direction == .parameter and depth == 0,
         // A copy in another value would have no owner to keep what it points to.
         .class => depth == 0 or !hasPointers(T),
-        .array => @sizeOf(T) <= array_bytes_max,
         else => true,
     };
-    if (!is_supported) return false;
+    if (!is_supported or @sizeOf(T) > value_bytes_max) return false;
     for (parts(T)) |Part| {
         if (Part == void and kind != .variant) return false;
         const is_outermost = kind == .optional and depth == 0;

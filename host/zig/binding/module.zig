@@ -105,7 +105,8 @@ fn Namespace(comptime user: type, comptime exports: Exports, comptime path: []co
                 const made = abi.PyCFunction_NewEx(definition, module, module_name);
                 if (!addAttribute(holder, definition.name.?, made)) return false;
             }
-            if (!addAttribute(holder, skipped_attribute, newSkipped(exports.skipped))) return false;
+            const skipped = newSkipped(exports.skipped) orelse return false;
+            if (!addAttribute(holder, skipped_attribute, skipped)) return false;
             var scope: Scope = .{};
             defer scope.close();
             const context: Context = .{ .module = module, .scope = &scope };
@@ -119,16 +120,23 @@ fn Namespace(comptime user: type, comptime exports: Exports, comptime path: []co
                     .class, .record => typeOf(one, value, module),
                     .namespace => newSubmodule(module_name, name, comptime declarations.of(value).?.doc, module),
                 };
-                if (!addAttribute(holder, name, object)) return false;
-                // Top-level types have the module's name from the beginning.
-                const is_type = one.what == .class or one.what == .record;
-                if (is_type and path.len > 1) {
-                    if (abi.PyObject_SetAttrString(object.?, "__module__", module_name) < 0) return false;
-                }
-                if (one.what == .namespace) {
-                    const list = comptime declarations.of(value).?.list;
-                    const inner = comptime sort(value, list, path ++ .{value});
-                    if (!Namespace(value, inner, path ++ .{value}).fill(object.?, module)) return false;
+                // One that is not fit for Python keeps none of the others out.
+                if (object == null and abi.PyErr_ExceptionMatches(abi.exception("ValueError")) != 0) {
+                    abi.PyErr_Clear();
+                    const reason = convert.newText("a text or name in it is not UTF-8, or its value has no name");
+                    if (!addItem(skipped, name, reason)) return false;
+                } else {
+                    if (!addAttribute(holder, name, object)) return false;
+                    // Top-level types have the module's name from the beginning.
+                    const is_type = one.what == .class or one.what == .record;
+                    if (is_type and path.len > 1) {
+                        if (abi.PyObject_SetAttrString(object.?, "__module__", module_name) < 0) return false;
+                    }
+                    if (one.what == .namespace) {
+                        const list = comptime declarations.of(value).?.list;
+                        const inner = comptime sort(value, list, path ++ .{value});
+                        if (!Namespace(value, inner, path ++ .{value}).fill(object.?, module)) return false;
+                    }
                 }
             }
             return true;
@@ -184,12 +192,17 @@ fn addAttribute(holder: *Object, name: [*:0]const u8, value: ?*Object) bool {
     return abi.PyObject_SetAttrString(holder, name, object) == 0;
 }
 
+/// The same for an item of a dict.
+fn addItem(dict: *Object, key: [*:0]const u8, value: ?*Object) bool {
+    const object = value orelse return false;
+    defer abi.Py_DecRef(object);
+    return abi.PyDict_SetItemString(dict, key, object) == 0;
+}
+
 fn newSkipped(skipped: []const Exports.Skipped) ?*Object {
     const dict = abi.PyDict_New() orelse return null;
     for (skipped) |one| {
-        const reason = convert.newText(one.reason);
-        defer abi.Py_DecRef(reason);
-        if (reason != null and abi.PyDict_SetItemString(dict, one.name, reason.?) == 0) continue;
+        if (addItem(dict, one.name, convert.newText(one.reason))) continue;
         abi.Py_DecRef(dict);
         return null;
     }
@@ -272,7 +285,7 @@ fn sortType(
         },
         else => {
             if (@typeInfo(T) == .@"struct" and declarations.isClass(T)) {
-                const reason = "class: alignment above 16 bytes, or a field that exists at compile time only";
+                const reason = "class: alignment above 16 bytes, more than 64 KiB, or a field that exists at compile time only";
                 exports.skip(declaration.name, reason);
             }
             return null;
