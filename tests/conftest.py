@@ -26,6 +26,12 @@ DEFAULT_ZIG = "0.16"
 #: A process that takes this long hangs; no test depends on how long one takes.
 HANG_SECONDS = 600
 
+# What runs the tests in the background may ignore signals, and what is ignored stays so in
+# every process below: an interrupt would end nothing.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
 #: The smallest module: enough to see that an import worked.
 ADD = "pub fn add(a: i64, b: i64) i64 {\n    return a + b;\n}\n"
 
