@@ -50,6 +50,12 @@ def main():
                 failed = True
                 print(f"zig {line}: {name} failed:\n{text}")
             passed += max(counts, default=0)
+        # No test runs it, libFuzzer does.
+        fuzzed = [zig, "build-obj", "-fno-emit-bin", "scanner/scan_fuzz.zig", *caches]
+        succeeded, text = run(fuzzed, guests)
+        if not succeeded:
+            failed = True
+            print(f"zig {line}: the scanner for a fuzzer failed:\n{text}")
         for folder in [guests, ROOT / "host/zig", ROOT / "python/zigimport/templates", ROOT / "examples/plugins"]:
             succeeded, text = run([zig, "fmt", "--check", folder], ROOT)
             if not succeeded:
