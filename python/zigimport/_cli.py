@@ -35,8 +35,9 @@ class _Parser(argparse.ArgumentParser):
         self._is_mixing = False
 
     def parse_known_args(self, args=None, namespace=None):
-        # What has commands of its own leaves the rest to them.
-        if self._subparsers is not None or self._is_mixing:
+        # What has commands of its own leaves the rest to them. Behind `--` nothing is an option,
+        # which argparse forgets when it mixes.
+        if self._subparsers is not None or self._is_mixing or (args is not None and "--" in args):
             return super().parse_known_args(args, namespace)
         self._is_mixing = True
         try:
