@@ -568,6 +568,16 @@ def test_processes_while_a_source_is_edited_never_see_anything_but_one_of_its_ve
     assert project.imports("m", "module.number()").value == 8
 
 
+def test_builds_side_by_side_do_not_wait_for_each_other(project):
+    """The way into the store is shared: nobody clears it."""
+    names = [f"m{number}" for number in range(12)]
+    for name in names:
+        project.write(f"{name}.zig", ADD)
+    running = [project.start_import(name) for name in names for _ in range(2)]
+    texts = [finish(process).stderr for process in running]
+    assert not any("clears the cache" in text for text in texts), texts
+
+
 def test_two_hundred_killed_imports_leave_nothing_to_repair(project, capsys):
     generator = random.Random(20)
     modules = {f"m{number}": number for number in range(40)}

@@ -118,6 +118,8 @@ const CLEAR_TRIES_MAX: u32 = 100;
 /// The lock that whoever works with the store shares, and the one on the way to it.
 const IN_USE: &str = "in-use";
 const GATE: &str = "gate";
+/// Longer than this only somebody who clears holds the gate.
+const GATE_PASSED: Duration = Duration::from_millis(500);
 
 /// Why the store is where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -900,7 +902,9 @@ impl Store {
                 // same, so at worst two processes build the same thing.
                 Err(std::fs::TryLockError::Error(_)) => return Ok(Lock { file: None }),
             }
-            if let Some(waiting) = waiting.take() {
+            // Whoever only passes the gate is through at once.
+            let is_worth_a_word = name != GATE || started.elapsed() > GATE_PASSED;
+            if let Some(waiting) = waiting.take_if(|_| is_worth_a_word) {
                 waiting(holder(&path));
             }
             if interrupted() {
