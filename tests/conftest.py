@@ -8,6 +8,7 @@ gets the environment that is stated here and nothing of the test run's own.
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -339,6 +340,21 @@ def link_or_copy(source, target):
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
+
+
+def read_terminal(ours):
+    """Reads our end of a terminal until the other one is closed, and closes it."""
+    text = b""
+    while select.select([ours], [], [], HANG_SECONDS)[0]:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # The other end is closed.
+            break
+        if not part:
+            break
+        text += part
+    os.close(ours)
+    return text
 
 
 def base_environment(home, zig, store):

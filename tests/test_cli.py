@@ -17,7 +17,7 @@ import termios
 import pytest
 
 import foreign
-from conftest import ADD, ROOT, WrappedZig, interrupt, script
+from conftest import ADD, ROOT, WrappedZig, interrupt, read_terminal, script
 
 PLUS = "pub fn plus(a: i64, b: i64) i64 {\n    return a + b;\n}\n"
 MODULE = (
@@ -503,16 +503,7 @@ def on_terminal(project, *arguments, columns=80):
             command, cwd=project.root, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=errors
         )
         os.close(theirs)
-        text = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # The other end is closed.
-                break
-            if not part:
-                break
-            text += part
-        os.close(ours)
+        text = read_terminal(ours)
         code = process.wait()
         errors.seek(0)
         return code, text.decode().replace("\r\n", "\n"), errors.read().decode()

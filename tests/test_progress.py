@@ -3,11 +3,10 @@
 import os
 import pty
 import re
-import select
 
 import pytest
 
-from conftest import ADD, HANG_SECONDS, dedented, script
+from conftest import ADD, dedented, read_terminal, script
 
 
 def on_terminal(project, code, env=()):
@@ -19,17 +18,8 @@ def on_terminal(project, code, env=()):
         os.chdir(project.root)
         os.execve(project.python, [str(project.python), "-c", code], {**project.environment, **dict(env)})
     os.close(theirs)
-    text = b""
-    while select.select([ours], [], [], HANG_SECONDS)[0]:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # The other end is closed.
-            break
-        if not part:
-            break
-        text += part
+    text = read_terminal(ours)
     _, status = os.waitpid(child, 0)
-    os.close(ours)
     assert os.waitstatus_to_exitcode(status) == 0, text
     return text.decode()
 
