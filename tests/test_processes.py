@@ -2,17 +2,15 @@
 subinterpreters, pools, pytest's own workers, an interpreter inside another
 program, a zip file, and without site-packages or the environment."""
 
-import os
 import re
 import shutil
 import subprocess
-import sysconfig
 import zipapp
 from pathlib import Path
 
 import pytest
 
-from conftest import ADD, HANG_SECONDS, dedented, finish, script
+from conftest import ADD, dedented, finish, script
 
 GCC = shutil.which("cc")
 
