@@ -117,8 +117,7 @@ class Runner:
         if self.command is not None:
             _log.report("info", f"running: {self.command}")
             with _put_off_signals():
-                self.process = subprocess.Popen(self.command, shell=True, start_new_session=True)
-                self.guard = _guard(self.process.pid)
+                self.process, self.guard = _start(self.command)
                 self.is_over = False
 
     def look(self):
@@ -183,14 +182,39 @@ def _put_off_signals():
                 before[number](number, frame)
 
 
-def _guard(group):
-    """Starts what ends a group of processes when we are killed, which nothing of
-    ours would see: then its standard input comes to an end. Only on POSIX."""
+#: What ends a group of processes when we are killed, which nothing of ours would
+#: see: then its standard input comes to an end.
+_GUARD = "read -r _; kill -s KILL -- -$1"
+#: What runs a command as soon as its guard is there, and not at all if we are killed
+#: before.
+_GATE = """
+import os, sys
+with open(int(sys.argv[1]), "rb") as gate:
+    is_open = gate.read()
+if is_open:
+    os.execv("/bin/sh", ["/bin/sh", "-c", sys.argv[2]])
+"""
+
+
+def _start(command):
+    """Starts a shell's command in a session of its own. Returns its process, and its
+    guard's, which only POSIX has."""
     if not hasattr(os, "killpg"):
-        return None
-    # In a session of its own, so that what is sent to our group does not reach it.
-    script = "read -r _; kill -s KILL -- -$1"
-    return subprocess.Popen(["/bin/sh", "-c", script, "sh", str(group)], stdin=subprocess.PIPE, start_new_session=True)
+        return subprocess.Popen(command, shell=True), None
+    gate, opens_gate = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _GATE, str(gate), command], pass_fds=[gate], start_new_session=True
+        )
+        # In a session of its own, so that what is sent to our group does not reach it.
+        guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "sh", str(process.pid)], stdin=subprocess.PIPE, start_new_session=True
+        )
+        os.write(opens_gate, b"\n")
+    finally:
+        os.close(gate)
+        os.close(opens_gate)
+    return process, guard
 
 
 def _kill(group, number):
