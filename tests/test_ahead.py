@@ -70,6 +70,20 @@ def test_all_that_a_line_imports_is_built_at_once(project, ordered, tmp_path):
     assert len(zig.lines) == 8
 
 
+def test_an_import_that_only_waits_leaves_its_place_to_another_build(project, ordered, tmp_path):
+    # By the time of `import c` it is being built by the only thread beside the importing one.
+    zig = ordered(waiting(tmp_path, {"a": "start b", "b": "end a", "c": "start d"}))
+    project.environment["ZIGIMPORT_MAX_WORKERS"] = "2"
+    ran = project.run("import zigimport, a, b, c, d")
+    assert ran.returncode == 0, ran
+    assert zig.lines.index("start d") < zig.lines.index("end c"), zig.lines
+    assert len(zig.lines) == 8
+    running = 0
+    for line in zig.lines:
+        running += 1 if line.startswith("start") else -1
+        assert running <= 2, zig.lines
+
+
 @pytest.mark.parametrize("variables", [{"ZIGIMPORT_PARALLEL": "0"}, {"ZIGIMPORT_MAX_WORKERS": "1"}])
 def test_one_at_a_time_if_that_is_wanted(project, ordered, variables):
     zig = ordered()

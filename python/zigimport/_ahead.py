@@ -24,10 +24,15 @@ _waiting = deque()
 #: By source path, an event for the end of a build that is under way.
 _running = {}
 _threads = set()
+#: How many threads may build ahead: so many beside the one that imports, and one more
+#: for each importing thread that only waits for them.
+_workers = 0
+_idle = 0
 
 
 def wait_for(found):
     """Waits for the build ahead of a module; whether there was one."""
+    global _idle
     with _lock:
         for item in _waiting:
             if item[0] == found.source_path:
@@ -35,14 +40,23 @@ def wait_for(found):
                 _waiting.remove(item)
                 return False
         done = _running.get(found.source_path)
-    # Only this thread can act on a signal, and waiting for ever would not see it.
-    while done is not None and not done.wait(0.1):
-        pass
-    return done is not None
+        if done is None:
+            return False
+        _idle += 1
+        _fill()
+    try:
+        # Only this thread can act on a signal, and waiting for ever would not see it.
+        while not done.wait(0.1):
+            pass
+    finally:
+        with _lock:
+            _idle -= 1
+    return True
 
 
 def start(finder, found, listener):
     """Starts to build what the importing code imports after ``found``."""
+    global _workers
     workers = _native.Request(finder, sys.path).workers_ahead
     frame = _importing_frame()
     if workers == 0 or frame is None:
@@ -59,7 +73,14 @@ def start(finder, found, listener):
             known = (found.source_path, *_running, *(one[0] for one in _waiting))
             if build is not None and build[0] not in known:
                 _waiting.append((*build, listener))
-    for _ in range(min(workers - len(_threads), len(_waiting))):
+    with _lock:
+        _workers = workers
+        _fill()
+
+
+def _fill():
+    """Starts threads for what is waiting. The lock is held."""
+    for _ in range(min(_workers + _idle - len(_threads), len(_waiting))):
         thread = threading.Thread(target=_work, name="zigimport-ahead", daemon=True)
         _threads.add(thread)
         try:
@@ -90,7 +111,7 @@ def _build_of(name):
 def _work():
     while True:
         with _lock:
-            if not _waiting:
+            if not _waiting or len(_threads) > _workers + _idle:
                 _threads.discard(threading.current_thread())
                 return
             path, request, found, listener = _waiting.popleft()
@@ -154,8 +175,9 @@ def _stop():
 
 def _forget():
     """Leaves the builds to the process that began them."""
-    global _lock
+    global _lock, _idle
     _lock = threading.Lock()
+    _idle = 0
     _waiting.clear()
     _running.clear()
     _threads.clear()
