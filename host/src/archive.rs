@@ -157,7 +157,7 @@ pub(crate) fn object(store: &Store, entry: &Entry) -> Result<Vec<u8>> {
 }
 
 fn is_object(bytes: &[u8], entry: &Entry) -> bool {
-    object::unpack(bytes, entry.artifact_bytes, |_| Ok(())).is_ok_and(|digest| digest.hex() == entry.artifact)
+    object::unpack(bytes, entry.artifact_bytes, &|_, _| Ok(())).is_ok_and(|digest| digest.hex() == entry.artifact)
 }
 
 /// Takes all entries of an exported folder or archive into the store. What is

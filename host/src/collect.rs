@@ -30,6 +30,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::locks::{Lock, Wait};
 use crate::manifest::Manifest;
 use crate::publish::{Existing, TEMPORARY_PREFIX};
 use crate::stamp;
@@ -169,8 +170,8 @@ fn after_publication_at(
 }
 
 /// One collector at a time; where there are no locks, any number.
-fn collector_lock(store: &Store) -> Result<Option<crate::store::Lock>> {
-    store.lock(Digest::of(b"collect"), "the cache", Duration::ZERO, |_| {}, || false).map(Some)
+fn collector_lock(store: &Store) -> Result<Option<Lock>> {
+    store.lock(Digest::of(b"collect"), &Wait::silent("the cache", Duration::ZERO)).map(Some)
 }
 
 fn read_log(store: &Store) -> Option<(SystemTime, u64)> {
@@ -507,7 +508,7 @@ mod tests {
         put(&store, 1, 500, SystemTime::now());
         let litter = store.root().join(OBJECTS).join(".tmp-1-1");
         std::fs::write(&litter, "half").unwrap();
-        drop(store.lock(Digest::of(b"k"), "m", Duration::ZERO, |_| {}, || false).unwrap());
+        drop(store.lock(Digest::of(b"k"), &Wait::silent("m", Duration::ZERO)).unwrap());
         let lock = store.root().join(LOCKS).join(Digest::of(b"k").hex());
         collect(&store, Limits::default(), SystemTime::now()).unwrap();
         assert!(litter.exists() && lock.exists());

@@ -24,7 +24,8 @@
 //! | [`plan`] | gathers what is known, asks the planner |
 //! | [`binding`] | our Zig sources, and the description of the user's file |
 //! | [`compiler`] | the only native step: command lines, the process, its answer |
-//! | [`store`] | objects, libraries, entries, locks |
+//! | [`store`] | objects, libraries, entries |
+//! | [`locks`] | one build for a key at a time, and nobody clears what is in use |
 //! | [`object`] | how a library is compressed and comes out again |
 //! | [`stub`] | stub files for type checkers |
 //! | [`editor`] | a build file for the language server |
@@ -91,6 +92,7 @@ pub mod headers;
 pub mod interpreter;
 pub mod key;
 pub mod layout;
+pub mod locks;
 pub mod manifest;
 pub mod memory;
 pub mod object;

@@ -21,6 +21,7 @@ use crate::error::{self, Error, Result};
 use crate::guest::planning::{Action, Decision, Step};
 use crate::interpreter::{Headers, Interpreter};
 use crate::key;
+use crate::locks::{Lock, Wait};
 use crate::manifest::{BuildRecord, Freshness, Library, Manifest, Recorded, StoredPath};
 use crate::package;
 use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
@@ -213,19 +214,19 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
 }
 
 /// Keeps others from clearing the store while a module is made.
-fn in_use(context: Context<'_>, module: &Module) -> Result<Option<store::Lock>> {
+fn in_use(context: Context<'_>, module: &Module) -> Result<Option<Lock>> {
     if context.layer.native == Native::Never {
         return Ok(None);
     }
-    context.store.in_use(
-        &module.name,
-        Duration::from_secs(context.layer.lock_timeout_seconds),
-        |holder| {
+    context.store.in_use(&Wait {
+        module: &module.name,
+        timeout: Duration::from_secs(context.layer.lock_timeout_seconds),
+        held: &|holder| {
             let process = error::process_name(holder);
             context.frontend.report(Level::Info, format!("waiting for {process} that clears the cache"));
         },
-        || context.frontend.interrupted(),
-    )
+        interrupted: &|| context.frontend.interrupted(),
+    })
 }
 
 /// Keeps what was read for later plans, which are slower without it.
@@ -495,16 +496,16 @@ fn build(
     }
     let module = &prepared.module;
     let asked = Instant::now();
-    let locked = context.store.lock(
-        first.action_key,
-        &module.name,
-        Duration::from_secs(context.layer.lock_timeout_seconds),
-        |holder| {
+    let wait = Wait {
+        module: &module.name,
+        timeout: Duration::from_secs(context.layer.lock_timeout_seconds),
+        held: &|holder| {
             let process = error::process_name(holder);
             context.frontend.report(Level::Info, format!("waiting for {process} that builds {}", module.name));
         },
-        || context.frontend.interrupted(),
-    );
+        interrupted: &|| context.frontend.interrupted(),
+    };
+    let locked = context.store.lock(first.action_key, &wait);
     context.frontend.spent(Phase::Lock, asked, Instant::now());
     let _lock = locked?;
     // Another process may have built it meanwhile; then the planner has to be

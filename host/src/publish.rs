@@ -9,8 +9,11 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 
 use cap_std::fs::{Dir, OpenOptions};
+
+use crate::object::Put;
 
 /// What to do when the name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +119,46 @@ fn rename_over(folder: &Dir, temporary: &str, name: &str) -> io::Result<()> {
     folder.rename(temporary, folder, name).inspect_err(|_| {
         let _ = folder.remove_file(temporary);
     })
+}
+
+/// Waits until a file's content is on its medium, where that can be had.
+pub(crate) fn synced(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Fills a file piece by piece, and has what is there written to its medium meanwhile:
+/// at the end there is little left to wait for.
+pub(crate) fn syncing_meanwhile<T>(file: &File, fill: impl FnOnce(&Put<'_>) -> T) -> T {
+    let (written, to_sync) = mpsc::sync_channel(1);
+    std::thread::scope(move |scope| {
+        let sync = move || to_sync.into_iter().for_each(|()| drop(file.sync_data()));
+        // Without the thread, the end is waited for a little longer.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, sync);
+        fill(&move |at, piece| {
+            write_all_at(file, piece, at)?;
+            let _ = written.try_send(());
+            Ok(())
+        })
+    })
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
+#[cfg(windows)]
+fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, at)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => (bytes, at) = (&bytes[count..], at + count as u64),
+        }
+    }
+    Ok(())
 }
 
 /// Names that start like this are unfinished and may be removed when old.

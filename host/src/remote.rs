@@ -106,7 +106,7 @@ impl Remote {
             trusted(path, metadata)?;
             self.check_above(path)?;
         }
-        Ok((metadata.is_file() && metadata.len() <= packed_bytes_max(&entry)).then_some(entry))
+        Ok((metadata.is_file() && metadata.len() <= object::packed_bytes_max(entry.artifact_bytes)).then_some(entry))
     }
 
     fn object(&self, entry: &Entry) -> PathBuf {
@@ -138,8 +138,9 @@ impl Remote {
     pub fn fetch(&self, store: &Store, entry: &Entry) -> Result<u64> {
         let path = self.object(entry);
         let failed = |error: &io::Error| Error::remote("fetch", &path, error);
-        let packed = stamp::read(&path, packed_bytes_max(entry)).map_err(|error| failed(&error))?.bytes;
-        let digest = object::unpack(&packed[..], entry.artifact_bytes, |_| Ok(()))
+        let packed =
+            stamp::read(&path, object::packed_bytes_max(entry.artifact_bytes)).map_err(|error| failed(&error))?.bytes;
+        let digest = object::unpack(&packed, entry.artifact_bytes, &|_, _| Ok(()))
             .map_err(|failure| failed(&failure.into_error()))?;
         if digest.hex() != entry.artifact {
             return Err(failed(&io::Error::new(io::ErrorKind::InvalidData, "its digest differs")));
@@ -181,11 +182,6 @@ impl Remote {
         root.create_dir_all(folder)?;
         publish::publish(&root.open_dir(folder)?, name, bytes, mode, Existing::Replace).map(drop)
     }
-}
-
-/// Compressed, a library of the recorded size is never larger.
-fn packed_bytes_max(entry: &Entry) -> u64 {
-    zstd::zstd_safe::compress_bound(usize::try_from(entry.artifact_bytes).unwrap_or(0)) as u64
 }
 
 /// Refuses what everybody can write to.

@@ -22,6 +22,7 @@ use crate::digest::{self, Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::guest::source::{Language, Scan};
 use crate::guest::{self, Scanner};
+use crate::locks::Wait;
 use crate::stamp::{self, Stamp};
 use crate::store::{self, Store};
 
@@ -244,7 +245,7 @@ impl Sources {
                 folders.entry(folder).or_default().push((name, known));
             }
         }
-        let _lock = store.lock(Digest::of(b"sources"), "the cache", LOCK_TIMEOUT, |_| {}, || false)?;
+        let _lock = store.lock(Digest::of(b"sources"), &Wait::silent("the cache", LOCK_TIMEOUT))?;
         for (folder, files) in folders {
             let old = rows_of(store, folder);
             let new: BTreeMap<Vec<u8>, Row> = files

@@ -57,9 +57,10 @@
 //! alone, so only the user can have opened them to others.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,7 @@ use crate::digest::{self, Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 use crate::key;
+use crate::locks::Wait;
 use crate::manifest::{Library, Manifest};
 use crate::memory;
 use crate::object::{self, Failure};
@@ -111,15 +113,8 @@ pub(crate) const ENTRY_BYTES_MAX: u64 = 16 << 20;
 const ZIG_VERSION_BYTES_MAX: u64 = 256;
 /// The compiled form of a plugin is never larger.
 const IMAGE_BYTES_MAX: u64 = 1 << 30;
-/// How often a waiting process looks at a lock.
-const LOCK_POLL: Duration = Duration::from_millis(20);
 /// How often a bucket is removed again because something was put into it meanwhile.
 const CLEAR_TRIES_MAX: u32 = 100;
-/// The lock that whoever works with the store shares, and the one on the way to it.
-const IN_USE: &str = "in-use";
-const GATE: &str = "gate";
-/// Longer than this only somebody who clears holds the gate.
-const GATE_PASSED: Duration = Duration::from_millis(500);
 
 /// Why the store is where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -387,7 +382,7 @@ impl Store {
     }
 
     /// Opens a folder of a bucket for writing, creating what is missing.
-    fn folder(&self, path: &str) -> Result<Dir> {
+    pub(crate) fn folder(&self, path: &str) -> Result<Dir> {
         let failed = |error: io::Error| Error::cache("write to the cache", self.root.join(path), &error);
         if !self.root.is_dir() {
             create_private(&self.root).map_err(|error| Error::cache("create the cache", &self.root, &error))?;
@@ -548,7 +543,7 @@ impl Store {
         let name = digest.hex();
         let folder = format!("{LIBRARIES}/{}", &name[..2]);
         let file = format!("{name}{suffix}");
-        let mut write_and_sync = |file: &mut File| write(file).and_then(|()| synced(file));
+        let mut write_and_sync = |file: &mut File| write(file).and_then(|()| publish::synced(file));
         if !self.publish_with(&folder, &file, 0o444, Existing::Keep, &mut write_and_sync)? {
             if let Some(found) = self.library_verified(digest, suffix) {
                 return Ok(found);
@@ -612,21 +607,33 @@ impl Store {
     /// can put a good one in its place.
     pub fn restore(&self, digest: Digest, bytes: u64, suffix: &str) -> Result<(PathBuf, Library)> {
         let path = self.object_path(digest);
-        let object = stamp::open(&path).map_err(|error| Error::cache("restore", &path, &error))?;
+        let object = stamp::read(&path, object::packed_bytes_max(bytes.min(LIBRARY_BYTES_MAX)))
+            .inspect_err(|error| {
+                if error.kind() == io::ErrorKind::FileTooLarge {
+                    let _ = std::fs::remove_file(&path);
+                }
+            })
+            .map_err(|error| Error::cache("restore", &path, &error))?
+            .bytes;
         let mut damage = None;
-        let restored =
-            self.publish_library(digest, suffix, &mut |library| match unpack(&object, digest, bytes, |chunk| {
-                library.write_all(chunk)
-            }) {
+        let restored = self.publish_library(digest, suffix, &mut |library| {
+            let written = publish::syncing_meanwhile(library, |put| unpack(&object, digest, bytes, put));
+            match written {
                 Err(Failure::Object(error)) => Err(damage.insert(error).kind().into()),
                 outcome => outcome.map_err(Failure::into_error),
-            });
+            }
+        });
         restored.or_else(|unwritable| {
-            let mut library = Vec::new();
+            let library = Mutex::new(Vec::new());
             let unpacked = match damage {
                 Some(error) => Err(Failure::Object(error)),
-                None => unpack(&object, digest, bytes, |chunk| {
-                    library.extend_from_slice(chunk);
+                None => unpack(&object, digest, bytes, &|at, piece| {
+                    let mut library = library.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (start, end) = (at as usize, at as usize + piece.len());
+                    if library.len() < end {
+                        library.resize(end, 0);
+                    }
+                    library[start..end].copy_from_slice(piece);
                     Ok(())
                 }),
             };
@@ -634,7 +641,9 @@ impl Store {
                 let _ = std::fs::remove_file(&path);
                 return Err(Error::cache("restore", path, &failure.into_error()));
             }
-            let path = PathBuf::from(memory::seal(&library).map_err(|_| unwritable)?);
+            let path = PathBuf::from(
+                memory::seal(&library.into_inner().unwrap_or_else(PoisonError::into_inner)).map_err(|_| unwritable)?,
+            );
             let stamp = Stamp::at(&path).map_err(|error| Error::cache("read", &path, &error))?;
             Ok((path, Library { digest, suffix: suffix.to_owned(), stamp }))
         })
@@ -849,141 +858,6 @@ impl Store {
         self.publish(folder, name, bytes, 0o444, Existing::Replace).map(drop)
     }
 
-    // Locks.
-
-    /// Waits for the one lock of a key; the kernel releases it with the process.
-    ///
-    /// `waiting` is called once when somebody else holds it, with the process
-    /// where that is known, `interrupted` at each look.
-    ///
-    /// # Errors
-    /// The store cannot be written, the time is over, or the user interrupted.
-    pub fn lock(
-        &self,
-        key: Digest,
-        module: &str,
-        timeout: Duration,
-        waiting: impl FnOnce(Option<u32>),
-        interrupted: impl Fn() -> bool,
-    ) -> Result<Lock> {
-        self.acquire(&key.hex(), false, module, timeout, waiting, interrupted)
-    }
-
-    /// Waits for a lock, which several may share.
-    fn acquire(
-        &self,
-        name: &str,
-        is_shared: bool,
-        module: &str,
-        timeout: Duration,
-        waiting: impl FnOnce(Option<u32>),
-        interrupted: impl Fn() -> bool,
-    ) -> Result<Lock> {
-        let path = self.root.join(LOCKS).join(name);
-        let mut file = self.open_lock(&path)?;
-        let started = Instant::now();
-        let mut waiting = Some(waiting);
-        loop {
-            match if is_shared { file.try_lock_shared() } else { file.try_lock() } {
-                // Collecting removes old lock files: one without its name excludes nobody.
-                Ok(()) if !is_named(&file, &path) => {
-                    file = self.open_lock(&path)?;
-                    continue;
-                }
-                Ok(()) if is_shared => return Ok(Lock::of(file)),
-                Ok(()) => {
-                    // Only for the message of whoever waits.
-                    let pid = std::process::id().to_string();
-                    let _ = file.set_len(0).and_then(|()| file.write_all(pid.as_bytes()));
-                    return Ok(Lock::of(file));
-                }
-                Err(std::fs::TryLockError::WouldBlock) => {}
-                // A file system without locks: publication is atomic all the
-                // same, so at worst two processes build the same thing.
-                Err(std::fs::TryLockError::Error(_)) => return Ok(Lock { file: None }),
-            }
-            // Whoever only passes the gate is through at once.
-            let is_worth_a_word = name != GATE || started.elapsed() > GATE_PASSED;
-            if let Some(waiting) = waiting.take_if(|_| is_worth_a_word) {
-                waiting(holder(&path));
-            }
-            if interrupted() {
-                return Err(Error::Interrupted);
-            }
-            if started.elapsed() > timeout {
-                let (module, seconds) = (module.to_owned(), timeout.as_secs());
-                return Err(Error::LockTimeout { module, seconds, holder: holder(&path), path });
-            }
-            std::thread::sleep(LOCK_POLL);
-        }
-    }
-
-    fn open_lock(&self, path: &Path) -> Result<File> {
-        self.folder(LOCKS)?;
-        let mut options = File::options();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        stamp::open_with(options, path).map_err(|error| Error::cache("open the lock", path, &error))
-    }
-
-    /// Says that the store is in use until the answer is dropped, so that nobody
-    /// clears it meanwhile; waits while somebody does. `None` where the store
-    /// cannot be written: then nobody clears it.
-    ///
-    /// # Errors
-    /// The time is over, or the user interrupted.
-    pub fn in_use(
-        &self,
-        module: &str,
-        timeout: Duration,
-        waiting: impl FnOnce(Option<u32>),
-        interrupted: impl Fn() -> bool,
-    ) -> Result<Option<Lock>> {
-        // Who wants to clear holds the gate while it waits: it would wait for ever
-        // if there were always somebody new.
-        let both = self
-            .acquire(GATE, false, module, timeout, waiting, &interrupted)
-            .and_then(|_gate| self.acquire(IN_USE, true, module, timeout, |_| {}, &interrupted));
-        match both {
-            Err(Error::Cache { .. }) => Ok(None),
-            both => both.map(Some),
-        }
-    }
-
-    /// Says that a compiler's caches are in use until the answer is dropped, so
-    /// that nobody removes them. `None` where the file system has no locks.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub fn use_zig(&self, version: &str) -> Result<Option<Lock>> {
-        if !self.root.join(ZIG).join(version).is_dir() {
-            // They are about to grow by more than the log can know.
-            let _ = std::fs::remove_file(self.root.join(USAGE).join(USAGE_LOG));
-        }
-        let file = self.open_lock(&self.zig_lock_path(version))?;
-        let _ = file.set_modified(SystemTime::now());
-        Ok(file.lock_shared().is_ok().then(|| Lock::of(file)))
-    }
-
-    /// Removes a compiler's caches; `false` if they are in use or cannot be removed.
-    pub(crate) fn remove_zig(&self, version: &str) -> bool {
-        let path = self.zig_lock_path(version);
-        let Ok(lock) = self.open_lock(&path) else { return false };
-        // Whoever compiles holds this lock shared.
-        if matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
-            return false;
-        }
-        std::fs::remove_dir_all(self.root.join(ZIG).join(version)).is_ok()
-    }
-
-    pub(crate) fn zig_lock_path(&self, version: &str) -> PathBuf {
-        self.root.join(LOCKS).join(format!("zig-{}", Digest::of(version.as_bytes()).hex()))
-    }
-
     // The whole.
 
     /// Returns the number of registry entries.
@@ -1019,13 +893,12 @@ impl Store {
     ///
     /// # Errors
     /// A bucket cannot be removed, the time is over, or the user interrupted.
-    pub fn clear(&self, timeout: Duration, interrupted: impl Fn() -> bool) -> Result<u64> {
+    pub fn clear(&self, wait: &Wait<'_>) -> Result<u64> {
         if !self.root.is_dir() {
             return Ok(0);
         }
         let bytes = self.sizes().iter().map(|size| size.bytes).sum();
-        let _gate = self.acquire(GATE, false, "the cache", timeout, |_| {}, &interrupted)?;
-        let _alone = self.acquire(IN_USE, false, "the cache", timeout, |_| {}, &interrupted)?;
+        let _alone = self.alone(wait)?;
         let failed = |path: &str, error: io::Error| Error::cache("clear", self.root.join(path), &error);
         let root =
             Dir::open_ambient_dir(&self.root, cap_std::ambient_authority()).map_err(|error| failed("", error))?;
@@ -1046,102 +919,12 @@ impl Store {
     }
 }
 
-/// Gives the chunks of an object to `take`; fails at its end if they are not what
+/// Gives the pieces of an object to `put`; fails at its end if they are not what
 /// its name says.
-fn unpack(
-    mut object: &File,
-    digest: Digest,
-    bytes: u64,
-    take: impl FnMut(&[u8]) -> io::Result<()>,
-) -> Result<(), Failure> {
-    object.rewind().map_err(Failure::Object)?;
-    let unpacked = object::unpack(object, bytes.min(LIBRARY_BYTES_MAX), take)?;
+fn unpack(object: &[u8], digest: Digest, bytes: u64, put: &object::Put<'_>) -> Result<(), Failure> {
+    let unpacked = object::unpack(object, bytes.min(LIBRARY_BYTES_MAX), put)?;
     let differs = || Failure::Object(io::Error::new(io::ErrorKind::InvalidData, "its digest differs"));
     (unpacked == digest).then_some(()).ok_or_else(differs)
-}
-
-/// Waits until a file's content is on its medium, where that can be had.
-fn synced(file: &File) -> io::Result<()> {
-    match file.sync_data() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        outcome => outcome,
-    }
-}
-
-/// Returns whether an open file still has its name.
-fn is_named(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => Stamp::of(&open).inode == Stamp::of(&named).inode,
-        _ => false,
-    }
-}
-
-/// Returns the process that wrote itself into a lock.
-fn holder(path: &Path) -> Option<u32> {
-    std::str::from_utf8(&stamp::read(path, 16).ok()?.bytes).ok()?.parse().ok()
-}
-
-/// Holds the lock of a key until it is dropped or the process ends.
-#[derive(Debug)]
-pub struct Lock {
-    file: Option<File>,
-}
-
-impl Lock {
-    fn of(file: File) -> Self {
-        #[cfg(unix)]
-        inherited::add(&file);
-        Self { file: Some(file) }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if let Some(file) = &self.file {
-            #[cfg(unix)]
-            inherited::remove(file);
-            // A process that was forked without our knowledge has the file open too:
-            // closing ours would leave the lock to it.
-            let _ = file.unlock();
-        }
-    }
-}
-
-/// Locks in processes that are forked while they are held: these have the files
-/// open, too, and would hold the locks when we are killed.
-#[cfg(unix)]
-pub mod inherited {
-    use std::fs::File;
-    use std::mem::ManuallyDrop;
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-    use std::sync::Mutex;
-
-    static HELD: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
-
-    pub(super) fn add(file: &File) {
-        if let Ok(mut held) = HELD.lock() {
-            held.push(file.as_raw_fd());
-        }
-    }
-
-    pub(super) fn remove(file: &File) {
-        if let Ok(mut held) = HELD.lock() {
-            held.retain(|number| *number != file.as_raw_fd());
-        }
-    }
-
-    /// Lets go of the locks of the process that this one was forked from. To be
-    /// called in a new process before it does anything else.
-    pub fn release() {
-        // A thread that is not there any more may have held the list: never wait for it.
-        let (Ok(mut held), Ok(nothing)) = (HELD.try_lock(), File::open("/dev/null")) else { return };
-        for number in held.drain(..) {
-            // SAFETY: the file is open as long as its number is in the list, and it is
-            // not closed here: whoever has it still may close it.
-            let mut file = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
-            let _ = rustix::io::dup2(&nothing, &mut file);
-        }
-    }
 }
 
 /// Returns the folder of an entry. Its keys are digests, which [`Entry::parse`] checks.
@@ -1265,6 +1048,8 @@ fn binding_folder(digest: Digest) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// An entry as a build would write it.
@@ -1329,6 +1114,10 @@ pub(crate) mod tests {
 
         assert!(store.restore(library.digest, 10, ".so").is_err());
         assert!(!store.has_object(library.digest));
+        // Larger than a library of that size can be.
+        store.put_object(library.digest, &[0; 1 << 20]).unwrap();
+        assert!(store.restore(library.digest, bytes.len() as u64, ".so").is_err());
+        assert!(!store.has_object(library.digest));
     }
 
     #[cfg(unix)]
@@ -1346,29 +1135,9 @@ pub(crate) mod tests {
         let (_folder, store) = store();
         store.put_library(b"x", ".so").unwrap();
         std::fs::write(store.root().join("notes.txt"), "mine").unwrap();
-        assert!(store.clear(Duration::ZERO, || false).unwrap() > 0);
+        assert!(store.clear(&Wait::silent("the cache", Duration::ZERO)).unwrap() > 0);
         assert!(store.sizes().is_empty());
         assert!(store.root().join("notes.txt").exists());
-    }
-
-    #[test]
-    fn clearing_waits_for_whoever_uses_the_store_and_lets_nobody_else_begin() {
-        let (_folder, store) = store();
-        let (path, _) = store.put_library(b"x", ".so").unwrap();
-        let in_use = || store.in_use("m", Duration::ZERO, |_| {}, || false);
-        let (one, two) = (in_use().unwrap().unwrap(), in_use().unwrap().unwrap());
-        assert!(matches!(store.clear(Duration::ZERO, || false), Err(Error::LockTimeout { .. })));
-        drop(one);
-        let began = std::cell::Cell::new(false);
-        // Asked while it waits.
-        let refused = store.clear(Duration::MAX, || {
-            began.set(began.get() || !matches!(in_use(), Err(Error::LockTimeout { .. })));
-            true
-        });
-        assert!(matches!(refused, Err(Error::Interrupted)) && path.exists() && !began.get());
-        drop(two);
-        assert!(store.clear(Duration::ZERO, || false).unwrap() > 0);
-        assert!(!path.exists() && in_use().unwrap().is_some());
     }
 
     #[cfg(unix)]
@@ -1389,9 +1158,9 @@ pub(crate) mod tests {
         store.put_library(b"library", ".so").unwrap();
         assert!(store.library_verified(library.digest, ".so").is_some());
         let key = Digest::of(b"key");
-        drop(store.lock(key, "m", Duration::ZERO, |_| {}, || false).unwrap());
+        drop(store.lock(key, &Wait::silent("m", Duration::ZERO)).unwrap());
         pipe(&store.root().join(LOCKS).join(key.hex()));
-        let refused = store.lock(key, "m", Duration::ZERO, |_| {}, || false).unwrap_err().report();
+        let refused = store.lock(key, &Wait::silent("m", Duration::ZERO)).unwrap_err().report();
         assert!(refused.contains("failed to open the lock"), "{refused}");
     }
 
@@ -1418,19 +1187,6 @@ pub(crate) mod tests {
         std::fs::write(folder.with_file_name(".DS_Store"), "").unwrap();
         std::fs::write(folder.with_file_name(Digest::of(b"x").hex()), "").unwrap();
         assert_eq!(store.entries(Digest::of(b"m")).unwrap(), [entry]);
-    }
-
-    #[test]
-    fn a_lock_is_exclusive_and_goes_with_its_holder() {
-        let (_folder, store) = store();
-        let key = Digest::of(b"key");
-        let held = store.lock(key, "m", Duration::ZERO, |_| {}, || false).unwrap();
-        let mut waited = false;
-        let denied = store.lock(key, "m", Duration::ZERO, |_| waited = true, || false);
-        assert!(matches!(denied, Err(Error::LockTimeout { .. })) && waited);
-        assert!(matches!(store.lock(key, "m", Duration::MAX, |_| {}, || true), Err(Error::Interrupted)));
-        drop(held);
-        store.lock(key, "m", Duration::ZERO, |_| {}, || false).unwrap();
     }
 
     #[test]

@@ -20,6 +20,7 @@ use zigimport_host::error::Result as HostResult;
 use zigimport_host::graph;
 use zigimport_host::guest::{self, Execution, Sandbox};
 use zigimport_host::interpreter::{self, Asked, STABLE_ABI};
+use zigimport_host::locks::Wait;
 use zigimport_host::page;
 use zigimport_host::pipeline::{self, Loadable};
 use zigimport_host::plan::{self, Context};
@@ -461,7 +462,8 @@ fn cache_info(py: Python<'_>, request: &Request) -> PyResult<(OsString, &'static
 fn cache_clear(py: Python<'_>, request: &Request) -> PyResult<u64> {
     let timeout = Duration::from_secs(request.layer.lock_timeout_seconds);
     let interrupted = || Python::attach(|py| py.check_signals().is_err());
-    py.detach(|| request.store.clear(timeout, interrupted)).map_err(|error| exception(py, &error))
+    let clear = || request.store.clear(&Wait { interrupted: &interrupted, ..Wait::silent("the cache", timeout) });
+    py.detach(clear).map_err(|error| exception(py, &error))
 }
 
 /// Returns every registry entry as a JSON document.
@@ -697,7 +699,7 @@ fn interrupt(wanted: bool) {
 #[pyfunction]
 fn release_inherited_locks() {
     #[cfg(unix)]
-    zigimport_host::store::inherited::release();
+    zigimport_host::locks::inherited::release();
 }
 
 /// Returns a path for `dlopen` of a library on a mount that forbids execution:

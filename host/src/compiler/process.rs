@@ -162,17 +162,9 @@ fn run_within(invocation: &Invocation, caller: Caller<'_>, bound: Option<Bound>)
             // A compiler that ends early closes the pipe; its status says why.
             let _ = stdin.write_all(&invocation.input);
         }
-        let text = scope.spawn(move || {
-            stderr.map_or_else(Vec::new, |stream| match bound {
-                Some(bound) => read_first(stream, bound.bytes),
-                None => read_up_to(stream, TEXT_BYTES_MAX),
-            })
-        });
+        let text = scope.spawn(move || stderr.map_or_else(Vec::new, |stream| read(stream, TEXT_BYTES_MAX, bound)));
         scope.spawn(move || {
-            let answer = stdout.map_or_else(Vec::new, |stream| match bound {
-                Some(bound) => read_first(stream, bound.bytes),
-                None => read_up_to(stream, ANSWER_BYTES_MAX),
-            });
+            let answer = stdout.map_or_else(Vec::new, |stream| read(stream, ANSWER_BYTES_MAX, bound));
             let _ = sender.send(answer);
         });
         let answer = loop {
@@ -215,18 +207,14 @@ fn end(child: &mut Child, is_group: bool) {
     let _ = child.kill();
 }
 
-/// Reads a stream to its end and keeps the first `bytes_max` bytes.
-fn read_up_to(mut stream: impl Read, bytes_max: u64) -> Vec<u8> {
+/// Reads a stream to its end and keeps the first `bytes_max` bytes; or, with a bound,
+/// reads no more than that, and leaves the rest.
+fn read(mut stream: impl Read, bytes_max: u64, bound: Option<Bound>) -> Vec<u8> {
     let mut kept = Vec::new();
-    let _ = Read::by_ref(&mut stream).take(bytes_max).read_to_end(&mut kept);
-    let _ = io::copy(&mut stream, &mut io::sink());
-    kept
-}
-
-/// Reads the first bytes of a stream, and leaves the rest.
-fn read_first(stream: impl Read, bytes_max: u64) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let _ = stream.take(bytes_max).read_to_end(&mut kept);
+    let _ = Read::by_ref(&mut stream).take(bound.map_or(bytes_max, |bound| bound.bytes)).read_to_end(&mut kept);
+    if bound.is_none() {
+        let _ = io::copy(&mut stream, &mut io::sink());
+    }
     kept
 }
 
