@@ -43,6 +43,13 @@ def test_a_function_of_a_type_that_is_not_known_does_not_keep_the_others_out(pro
     project.write("m.zig", "".join(functions.values()) + "pub fn good() u8 {\n    return 5;\n}\n")
     imported = project.imports("m", "[module.good(), sorted(module.__zigimport_skipped__)]")
     assert imported.value == [5, sorted(functions)]
+    told = "m leaves out `pointer` (parameter 1: type `*u8`), `generic` (parameter 1: type `anytype`), "
+    assert told in imported.stderr, imported
+    assert project.imports("m", "module.good()").stderr == ""
+    for name in ("one", "two", "three"):
+        functions[name] = f"pub fn {name}(a: anytype) void {{\n    _ = a;\n}}\n"
+    project.write("m.zig", "".join(functions.values()) + "pub fn good() u8 {\n    return 5;\n}\n")
+    assert ") and 2 more, see m.__zigimport_skipped__\n" in project.imports("m", "module.good()").stderr
 
 
 def test_what_does_not_fit_on_a_stack_or_into_text_does_not_keep_the_others_out(make_project, zig):

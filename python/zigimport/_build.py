@@ -6,6 +6,9 @@ import sys
 from zigimport import _log, _native, _progress
 from zigimport._hook import BuildRecord
 
+#: How many of the names that a module leaves out are told.
+SKIPPED_MAX = 5
+
 
 class Listener:
     """Takes the host's reports, and knows where the C headers are: those of this
@@ -66,8 +69,7 @@ def ensure(finder, found, optimize, watcher=None):
     if watcher is None and _ahead.wait_for(found):
         hit = finder.cached(found, sys.path, optimize)
         if hit is not None:
-            library, key, zig_version, mode = hit
-            return library, BuildRecord(found.source_path, key, zig_version, mode)
+            return _new(found, *hit)
     try:
         if watcher is None:
             _ahead.start(finder, found, Listener())
@@ -78,7 +80,25 @@ def ensure(finder, found, optimize, watcher=None):
         error.name = found.name
         error.path = found.source_path
         raise
-    return library, BuildRecord(found.source_path, key, zig_version, mode)
+    return _new(found, library, key, zig_version, mode)
+
+
+def _new(found, library, key, zig_version, mode):
+    record = BuildRecord(found.source_path, key, zig_version, mode)
+    record._is_new = True
+    return library, record
+
+
+def tell_skipped(module):
+    """Reports the public functions of a module that Python cannot call: who misses
+    one would look for a mistake of theirs."""
+    skipped = getattr(module, "__zigimport_skipped__", None)
+    if not skipped:
+        return
+    told = ", ".join(f"`{name}` ({reason})" for name, reason in list(skipped.items())[:SKIPPED_MAX])
+    more = len(skipped) - SKIPPED_MAX
+    told += f" and {more} more, see {module.__name__}.__zigimport_skipped__" if more > 0 else ""
+    _log.report("info", f"{module.__name__} leaves out {told}")
 
 
 _memory_paths = {}

@@ -34,13 +34,15 @@ class BuildRecord:
     key, 64 hexadecimal digits), ``zig_version``, ``optimize`` (mode).
     """
 
-    __slots__ = ("_names", "_spec", "key", "optimize", "source", "zig_version")
+    __slots__ = ("_is_new", "_names", "_spec", "key", "optimize", "source", "zig_version")
 
     def __init__(self, source, key, zig_version, optimize):
         self.source = source
         self.key = key
         self.zig_version = zig_version
         self.optimize = optimize
+        # Whether this process has built it, and not found it in the cache.
+        self._is_new = False
         # What a reload has to know: see `names_of`, and the module's spec.
         self._names = {}
         self._spec = None
@@ -170,6 +172,10 @@ class LibraryLoader(ExtensionFileLoader):
         record._spec = module.__spec__
         module.__file__ = self.path
         module.__zigimport__ = record
+        if record._is_new:
+            from zigimport import _build
+
+            _build.tell_skipped(module)
 
 
 class ZigLoader(LibraryLoader):

@@ -45,6 +45,10 @@ def execute(loader, module):
     record._spec = spec
     _describe(module, spec)
     module.__zigimport__ = record
+    if record._is_new:
+        from zigimport import _build
+
+        _build.tell_skipped(module)
 
 
 def _describe(module, spec):
