@@ -17,7 +17,7 @@ SOURCES := $(shell find host guest-tools python -type f -not -name '*.pyc' -not 
 PLUGINS_SOURCES := $(shell find host/plugins -type f) guest-tools/src/engine.rs guest-tools/wit/plugin.wit Cargo.toml Cargo.lock
 
 # Formats that are fuzzed, and for how long each in seconds: a minute in all.
-FORMATS := compiler entry history manifest object plugin request settings source steps
+FORMATS := compiler entry files history manifest object plan plugin request settings source steps table
 FUZZ_SECONDS ?= 6
 
 .PHONY: demo test test-rust test-sanitizers test-fuzz test-zig test-python test-environments wheel clean

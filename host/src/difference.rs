@@ -28,23 +28,33 @@ const TARGET_FIELDS: &[&str] = &["source_key", "action_key", "artifact"];
 /// # Errors
 /// Names the file that is no plan, or one of another version.
 pub fn read(path: &Path) -> Result<Value> {
-    let wrong = |what: String, hint: &str| Error::Module {
-        message: format!("`{}` {what}", path.display()),
-        hint: Some(hint.to_owned()),
-    };
-    let make = "write one with `zigimport plan --format json`";
-    let content = stamp::read(path, PLAN_BYTES_MAX).map_err(|error| wrong(format!("cannot be read: {error}"), make))?;
+    let content = stamp::read(path, PLAN_BYTES_MAX)
+        .map_err(|error| wrong(path, &format!("cannot be read: {error}"), MAKE_PLAN))?;
+    parse(&content.bytes, path)
+}
+
+/// Reads the text of such a plan.
+///
+/// # Errors
+/// As for [`read`].
+pub fn parse(text: &[u8], path: &Path) -> Result<Value> {
     let plan: Value =
-        serde_json::from_slice(&content.bytes).map_err(|error| wrong(format!("is no JSON: {error}"), make))?;
+        serde_json::from_slice(text).map_err(|error| wrong(path, &format!("is no JSON: {error}"), MAKE_PLAN))?;
     if !["modules", "actions"].iter().all(|name| plan[name].is_array()) {
-        return Err(wrong("is no plan: it has no modules and actions".to_owned(), make));
+        return Err(wrong(path, "is no plan: it has no modules and actions", MAKE_PLAN));
     }
     if plan["version"] != PLAN_JSON_VERSION {
         let found = &plan["version"];
         let what = format!("is a plan of version {found}, and this zigimport compares version {PLAN_JSON_VERSION}");
-        return Err(wrong(what, "write both with the same zigimport"));
+        return Err(wrong(path, &what, "write both with the same zigimport"));
     }
     Ok(plan)
+}
+
+const MAKE_PLAN: &str = "write one with `zigimport plan --format json`";
+
+fn wrong(path: &Path, what: &str, hint: &str) -> Error {
+    Error::Module { message: format!("`{}` {what}", path.display()), hint: Some(hint.to_owned()) }
 }
 
 /// Compares two plans; the answer is described by `docs/plan-diff.schema.json`.

@@ -12,14 +12,16 @@ use std::sync::Mutex;
 
 use arbitrary::Unstructured;
 use zigimport_host::compiler::steps::Decoder;
-use zigimport_host::compiler::{diagnostics, protocol};
-use zigimport_host::config::ProjectSettings;
+use zigimport_host::compiler::{diagnostics, protocol, reads};
+use zigimport_host::config::{ProjectSettings, UserSettings};
+use zigimport_host::difference;
 use zigimport_host::digest::{self, Digest};
 use zigimport_host::guest::Scanner;
 use zigimport_host::guest::source::{Language, Scan};
 use zigimport_host::manifest::Manifest;
 use zigimport_host::object;
 use zigimport_host::plugin::Description;
+use zigimport_host::sources;
 use zigimport_host::store::{Entry, History};
 
 /// Bytes of the digest that ends a manifest.
@@ -33,17 +35,20 @@ pub const OBJECT_BYTES: usize = 5_000;
 pub type Format = (&'static str, fn(&[u8]) -> bool);
 
 /// Every format.
-pub const FORMATS: [Format; 10] = [
+pub const FORMATS: [Format; 13] = [
     ("compiler", compiler),
     ("entry", entry),
+    ("files", files),
     ("history", history),
     ("manifest", manifest),
     ("object", unpacked),
+    ("plan", plan),
     ("plugin", plugin),
     ("request", request),
     ("settings", |bytes| settings(&String::from_utf8_lossy(bytes))),
     ("source", source),
     ("steps", any_steps),
+    ("table", |bytes| sources::is_table(&digest::seal(bytes.to_vec()))),
 ];
 
 /// Scans a source with the component: what it answers is about the source.
@@ -153,7 +158,29 @@ pub fn settings(text: &str) -> bool {
     if let Err(error) = &read {
         assert!(error.to_string().contains("pyproject.toml`, line "), "{error}");
     }
+    let of_user = UserSettings::parse(text, Path::new("/p/config.toml"));
+    if let Err(error) = &of_user {
+        assert!(error.to_string().contains("config.toml`, line "), "{error}");
+    }
+    read.is_ok() || of_user.is_ok()
+}
+
+/// Reads a plan as JSON; returns whether it is one. It does not differ from itself.
+fn plan(bytes: &[u8]) -> bool {
+    let read = difference::parse(bytes, Path::new("/p/plan.json"));
+    match &read {
+        Ok(read) => drop(difference::between(read, read)),
+        Err(error) => assert!(error.to_string().contains("`/p/plan.json` is "), "{error}"),
+    }
     read.is_ok()
+}
+
+/// Reads what a compiler's cache says that a compilation read: paths that can be
+/// looked up from anywhere.
+fn files(bytes: &[u8]) -> bool {
+    let named = [true, false].map(|is_text| reads::parse(bytes, is_text, Path::new("/p")));
+    assert!(named.iter().flatten().all(|path| path.is_absolute()));
+    named.iter().any(|paths| !paths.is_empty())
 }
 
 /// Reads the manifest of a plugin. An error names a line of it.

@@ -31,7 +31,7 @@ mod packages;
 pub mod process;
 mod project;
 pub mod protocol;
-mod reads;
+pub mod reads;
 pub mod steps;
 
 use std::path::{Path, PathBuf};

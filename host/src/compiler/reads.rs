@@ -22,11 +22,17 @@ pub fn files(local_cache: &Path, directory: &Path) -> Vec<PathBuf> {
             continue;
         }
         let is_text = entry.path().extension().is_some_and(|extension| extension == "txt");
-        files.extend(if is_text { parse_text(&bytes, directory) } else { parse_binary(&bytes, directory) });
+        files.extend(parse(&bytes, is_text, directory));
     }
     files.sort();
     files.dedup();
     files
+}
+
+/// Returns the files that a manifest of the compiler names, its own left out.
+#[must_use]
+pub fn parse(bytes: &[u8], is_text: bool, directory: &Path) -> Vec<PathBuf> {
+    if is_text { parse_text(bytes, directory) } else { parse_binary(bytes, directory) }
 }
 
 /// Prefixes of paths; one less than in the one-shot answer.
