@@ -287,6 +287,8 @@ pub struct Closure {
     /// The user's configuration, and the manifests and components of plugins:
     /// the same holds for them.
     pub plugin_files: Vec<Input>,
+    /// The user's configuration, if it is there.
+    pub user_configuration: Option<PathBuf>,
     /// The plugins that were asked about files.
     pub participants: Vec<Participant>,
     /// What they named.
@@ -356,9 +358,9 @@ fn project_root(module: &Module) -> (PathBuf, Option<PathBuf>, Vec<PathBuf>) {
 pub fn relative_to(path: &Path, root: &Path) -> String {
     // What it mostly is, without taking it apart.
     if cfg!(unix)
-        && let Some(below) = path.strip_prefix(root).ok().and_then(Path::to_str)
-        && !below.contains("//")
-        && !below.contains("/.")
+        && let (Some(path), Some(root)) = (path.to_str(), root.to_str())
+        && let Some(below) = path.strip_prefix(root).and_then(|below| below.strip_prefix('/'))
+        && is_normal(below)
     {
         return below.to_owned();
     }
@@ -371,6 +373,12 @@ pub fn relative_to(path: &Path, root: &Path) -> String {
     let mut parts: Vec<String> = root_components.map(|_| "..".to_owned()).collect();
     parts.extend(components.map(|part| name_of(part.as_os_str())));
     parts.join("/")
+}
+
+/// Returns whether a path has nothing but names, and one `/` between them.
+fn is_normal(path: &str) -> bool {
+    // A name that begins with a dot may be `.` or `..`.
+    !path.is_empty() && path.split('/').all(|name| !name.is_empty() && !name.starts_with('.'))
 }
 
 /// Names a file name that is no text so that two different ones stay different.
@@ -431,6 +439,7 @@ pub fn scan_with(sources: &Sources, module: &Module) -> Result<Closure> {
         folders: Vec::new(),
         settings_file,
         plugin_files: Vec::new(),
+        user_configuration: None,
         participants: Vec::new(),
         tracked: Vec::new(),
         plugin_failure: None,

@@ -1,6 +1,7 @@
 //! Finds the modules that a path on the command line stands for.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use crate::closure::{self, Module, ModuleKind};
@@ -253,9 +254,11 @@ struct Listing {
 impl Listing {
     /// Lists a folder. The outermost one was asked for, whatever it is.
     fn of(folder: PathBuf, is_outermost: bool) -> Result<Self> {
-        let entries = std::fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        let named = |entry: DirEntry| (entry.file_name(), entry);
+        let entries: std::io::Result<Vec<_>> =
+            std::fs::read_dir(&folder).and_then(|entries| entries.map(|entry| entry.map(named)).collect());
         // In a folder that cannot be listed, any name may be.
-        let has = |wanted: &str| entries.as_ref().map_or(true, |all| all.iter().any(|one| *one.file_name() == *wanted));
+        let has = |wanted: &str| entries.as_ref().map_or(true, |all| all.iter().any(|(name, _)| *name == *wanted));
         if !is_outermost {
             if FOREIGN_MARKS.into_iter().chain(PLUGIN_MARKS).any(&has) && is_foreign(&folder) {
                 return Ok(Self::default());
@@ -265,9 +268,10 @@ impl Listing {
             }
         }
         let mut listing = Self::default();
+        let has_init = ["__init__.py", "__init__.zig"].into_iter().any(&has);
         let mut package = None;
-        for entry in entries.map_err(|error| Error::Scan { path: folder.clone(), reason: error.to_string() })? {
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for (name, entry) in entries.map_err(|error| Error::Scan { path: folder.clone(), reason: error.to_string() })? {
+            let name = name.to_string_lossy();
             if is_skipped(&name) {
                 continue;
             }
@@ -285,7 +289,8 @@ impl Listing {
                 continue;
             }
             let kind = if name == "__init__.zig" { ModuleKind::Package } else { ModuleKind::File };
-            let package = package.get_or_insert_with(|| closure::package_of(&folder));
+            let package =
+                package.get_or_insert_with(|| if has_init { closure::package_of(&folder) } else { Vec::new() });
             let above =
                 if kind == ModuleKind::File { &package[..] } else { &package[..package.len().saturating_sub(1)] };
             // A file that could not be imported under its name is a part of something else.

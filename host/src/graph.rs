@@ -2,7 +2,7 @@
 //! and what was looked for and is not there. Each file is in it once.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::closure::{self, Role};
@@ -208,8 +208,13 @@ pub fn named(prepared: &Prepared) -> Vec<Named> {
     found.sort_by(|left, right| {
         (&left.from, left.line, &left.to, &left.how).cmp(&(&right.from, right.line, &right.to, &right.how))
     });
-    let mut seen = BTreeSet::new();
-    found.retain(|named| seen.insert((named.from.clone(), named.to.clone(), named.how.clone())));
+    let mut seen = HashSet::new();
+    let is_new: Vec<bool> = found
+        .iter()
+        .map(|named| seen.insert((named.from.as_os_str(), named.to.as_os_str(), named.how.as_ref())))
+        .collect();
+    let mut is_new = is_new.into_iter();
+    found.retain(|_| is_new.next().unwrap_or(true));
     found
 }
 

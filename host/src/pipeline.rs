@@ -64,6 +64,20 @@ pub struct Loadable {
 /// name; the files are in the manifest.
 #[must_use]
 pub fn manifest_name(layer: &Layer, interpreter: &Interpreter, module: &Module, target: &Target) -> Digest {
+    // One that is not there says the same in every home folder.
+    let user = layer.user_configuration.as_deref().filter(|path| path.exists());
+    manifest_name_for(layer, interpreter, module, target, user)
+}
+
+/// The same for whoever knows whether the user has a configuration.
+#[must_use]
+pub fn manifest_name_for(
+    layer: &Layer,
+    interpreter: &Interpreter,
+    module: &Module,
+    target: &Target,
+    user_configuration: Option<&Path>,
+) -> Digest {
     let mut hasher = FieldHasher::new("manifest");
     hasher.field("module", module.name.as_bytes());
     hasher.field("source path", module.source_path.as_os_str().as_encoded_bytes());
@@ -73,9 +87,7 @@ pub fn manifest_name(layer: &Layer, interpreter: &Interpreter, module: &Module, 
     hasher.field("interpreter", interpreter.extension_suffix.as_bytes());
     hasher.field("salt", layer.salt.as_bytes());
     hasher.field("builder", env!("CARGO_PKG_VERSION").as_bytes());
-    // One that is not there says the same in every home folder.
-    let user = layer.user_configuration.as_ref().filter(|path| path.exists());
-    hasher.field("user configuration", user.map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes()));
+    hasher.field("user configuration", user_configuration.map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes()));
     hasher.finish()
 }
 

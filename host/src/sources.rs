@@ -17,14 +17,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::closure::{self, Project};
+use crate::closure::{self, Input, Project};
 use crate::digest::{self, Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::guest::source::{Language, Scan};
 use crate::guest::{self, Scanner};
 use crate::locks::Wait;
+use crate::plugin::pins::{self, Pins};
 use crate::stamp::{self, Stamp};
-use crate::store::{self, Store};
+use crate::store::{self, Checked, Store};
 
 /// A table is never larger than this; a larger file is not ours.
 const TABLE_BYTES_MAX: u64 = 256 << 20;
@@ -125,10 +126,16 @@ type Rows = Arc<OnceLock<Vec<Row>>>;
 pub struct Sources {
     /// Where the tables are that may be used.
     records: Option<Store>,
-    tables: Mutex<HashMap<PathBuf, Rows>>,
-    files: Mutex<HashMap<PathBuf, Known>>,
+    // By path: its bytes are hashed faster than its components.
+    tables: Mutex<HashMap<OsString, Rows>>,
+    files: Mutex<HashMap<OsString, Known>>,
     projects: Mutex<HashMap<PathBuf, Project>>,
+    user: Mutex<Option<UserConfiguration>>,
+    checked: Checked,
 }
+
+/// The user's configuration and its plugins, or `None` where there is none.
+type UserConfiguration = Option<Arc<(Input, Pins)>>;
 
 impl Sources {
     /// Reads every file.
@@ -182,7 +189,7 @@ impl Sources {
             Some(known) => known,
             None => read(scanner, path, bytes_max, language, row)?,
         };
-        lock(&self.files).insert(path.to_owned(), known.clone());
+        lock(&self.files).insert(path.as_os_str().to_owned(), known.clone());
         Ok(Found::File(known))
     }
 
@@ -217,16 +224,37 @@ impl Sources {
         Ok(project)
     }
 
+    /// Returns the user's configuration, read once.
+    ///
+    /// # Errors
+    /// It cannot be read, or names the line that is wrong.
+    pub fn user_configuration(&self, path: &Path) -> Result<UserConfiguration> {
+        // Under the lock, so that all modules see the same one.
+        let mut user = lock(&self.user);
+        if let Some(known) = &*user {
+            return Ok(known.clone());
+        }
+        let read = pins::of_user(path, path.parent().unwrap_or(path))?.map(Arc::new);
+        Ok(user.insert(read).clone())
+    }
+
+    /// Returns which folders of the store were looked at.
+    #[must_use]
+    pub fn checked(&self) -> &Checked {
+        &self.checked
+    }
+
     fn seen(&self, path: &Path) -> Option<Known> {
-        lock(&self.files).get(path).cloned()
+        lock(&self.files).get(path.as_os_str()).cloned()
     }
 
     /// Returns what builds recorded of the files in the folder of `path`.
     fn rows(&self, path: &Path) -> Option<Rows> {
         let store = self.records.as_ref()?;
         let folder = path.parent()?;
-        let there = lock(&self.tables).get(folder).cloned();
-        let rows = there.unwrap_or_else(|| lock(&self.tables).entry(folder.to_owned()).or_default().clone());
+        let there = lock(&self.tables).get(folder.as_os_str()).cloned();
+        let rows =
+            there.unwrap_or_else(|| lock(&self.tables).entry(folder.as_os_str().to_owned()).or_default().clone());
         rows.get_or_init(|| rows_of(store, folder));
         Some(rows)
     }
@@ -240,7 +268,7 @@ impl Sources {
     pub fn record(&self, store: &Store) -> Result<()> {
         let files = lock(&self.files);
         let mut folders: HashMap<&Path, Vec<(&OsStr, &Known)>> = HashMap::new();
-        for (path, known) in files.iter() {
+        for (path, known) in files.iter().map(|(path, known)| (Path::new(path), known)) {
             if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
                 folders.entry(folder).or_default().push((name, known));
             }

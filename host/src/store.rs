@@ -56,6 +56,7 @@
 //! `ZIGIMPORT_VERIFY=always` do. Folders below the root are made for the user
 //! alone, so only the user can have opened them to others.
 
+use std::collections::HashSet;
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -348,6 +349,22 @@ pub struct BucketSize {
     pub bytes: u64,
 }
 
+/// The folders of a store that nobody else can write to, as one operation found.
+#[derive(Default)]
+pub struct Checked(Mutex<HashSet<String>>);
+
+impl Checked {
+    fn has(&self, folder: &str) -> bool {
+        self.0.lock().is_ok_and(|folders| folders.contains(folder))
+    }
+
+    fn add(&self, folder: String) {
+        if let Ok(mut folders) = self.0.lock() {
+            folders.insert(folder);
+        }
+    }
+}
+
 /// A store at a place. Opening it creates nothing.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -570,11 +587,10 @@ impl Store {
         self.object_path(digest).is_file()
     }
 
-    /// Returns whether a library or its object is there, whole or not.
+    /// Returns whether a file is where a library would be, whole or not.
     #[must_use]
-    pub fn has_artifact(&self, entry: &Entry) -> bool {
-        Digest::from_hex(&entry.artifact)
-            .is_some_and(|digest| self.has_object(digest) || self.library_path(digest, &entry.suffix).is_file())
+    pub fn has_library(&self, digest: Digest, suffix: &str) -> bool {
+        self.library_path(digest, suffix).is_file()
     }
 
     /// Notes that an artifact was used now: the time of its object says so, which
@@ -661,21 +677,34 @@ impl Store {
     }
 
     /// Returns the entries of a source key, newest first. A damaged one is left out.
+    /// The folders that they share with others are looked at once for `checked`.
     ///
     /// # Errors
     /// Somebody else could have written them.
-    pub fn entries(&self, source_key: Digest) -> Result<Vec<Entry>> {
+    pub fn entries(&self, source_key: Digest, checked: &Checked) -> Result<Vec<Entry>> {
         let name = source_key.hex();
-        let folder = format!("{ENTRIES}/{}/{name}", &name[..2]);
-        self.check_folders(&folder)?;
+        let shared = format!("{ENTRIES}/{}", &name[..2]);
+        if !checked.has(&shared) {
+            self.check_folders(&shared)?;
+            checked.add(shared.clone());
+        }
+        let folder = self.root.join(shared).join(&name);
+        check_owner(&folder)?;
         let mut entries = Vec::new();
-        for found in std::fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten() {
+        for found in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             // What file managers and file systems leave here is not ours.
-            if found.file_name().to_str().and_then(Digest::from_hex).is_none() || !found.path().is_dir() {
+            if found.file_name().to_str().and_then(Digest::from_hex).is_none() {
                 continue;
             }
-            let path = found.path().join(META);
-            check_owner(&found.path())?;
+            let mut path = found.path();
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            if !metadata.is_dir() {
+                continue;
+            }
+            if let Some(reason) = distrust(&metadata) {
+                return Err(Error::Cache { action: "trust the cache", path, reason });
+            }
+            path.push(META);
             let Ok(content) = stamp::read(&path, ENTRY_BYTES_MAX) else { continue };
             if let Some(reason) = distrust(&content.metadata) {
                 return Err(Error::Cache { action: "trust the cache", path, reason });
@@ -984,9 +1013,9 @@ pub fn distrust(metadata: &Metadata) -> Option<String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let user = user_id();
-        if metadata.uid() != user && metadata.uid() != 0 {
-            return Some(format!("it belongs to user {}, not to you ({user})", metadata.uid()));
+        let owner = metadata.uid();
+        if owner != 0 && owner != user_id() {
+            return Some(format!("it belongs to user {owner}, not to you ({})", user_id()));
         }
         if metadata.mode() & 0o022 != 0 {
             return Some(format!("others can write to it (mode {:o}); run: chmod go-w", metadata.mode() & 0o777));
@@ -1186,7 +1215,7 @@ pub(crate) mod tests {
         let folder = store.root().join(entry_folder(&entry));
         std::fs::write(folder.with_file_name(".DS_Store"), "").unwrap();
         std::fs::write(folder.with_file_name(Digest::of(b"x").hex()), "").unwrap();
-        assert_eq!(store.entries(Digest::of(b"m")).unwrap(), [entry]);
+        assert_eq!(store.entries(Digest::of(b"m"), &Checked::default()).unwrap(), [entry]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use zigimport_host::collect::{self, Limits};
 use zigimport_host::config::{self, Native, ProjectSettings};
 use zigimport_host::difference;
 use zigimport_host::discover;
+use zigimport_host::document;
 use zigimport_host::dot;
 use zigimport_host::editor;
 use zigimport_host::error::Result as HostResult;
@@ -327,11 +328,12 @@ fn make_plan(
         // A file that is no plan is said before the work, not after it.
         let old = old.map(|path| difference::read(&path)).transpose()?;
         let plan = plan::plan_each(context, &sources.0, &modules, &shadows, &targets)?;
-        let json = || render::plan_json(context, &plan, &folder, explain);
+        let json = || document::plan_json(context, &plan, &folder, explain);
+        let difference = |old| difference::between(old, &difference::parsed(&json()));
         let answer = match (form, &old) {
-            ("json", Some(old)) => format!("{:#}", difference::between(old, &json())),
-            (_, Some(old)) => difference::words(&difference::between(old, &json())),
-            ("json", None) => format!("{:#}", json()),
+            ("json", Some(old)) => format!("{:#}", difference(old)),
+            (_, Some(old)) => difference::words(&difference(old)),
+            ("json", None) => json(),
             ("dot", None) => dot::write(&graph::of(context, &plan)),
             ("html", None) => page::write(&graph::of(context, &plan), &render::summary(&plan)),
             _ => render::plan_text(context, &plan, explain),
