@@ -15,7 +15,6 @@ use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::{Scanner, source};
 use crate::headers;
-use crate::parallel;
 use crate::plugin::{Failure, Participant, Tracked};
 use crate::sources::{Found, Known, Sources};
 use crate::stamp::{self, Stamp};
@@ -499,10 +498,11 @@ impl Closure {
 /// Follows imports from the root file, level by level.
 fn follow(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
     let root = closure.project_root.clone();
-    let mut seen = BTreeSet::from([module.source_path.clone()]);
+    let mut seen = BTreeSet::from([module.source_path.as_os_str().to_owned()]);
     let mut level = vec![(module.source_path.clone(), Role::Root)];
     while !level.is_empty() {
         let mut next = Vec::new();
+        closure.inputs.reserve(level.len());
         for ((path, _), scanned) in level.iter().zip(scan_level(sources, &level, &root)?) {
             let scanned = match scanned {
                 Found::File(scanned) => scanned,
@@ -515,7 +515,7 @@ fn follow(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mu
             if let Some(scan) = &scanned.scan {
                 note(scan, &scanned.input, closure);
                 for (path, role) in targets(scan, &scanned.input.path) {
-                    if seen.insert(path.clone()) {
+                    if seen.insert(path.as_os_str().to_owned()) {
                         next.push((path, role));
                     }
                 }
@@ -536,7 +536,7 @@ fn follow(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mu
 fn scan_level(sources: &Sources, level: &[(PathBuf, Role)], root: &Path) -> Result<Vec<Found<Scanned>>> {
     let one =
         |scanner: &mut Option<Scanner>, (path, role): &(PathBuf, Role)| scan_file(sources, scanner, path, *role, root);
-    parallel::map(level.iter().collect(), one).into_iter().collect()
+    sources.workers().map(level.iter().collect(), one).into_iter().collect()
 }
 
 /// Looks up one file, scanned if it is Zig.

@@ -1,6 +1,7 @@
 //! Finds the modules that a path on the command line stands for.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::Scanner;
 use crate::guest::source::{Binding, DeclarationKind, Language, Parameter};
-use crate::parallel;
+use crate::parallel::Workers;
 use crate::plugin::description;
 use crate::sources::Sources;
 use crate::stamp;
@@ -90,8 +91,7 @@ fn is_plugin(folder: &Path) -> bool {
 /// submodule of a package in Zig that Python could import.
 fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
     let folder = std::path::absolute(folder).map_err(|error| Error::cache("find", folder, &error))?;
-    let mut candidates = candidates_below(closure::normalize(&folder))?;
-    candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
+    let mut candidates = candidates_below(sources.workers(), closure::normalize(&folder))?;
     let packages: HashSet<PathBuf> = candidates
         .iter()
         .filter(|module| module.kind == ModuleKind::Package)
@@ -103,6 +103,7 @@ fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
         let is_part = is_part.next().unwrap_or(false);
         !is_part || (packages.contains(module.folder()) && has_function(sources, &mut scanner, &module.source_path))
     });
+    candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
     Ok(candidates)
 }
 
@@ -128,18 +129,18 @@ impl Imports {
     /// Scans the candidates and what they lead to, level by level.
     fn of(sources: &Sources, candidates: &[Module]) -> Self {
         let mut paths: Vec<PathBuf> = candidates.iter().map(|module| module.source_path.clone()).collect();
-        let mut indices: HashMap<PathBuf, usize> =
-            paths.iter().enumerate().map(|(index, path)| (path.clone(), index)).collect();
+        let mut indices: HashMap<OsString, usize> =
+            paths.iter().enumerate().map(|(index, path)| (path.as_os_str().to_owned(), index)).collect();
         let mut known: Vec<Vec<usize>> = Vec::with_capacity(paths.len());
         while known.len() < paths.len() {
             let one = |scanner: &mut Option<Scanner>, path: &PathBuf| {
                 // A file that cannot be read or scanned imports nothing; its own module will say why.
                 closure::imports(sources, scanner, path).unwrap_or_default()
             };
-            for imports in parallel::map(paths[known.len()..].iter().collect(), one) {
+            for imports in sources.workers().map(paths[known.len()..].iter().collect(), one) {
                 let mut index_of = |path: PathBuf| {
-                    *indices.entry(path).or_insert_with_key(|path| {
-                        paths.push(path.clone());
+                    *indices.entry(path.into_os_string()).or_insert_with_key(|path| {
+                        paths.push(path.into());
                         paths.len() - 1
                     })
                 };
@@ -228,13 +229,14 @@ impl Imports {
 }
 
 /// Returns every file and project of a folder that may be a module.
-fn candidates_below(folder: PathBuf) -> Result<Vec<Module>> {
+fn candidates_below(workers: &Workers, folder: PathBuf) -> Result<Vec<Module>> {
     let mut candidates = Vec::new();
     let mut level = vec![Listing { modules: Vec::new(), folders: vec![folder] }];
     let mut is_outermost = true;
     while !level.is_empty() {
         let folders: Vec<PathBuf> = level.iter_mut().flat_map(|listing| listing.folders.drain(..)).collect();
-        level = parallel::map(folders, |(): &mut (), folder| Listing::of(folder, is_outermost))
+        level = workers
+            .map(folders, |(): &mut (), folder| Listing::of(folder, is_outermost))
             .into_iter()
             .collect::<Result<_>>()?;
         candidates.extend(level.iter_mut().flat_map(|listing| listing.modules.drain(..)));

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::graph::{self, Named};
 use crate::guest;
 use crate::guest::planning::{Action, Decision};
-use crate::parallel;
+use crate::parallel::Workers;
 use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
 use crate::plugin::{Failure, Participant};
 use crate::refusal;
@@ -33,6 +33,7 @@ pub const PLAN_JSON_VERSION: u32 = 2;
 /// whose paths are absolute, are in it only if they are asked for.
 #[must_use]
 pub fn plan_json(context: Context<'_>, plan: &Plan, folder: &Path, explain: bool) -> String {
+    let workers = Workers::default();
     let names = Names(folder);
     let of_action = |(): &mut (), action| pretty(&ActionForm::of(context, plan, action, &names, explain), 2);
     let of_module = |(): &mut (), prepared| pretty(&ModuleForm::of(prepared, &names), 2);
@@ -42,7 +43,7 @@ pub fn plan_json(context: Context<'_>, plan: &Plan, folder: &Path, explain: bool
         pretty(&ErrorForm { message: error.report(), module: &module.name, source }, 2)
     };
     let mut members = vec![
-        ("actions", list(parallel::map(plan.actions.iter().collect(), of_action))),
+        ("actions", list(workers.map(plan.actions.iter().collect(), of_action))),
         ("cache", pretty(&names.of(context.store.root()), 1)),
         ("components", list(guest::components().iter().map(component).collect())),
     ];
@@ -50,7 +51,7 @@ pub fn plan_json(context: Context<'_>, plan: &Plan, folder: &Path, explain: bool
         members.push(("errors", list(plan.failures.iter().map(error).collect())));
     }
     members.push(("force_rebuild", pretty(&context.layer.force_rebuild, 1)));
-    members.push(("modules", list(parallel::map(plan.modules.iter().collect(), of_module))));
+    members.push(("modules", list(workers.map(plan.modules.iter().collect(), of_module))));
     members.push(("native", pretty(context.layer.native.name(), 1)));
     if context.layer.release_mode {
         members.push(("release_mode", pretty(&true, 1)));

@@ -14,7 +14,6 @@ use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
 use crate::key::{self, KeyInput, KeyInputs, KeyPlugin};
 use crate::manifest::{Library, Manifest};
 use crate::package::Package;
-use crate::parallel;
 use crate::pipeline;
 use crate::plugin;
 use crate::remote::{self, Remote};
@@ -151,8 +150,9 @@ pub fn plan_each(
         let asked = planner_module(context, sources, &prepared);
         Ok((prepared, asked))
     };
-    let each = parallel::map(modules.iter().enumerate().collect(), one);
-    let (mut planned, mut asked, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let each = sources.workers().map(modules.iter().enumerate().collect(), one);
+    let (mut planned, mut asked) = (Vec::with_capacity(each.len()), Vec::with_capacity(each.len()));
+    let mut failures = Vec::new();
     for (module, outcome) in modules.iter().zip(each) {
         match outcome {
             Ok((prepared, question)) => {

@@ -392,6 +392,15 @@ impl Store {
         &self.root
     }
 
+    /// Returns a path in the store.
+    fn place(&self, names: &[&str]) -> PathBuf {
+        let bytes = names.iter().map(|name| name.len() + 1).sum::<usize>();
+        let mut path = PathBuf::with_capacity(self.root.as_os_str().len() + bytes);
+        path.push(&self.root);
+        path.extend(names);
+        path
+    }
+
     /// Returns whether a file is one that the store wrote itself, and no input.
     #[must_use]
     pub fn is_own(&self, path: &Path) -> bool {
@@ -459,7 +468,7 @@ impl Store {
     #[must_use]
     pub fn manifest_path(&self, name: Digest) -> PathBuf {
         let name = name.hex();
-        self.root.join(MANIFESTS).join(&name[..2]).join(name)
+        self.place(&[MANIFESTS, &name[..2], &name])
     }
 
     /// Publishes a manifest in the place of the old one.
@@ -483,7 +492,7 @@ impl Store {
     /// Returns where the table of a folder lies.
     #[must_use]
     pub fn sources_path(&self, name: Digest) -> PathBuf {
-        self.root.join(SOURCES).join(name.hex())
+        self.place(&[SOURCES, &name.hex()])
     }
 
     /// Publishes the table of a folder in the place of the old one.
@@ -499,8 +508,8 @@ impl Store {
     /// Returns where a library lies, whether it is there or not.
     #[must_use]
     pub fn library_path(&self, digest: Digest, suffix: &str) -> PathBuf {
-        let name = digest.hex();
-        self.root.join(LIBRARIES).join(&name[..2]).join(name + suffix)
+        let name = digest.hex() + suffix;
+        self.place(&[LIBRARIES, &name[..2], &name])
     }
 
     /// Returns the path of a library whose metadata are those of its publication.
@@ -608,8 +617,8 @@ impl Store {
     }
 
     pub(crate) fn object_path(&self, digest: Digest) -> PathBuf {
-        let name = digest.hex();
-        self.root.join(OBJECTS).join(&name[..2]).join(name + ".zst")
+        let name = digest.hex() + ".zst";
+        self.place(&[OBJECTS, &name[..2], &name])
     }
 
     /// Unpacks an object into a library, and checks that its bytes are what its
@@ -688,7 +697,7 @@ impl Store {
             self.check_folders(&shared)?;
             checked.add(shared.clone());
         }
-        let folder = self.root.join(shared).join(&name);
+        let folder = self.place(&[&shared, &name]);
         check_owner(&folder)?;
         let mut entries = Vec::new();
         for found in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -709,7 +718,9 @@ impl Store {
             if let Some(reason) = distrust(&content.metadata) {
                 return Err(Error::Cache { action: "trust the cache", path, reason });
             }
-            entries.extend(Entry::parse(&content.bytes).ok().filter(|entry| entry.source_key == name));
+            if let Some(entry) = Entry::parse(&content.bytes).ok().filter(|entry| entry.source_key == name) {
+                entries.push(entry);
+            }
         }
         entries
             .sort_by(|left, right| right.created_unix.cmp(&left.created_unix).then_with(|| left.key.cmp(&right.key)));

@@ -1,5 +1,7 @@
 //! Finds the Zig compiler, and its version without running it.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::config::Layer;
@@ -10,6 +12,9 @@ use crate::stamp::Stamp;
 
 /// The lines of Zig that zigimport works with, oldest first.
 pub const SUPPORTED_LINES: [&str; 3] = ["0.15", "0.16", "0.17"];
+
+/// Of a package's list of files, as much is read at once.
+const LINES_BYTES: usize = 64 << 10;
 
 /// Where the compiler was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,17 +140,31 @@ pub fn supported_line(version: &str) -> Option<&'static str> {
 fn package_identity(zig: &Path) -> Option<(String, Digest)> {
     let package = zig.parent().filter(|folder| folder.file_name().is_some_and(|name| name == "ziglang"))?;
     let (package_version, folder) = interpreter::installed(package.parent()?, "ziglang")?;
-    let record = std::fs::read_to_string(folder.join("RECORD")).ok()?;
     // The release and the recorded digest of its program say which files the
     // package has; lines about scripts and bytecode differ between installers.
     let program = format!("ziglang/zig{},", std::env::consts::EXE_SUFFIX);
-    let line = record.lines().find(|line| line.starts_with(&program))?;
+    let line = line_of(&folder.join("RECORD"), &program)?;
     let mut hasher = FieldHasher::new("ziglang package");
     hasher.field("version", package_version.as_bytes());
     hasher.field("program", line.as_bytes());
     // A re-release of the package (0.13.0.post1) carries the same compiler.
     let version = package_version.split(".post").next().unwrap_or_default().to_owned();
     Some((version, hasher.finish()))
+}
+
+/// Returns the line of a file that begins with something. A package of Zig has
+/// twenty thousand files, and a line for each.
+fn line_of(path: &Path, start: &str) -> Option<String> {
+    let mut file = BufReader::with_capacity(LINES_BYTES, File::open(path).ok()?);
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line).ok()? > 0 {
+        if line.starts_with(start.as_bytes()) {
+            let line = std::str::from_utf8(&line).ok()?;
+            return line.lines().next().map(str::to_owned);
+        }
+        line.clear();
+    }
+    None
 }
 
 #[cfg(test)]

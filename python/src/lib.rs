@@ -4,6 +4,9 @@
 //! It speaks builtin types and exception arguments only; policy, messages and
 //! exception classes are Python's. The GIL is released around host work.
 
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod finder;
 mod frontend;
 mod operations;

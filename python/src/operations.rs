@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use zigimport_host::archive;
 use zigimport_host::audit;
 use zigimport_host::closure::{self, Module};
@@ -301,6 +302,10 @@ fn probe_python(py: Python<'_>, path: PathBuf, frontend: Py<PyAny>) -> PyResult<
     Ok((asked.extension_suffix, virtual_env, texts(asked.search_path), texts(asked.header_folders)))
 }
 
+/// The answer, whether anything would be built, the exit code of each refusal, and
+/// whether of some module nothing can be said.
+type Planned = (Py<PyBytes>, bool, Vec<u8>, bool);
+
 /// Plans modules: the answer in the form `text`, `json`, `dot` or `html`, whether
 /// anything would be built, and the exit code of each refusal.
 ///
@@ -321,10 +326,10 @@ fn make_plan(
     form: &str,
     old: Option<PathBuf>,
     frontend: Py<PyAny>,
-) -> PyResult<(String, bool, Vec<u8>, bool)> {
+) -> PyResult<Planned> {
     let targets = targets_named(&target_names)?;
     let modules: Vec<Module> = found.iter().map(|found| found.module.clone()).collect();
-    work_dry(py, request, frontend, move |context| {
+    let (answer, would_build, refusals, has_errors) = work_dry(py, request, frontend, move |context| {
         // A file that is no plan is said before the work, not after it.
         let old = old.map(|path| difference::read(&path)).transpose()?;
         let plan = plan::plan_each(context, &sources.0, &modules, &shadows, &targets)?;
@@ -338,9 +343,11 @@ fn make_plan(
             ("html", None) => page::write(&graph::of(context, &plan), &render::summary(&plan)),
             _ => render::plan_text(context, &plan, explain),
         };
-        let refusals = zigimport_host::refusal::errors(context, &plan).iter().map(|error| error.exit_code()).collect();
+        let refusals: Vec<u8> =
+            zigimport_host::refusal::errors(context, &plan).iter().map(|error| error.exit_code()).collect();
         Ok((answer, pipeline::would_build(&plan), refusals, !plan.failures.is_empty()))
-    })
+    })?;
+    Ok((PyBytes::new(py, answer.as_bytes()).unbind(), would_build, refusals, has_errors))
 }
 
 /// Returns the key of a module and all that is in it, as JSON.
