@@ -10,7 +10,6 @@ use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::Scanner;
 use crate::guest::source::{Binding, DeclarationKind, Language, Parameter};
-use crate::parallel::Workers;
 use crate::plugin::description;
 use crate::sources::Sources;
 use crate::stamp;
@@ -30,7 +29,8 @@ fn is_skipped(name: &str) -> bool {
 }
 
 /// Finds the modules below a path: the path itself, or every importable one in a
-/// folder. Files are looked up in `sources`.
+/// folder. Files are looked up in `sources`, and folders below that cannot be listed
+/// are noted there.
 ///
 /// # Errors
 /// The path is neither.
@@ -40,6 +40,9 @@ pub fn modules_at(sources: &Sources, path: &Path) -> Result<Vec<Module>> {
     }
     let modules = modules_below(sources, path)?;
     if modules.is_empty() {
+        if let Some((_, error)) = sources.take_unlisted().pop() {
+            return Err(error);
+        }
         return Err(Error::Module {
             message: format!("no Zig module in `{}`", path.display()),
             hint: Some("name a .zig file, or a folder that has some".to_owned()),
@@ -91,7 +94,7 @@ fn is_plugin(folder: &Path) -> bool {
 /// submodule of a package in Zig that Python could import.
 fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
     let folder = std::path::absolute(folder).map_err(|error| Error::cache("find", folder, &error))?;
-    let mut candidates = candidates_below(sources.workers(), closure::normalize(&folder))?;
+    let mut candidates = candidates_below(sources, closure::normalize(&folder))?;
     let packages: HashSet<PathBuf> = candidates
         .iter()
         .filter(|module| module.kind == ModuleKind::Package)
@@ -229,16 +232,18 @@ impl Imports {
 }
 
 /// Returns every file and project of a folder that may be a module.
-fn candidates_below(workers: &Workers, folder: PathBuf) -> Result<Vec<Module>> {
+fn candidates_below(sources: &Sources, folder: PathBuf) -> Result<Vec<Module>> {
     let mut candidates = Vec::new();
-    let mut level = vec![Listing { modules: Vec::new(), folders: vec![folder] }];
+    let mut level = vec![Listing { folders: vec![folder], ..Listing::default() }];
     let mut is_outermost = true;
     while !level.is_empty() {
         let folders: Vec<PathBuf> = level.iter_mut().flat_map(|listing| listing.folders.drain(..)).collect();
-        level = workers
+        level = sources
+            .workers()
             .map(folders, |(): &mut (), folder| Listing::of(folder, is_outermost))
             .into_iter()
             .collect::<Result<_>>()?;
+        sources.note_unlisted(level.iter_mut().filter_map(|listing| listing.unlisted.take()));
         candidates.extend(level.iter_mut().flat_map(|listing| listing.modules.drain(..)));
         level.retain(|listing| !listing.folders.is_empty());
         is_outermost = false;
@@ -251,6 +256,8 @@ fn candidates_below(workers: &Workers, folder: PathBuf) -> Result<Vec<Module>> {
 struct Listing {
     modules: Vec<Module>,
     folders: Vec<PathBuf>,
+    /// The folder itself, if it cannot be listed, and why.
+    unlisted: Option<(PathBuf, Error)>,
 }
 
 impl Listing {
@@ -266,13 +273,23 @@ impl Listing {
                 return Ok(Self::default());
             }
             if has("build.zig") && editor::is_project_file(&folder.join("build.zig")) {
-                return Ok(Self { modules: vec![Module::from_path(&folder)?], folders: Vec::new() });
+                return Ok(Self { modules: vec![Module::from_path(&folder)?], ..Self::default() });
             }
         }
-        let mut listing = Self::default();
         let has_init = ["__init__.py", "__init__.zig"].into_iter().any(&has);
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => {
+                let error = Error::Scan { path: folder.clone(), reason: error.to_string() };
+                if is_outermost {
+                    return Err(error);
+                }
+                return Ok(Self { unlisted: Some((folder, error)), ..Self::default() });
+            }
+        };
+        let mut listing = Self::default();
         let mut package = None;
-        for (name, entry) in entries.map_err(|error| Error::Scan { path: folder.clone(), reason: error.to_string() })? {
+        for (name, entry) in entries {
             let name = name.to_string_lossy();
             if is_skipped(&name) {
                 continue;

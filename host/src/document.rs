@@ -188,7 +188,7 @@ impl<'a> ModuleForm<'a> {
         Self {
             abi: &prepared.abi,
             binding: plan::binding_name(closure.binding),
-            dependencies: named.into_iter().map(|named| DependencyForm::of(named, root, &is_there)).collect(),
+            dependencies: named.into_iter().map(|named| DependencyForm::of(named, root, is_there)).collect(),
             flags: &prepared.key_inputs.flags,
             inputs: closure.inputs.iter().map(input).collect(),
             kind: prepared.module.kind.name(),

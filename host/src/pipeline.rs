@@ -215,7 +215,7 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         };
         match executed {
             Some(outcomes) => {
-                record_sources(context, &sources);
+                record(context, &sources, &plan);
                 write_stub(context, &plan, &outcomes)?;
                 return Ok(outcomes);
             }
@@ -242,10 +242,16 @@ fn in_use(context: Context<'_>, module: &Module) -> Result<Option<Lock>> {
 }
 
 /// Keeps what was read for later plans, which are slower without it.
-fn record_sources(context: Context<'_>, sources: &Sources) {
-    if context.layer.native != Native::Never
-        && let Err(error) = sources.record(context.store)
-    {
+fn record(context: Context<'_>, sources: &Sources, plan: &Plan) {
+    if context.layer.native == Native::Never {
+        return;
+    }
+    let program = plan.toolchain.as_ref().and_then(|toolchain| toolchain.program.as_ref());
+    let program =
+        program.filter(|program| program.trusted && context.store.program(&program.path).as_ref() != Some(program));
+    let recorded = sources.record(context.store);
+    let recorded = recorded.and_then(|()| program.map_or(Ok(()), |program| context.store.put_program(program)));
+    if let Err(error) = recorded {
         context.frontend.report(Level::Debug, error.report());
     }
 }

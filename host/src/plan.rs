@@ -142,7 +142,7 @@ pub fn plan_each(
     shadows: &[Option<String>],
     targets: &[&'static Target],
 ) -> Result<Plan> {
-    let toolchain = toolchain(context)?;
+    let toolchain = toolchain(context, sources.uses_records())?;
     let one = |(): &mut (), (index, module)| -> Result<_> {
         let mut prepared =
             timed(context.frontend, Phase::Scan, || prepare(context, sources, module, targets, toolchain.as_ref()))?;
@@ -163,6 +163,10 @@ pub fn plan_each(
             Err(error) => failures.push((module.clone(), error)),
         }
     }
+    failures.extend(sources.take_unlisted().into_iter().map(|(folder, error)| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (Module { name, source_path: folder, kind: ModuleKind::File }, error)
+    }));
     if planned.is_empty() && !failures.is_empty() {
         return Err(failures.swap_remove(0).1);
     }
@@ -186,16 +190,20 @@ pub fn plan_each(
 }
 
 /// Finds and identifies the compiler. Where building is forbidden it is not
-/// looked for: then the newest entry of any compiler serves.
+/// looked for: then the newest entry of any compiler serves. With `uses_records` a
+/// program is not read that a build recorded.
 ///
 /// # Errors
 /// `ZIGIMPORT_ZIG` is wrong, or the program cannot be read.
-pub fn toolchain(context: Context<'_>) -> Result<Option<Toolchain>> {
+pub fn toolchain(context: Context<'_>, uses_records: bool) -> Result<Option<Toolchain>> {
     if context.layer.native == Native::Never {
         return Ok(None);
     }
     toolchain::locate(context.layer, &context.interpreter.search_path)?
-        .map(|located| Toolchain::identify(located, |identity| context.store.zig_version(identity)))
+        .map(|located| {
+            let recorded = |path: &Path| if uses_records { context.store.program(path) } else { None };
+            Toolchain::identify(located, |identity| context.store.zig_version(identity), recorded)
+        })
         .transpose()
 }
 

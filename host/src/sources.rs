@@ -167,6 +167,7 @@ pub struct Sources {
     projects: Mutex<HashMap<PathBuf, Project>>,
     user: Mutex<Option<UserConfiguration>>,
     checked: Checked,
+    unlisted: Mutex<Vec<(PathBuf, Error)>>,
     workers: Workers,
 }
 
@@ -277,6 +278,20 @@ impl Sources {
     #[must_use]
     pub fn checked(&self) -> &Checked {
         &self.checked
+    }
+
+    /// Notes folders that cannot be listed, with why, while modules are looked for.
+    pub fn note_unlisted(&self, folders: impl IntoIterator<Item = (PathBuf, Error)>) {
+        lock(&self.unlisted).extend(folders);
+    }
+
+    /// Takes what was noted, in the order of the paths.
+    #[must_use]
+    pub fn take_unlisted(&self) -> Vec<(PathBuf, Error)> {
+        let mut folders = std::mem::take(&mut *lock(&self.unlisted));
+        folders.sort_by(|left, right| left.0.cmp(&right.0));
+        folders.dedup_by(|left, right| left.0 == right.0);
+        folders
     }
 
     /// Returns the threads of the operation.

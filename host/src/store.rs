@@ -8,7 +8,7 @@
 //! | `manifests` | module and configuration | the fast path, see [`crate::manifest`] |
 //! | `sources` | folder | what builds read of the files in it, see [`crate::sources`] |
 //! | `history` | module and target | what the last build was made from, for reasons |
-//! | `toolchains` | digest of a compiler | its version |
+//! | `toolchains` | digest of a compiler / its path | its version / its digest and metadata |
 //! | `locks` | action key | one OS lock each, released by the kernel |
 //! | `support` | digest | descriptions of modules to the binding |
 //! | `strings` | digest | sources that are no files, such as the cells of a notebook |
@@ -73,7 +73,7 @@ use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 use crate::key;
 use crate::locks::Wait;
-use crate::manifest::{Library, Manifest};
+use crate::manifest::{Library, Manifest, Recorded};
 use crate::memory;
 use crate::object::{self, Failure};
 use crate::publish::{self, Existing};
@@ -788,6 +788,32 @@ impl Store {
     pub fn put_zig_version(&self, identity: Digest, version: &str) -> Result<()> {
         self.publish(TOOLCHAINS, &identity.hex(), &digest::seal(version.as_bytes().to_vec()), 0o644, Existing::Replace)
             .map(drop)
+    }
+
+    fn program_name(path: &Path) -> String {
+        let mut hasher = FieldHasher::new("program");
+        hasher.field("path", path.as_os_str().as_encoded_bytes());
+        hasher.finish().hex()
+    }
+
+    /// Returns what was recorded of a compiler that lies at a path.
+    #[must_use]
+    pub fn program(&self, path: &Path) -> Option<Recorded> {
+        let content = stamp::read(&self.place(&[TOOLCHAINS, &Self::program_name(path)]), ENTRY_BYTES_MAX).ok()?;
+        if distrust(&content.metadata).is_some() {
+            return None;
+        }
+        postcard::from_bytes(digest::unseal(&content.bytes)?).ok().filter(|recorded: &Recorded| recorded.path == path)
+    }
+
+    /// Records a compiler, whose program takes long to read.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_program(&self, program: &Recorded) -> Result<()> {
+        let bytes = postcard::to_stdvec(program).expect("a record has only encodable fields");
+        let name = Self::program_name(&program.path);
+        self.publish(TOOLCHAINS, &name, &digest::seal(bytes), 0o644, Existing::Replace).map(drop)
     }
 
     /// Returns where a folder of the compiler's own caches lies.

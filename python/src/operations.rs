@@ -205,8 +205,15 @@ impl Sources {
 #[pyo3(signature = (path, sources = None))]
 fn modules_at(py: Python<'_>, path: PathBuf, sources: Option<&Sources>) -> PyResult<Vec<Found>> {
     let unknown = HostSources::unknown();
+    let is_planned = sources.is_some();
     let sources = sources.map_or(&unknown, |sources| &sources.0);
-    let modules = py.detach(|| discover::modules_at(sources, &path)).map_err(|error| exception(py, &error))?;
+    let modules = py.detach(|| {
+        let modules = discover::modules_at(sources, &path)?;
+        // A plan names them beside its modules; who wants the modules only has to know.
+        let unlisted = if is_planned { None } else { sources.take_unlisted().into_iter().next() };
+        unlisted.map_or(Ok(modules), |(_, error)| Err(error))
+    });
+    let modules = modules.map_err(|error| exception(py, &error))?;
     Ok(modules.into_iter().map(|module| Found { module }).collect())
 }
 
@@ -418,7 +425,7 @@ fn info(
         ));
         lines.push(("target", Target::native().triple.to_owned()));
         lines.push(("cache", format!("{} ({})", context.store.root().display(), place.describe())));
-        let located = if layer.native == Native::Never { None } else { plan::toolchain(context)? };
+        let located = if layer.native == Native::Never { None } else { plan::toolchain(context, true)? };
         lines.push((
             "zig",
             match located {
