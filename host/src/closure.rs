@@ -894,5 +894,10 @@ mod tests {
     fn relative_names_go_up_where_they_must() {
         assert_eq!(relative_to(Path::new("/a/b/c.zig"), Path::new("/a")), "b/c.zig");
         assert_eq!(relative_to(Path::new("/a/x.zig"), Path::new("/a/b/c")), "../../x.zig");
+        assert_eq!(relative_to(Path::new("/ab/c.zig"), Path::new("/a")), "../ab/c.zig");
+        // However a path is written.
+        for path in ["/a/b/.c", "/a//b/.c", "/a/./b/.c", "/a/b//.c/", "//a/b/./.c"] {
+            assert_eq!(relative_to(Path::new(path), Path::new("/a")), "b/.c", "{path}");
+        }
     }
 }
