@@ -588,8 +588,66 @@ def test_a_closed_output_is_no_traceback(project, closed):
 def test_an_interrupt_while_the_program_is_loaded_is_quiet(project):
     """It comes where the command line is imported."""
     project.write("argparse.py", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
-    ran = project.cli("plan", env={"PYTHONPATH": project.root})
+    ran = project.cli("build", env={"PYTHONPATH": project.root})
     assert ran.returncode == 130 and ran.stderr == "", ran
+
+
+#: What the parser of the command line is not loaded for, and what it is.
+USUAL = [
+    [],
+    ["."],
+    ["m.zig", "parts", "--explain", "--check"],
+    ["--format", "json", "m.zig"],
+    ["m.zig", "--format", "html"],
+    ["--target", "aarch64-linux-gnu", "--target", "native", "--diff", "old.json"],
+]
+UNUSUAL = [
+    ["--format=json"],
+    ["--optimize", "ReleaseFast"],
+    ["--", "-m.zig"],
+    ["-h"],
+    ["--format", "yaml"],
+    ["--format"],
+    ["--target", "--check"],
+    ["--expl"],
+    [""],
+]
+PARSED = """
+import sys
+from zigimport import _plan
+quick = _plan.options_of(["plan", *sys.argv[1:]])
+assert "argparse" not in sys.modules
+if quick is None:
+    sys.exit("unusual")
+from zigimport import _cli
+assert vars(quick) == vars(_cli.parse(["plan", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.parametrize("arguments", USUAL, ids=" ".join)
+def test_usual_options_of_a_plan_are_what_the_parser_says(project, arguments):
+    ran = project.run(PARSED, *arguments)
+    assert ran.returncode == 0, ran
+
+
+@pytest.mark.parametrize("arguments", UNUSUAL, ids=" ".join)
+def test_the_parser_has_the_word_on_other_options_of_a_plan(project, arguments):
+    ran = project.run(PARSED, *arguments)
+    assert ran.stderr == "unusual\n", ran
+    project.write("m.zig", ADD)
+    project.write("-m.zig", ADD)
+    ran = project.cli("plan", *arguments)
+    assert ran.returncode in (0, 1, 2) and "Traceback" not in ran.stderr, ran
+
+
+def test_a_plan_of_what_is_built_loads_no_module_that_it_does_without(project):
+    project.write("m.zig", ADD)
+    assert project.cli("build", "m.zig").returncode == 0
+    ran = project.execute("-X", "importtime", "-m", "zigimport", "plan", "--format", "json")
+    assert ran.returncode == 0, ran
+    loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
+    assert "zigimport._plan" in loaded
+    assert loaded.isdisjoint({"argparse", "json", "logging", "re", "shutil", "subprocess", "threading", "typing"}), loaded
 
 
 def test_scan_of_a_folder_says_what_to_name(project):

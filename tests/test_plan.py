@@ -4,11 +4,12 @@ import functools
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from conftest import ADD, ROOT, finish
+from conftest import ADD, ROOT, finish, make_writable
 
 PART = "pub fn plus(a: i64, b: i64) i64 {\n    return a + b;\n}\n"
 MODULE = (
@@ -328,6 +329,54 @@ def test_check_with_a_difference_is_about_the_plan_of_now(project):
     assert project.cli("plan", "--diff", "old.json", "--check").returncode == 1
     assert project.cli("build", "m.zig").returncode == 0
     assert project.cli("plan", "--diff", "old.json", "--check").returncode == 0
+
+
+# What cannot be read.
+
+
+@pytest.fixture
+def bound(project):
+    """Runs the command line where permissions bind, also for root."""
+    command = []
+    if os.geteuid() == 0:
+        command = ["/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+        try:
+            subprocess.run([*command, "/bin/true"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"permissions do not bind root: {error}")
+    yield lambda *arguments: finish(project.start_under(command, "-m", "zigimport", *arguments))
+    make_writable(project.root)
+
+
+def test_a_folder_that_cannot_be_listed_hides_nothing_else(project, bound):
+    project.write("a.zig", ADD)
+    project.write("inner/b.zig", ADD)
+    for name in ("locked", "inner/unreadable", "inner/blind"):
+        project.write(f"{name}/c.zig", ADD)
+        (project.root / name).chmod(0o000)
+    # Names can be looked up in it, and not be listed.
+    (project.root / "inner/blind").chmod(0o100)
+    answer = bound("plan", "--format", "json")
+    schema("plan.schema.json").validate(answer.json)
+    assert answer.returncode == 1 and answer.stderr == ""
+    assert actions(answer.json) == {"a": "build", "b": "build"}
+    unlisted = ["inner/blind", "inner/unreadable", "locked"]
+    assert [error["source"] for error in answer.json["errors"]] == unlisted
+    for error in answer.json["errors"]:
+        assert error["message"] == f"failed to scan `{project.root / error['source']}`: Permission denied (os error 13)"
+    text = bound("plan", ".", "inner")
+    assert text.returncode == 1 and text.stdout.splitlines()[-1] == "2 to build, 3 errors"
+    assert bound("plan", "--check").returncode == 1
+    # Where there is nothing else, and for a build, it is an error of its own.
+    (project.root / "locked").chmod(0o700)
+    (project.root / "locked/c.zig").unlink()
+    (project.root / "locked/deep").mkdir(mode=0o000)
+    for arguments in (["plan", "locked"], ["plan", "locked/deep"], ["build"]):
+        failed = bound(*arguments)
+        assert failed.returncode == 1 and failed.stdout == "" and "Permission denied" in failed.stderr, failed
+    for name in ("locked/deep", *unlisted):
+        (project.root / name).chmod(0o700)
+    assert "errors" not in bound("plan", "--format", "json").json
 
 
 # Which file an import takes.

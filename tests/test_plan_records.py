@@ -177,6 +177,63 @@ def test_a_copy_elsewhere_gives_the_same_bytes(tree, make_project):
     assert both[0].returncode == 0 and both[0].stdout == both[1].stdout
 
 
+def is_read(project, tmp_path, path):
+    """Whether a plan opens a file."""
+    log = tmp_path / "trace.log"
+    command = [project.python, "-m", "zigimport", "plan", "--format", "json"]
+    try:
+        ended, trace = foreign.Trace.of(log, command, cwd=project.root, env=project.environment)
+    except foreign.Unavailable as unavailable:
+        pytest.skip(f"strace: {unavailable}")
+    assert ended.returncode == 0, ended
+    return f'"{path}"' in "".join(line for line in log.read_text().splitlines() if "openat(" in line)
+
+
+def test_a_compiler_that_a_build_recorded_is_read_again_only_after_a_change(project, wrapped_zig, tmp_path):
+    """One outside of the package `ziglang`: a program that its digest identifies."""
+    project.write("m.zig", ADD)
+    # Its stamp is to be trusted when it is read first.
+    while time.time_ns() < wrapped_zig.path.stat().st_ctime_ns + 200_000_000:
+        time.sleep(0.01)
+    assert is_read(project, tmp_path, wrapped_zig.path)
+    build(project)
+    assert not is_read(project, tmp_path, wrapped_zig.path)
+    assert actions(plan(project)) == {"m": ("load", "unchanged")}
+    project.environment["ZIGIMPORT_FORCE_REBUILD"] = "1"
+    assert is_read(project, tmp_path, wrapped_zig.path)
+    del project.environment["ZIGIMPORT_FORCE_REBUILD"]
+
+    content = wrapped_zig.path.read_text()
+    same_times(wrapped_zig.path, lambda path: path.write_text(content.replace("exec", "eval")))
+    assert is_read(project, tmp_path, wrapped_zig.path)
+    assert actions(plan(project))["m"][0] == "build"
+    wrapped_zig.path.write_text(content)
+    assert is_read(project, tmp_path, wrapped_zig.path)
+    assert actions(plan(project)) == {"m": ("load", "unchanged")}
+    assert project.cli("cache", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("damage", ["flipped", "empty", "writable by others", "moved"])
+def test_a_damaged_record_of_a_compiler_is_not_used(project, wrapped_zig, tmp_path, damage):
+    project.write("m.zig", ADD)
+    while time.time_ns() < wrapped_zig.path.stat().st_ctime_ns + 200_000_000:
+        time.sleep(0.01)
+    build(project)
+    (record,) = [path for path in project.stored("toolchains") if os.fsencode(wrapped_zig.path) in path.read_bytes()]
+    content = record.read_bytes()
+    if damage == "writable by others":
+        record.chmod(0o666)
+    elif damage == "moved":
+        moved = wrapped_zig.path.with_name("moved")
+        wrapped_zig.path.rename(moved)
+        moved.rename(wrapped_zig.path)
+    else:
+        record.chmod(0o644)
+        record.write_bytes(b"" if damage == "empty" else bytes([content[0] ^ 1]) + content[1:])
+    assert is_read(project, tmp_path, wrapped_zig.path)
+    assert actions(plan(project)) == {"m": ("load", "unchanged")}
+
+
 # What a record never hides.
 
 

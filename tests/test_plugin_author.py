@@ -296,7 +296,7 @@ def test_what_a_plugin_finds_in_files_is_shown(project):
 
 
 def test_without_the_engine_it_says_what_to_install(made):
-    hide = "import sys; sys.modules['zigimport_plugins'] = None\nfrom zigimport._cli import main\nsys.exit(main())"
+    hide = "import sys; sys.modules['zigimport_plugins'] = None\nfrom zigimport.__main__ import main\nsys.exit(main())"
     ran = made.run(hide, "plugin", "build", "p")
     assert ran.returncode == 3 and "pip install zigimport-plugins" in ran.stderr, ran
 

@@ -19,7 +19,7 @@ WORLD = "zigimport:plugin@0.1.0"
 WITHOUT_ENGINE = """
 import sys
 sys.modules["zigimport_plugins"] = None
-from zigimport._cli import main
+from zigimport.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -15,7 +15,6 @@ use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::{Scanner, source};
 use crate::headers;
-use crate::parallel;
 use crate::plugin::{Failure, Participant, Tracked};
 use crate::sources::{Found, Known, Sources};
 use crate::stamp::{self, Stamp};
@@ -287,6 +286,8 @@ pub struct Closure {
     /// The user's configuration, and the manifests and components of plugins:
     /// the same holds for them.
     pub plugin_files: Vec<Input>,
+    /// The user's configuration, if it is there.
+    pub user_configuration: Option<PathBuf>,
     /// The plugins that were asked about files.
     pub participants: Vec<Participant>,
     /// What they named.
@@ -356,9 +357,9 @@ fn project_root(module: &Module) -> (PathBuf, Option<PathBuf>, Vec<PathBuf>) {
 pub fn relative_to(path: &Path, root: &Path) -> String {
     // What it mostly is, without taking it apart.
     if cfg!(unix)
-        && let Some(below) = path.strip_prefix(root).ok().and_then(Path::to_str)
-        && !below.contains("//")
-        && !below.contains("/.")
+        && let (Some(path), Some(root)) = (path.to_str(), root.to_str())
+        && let Some(below) = path.strip_prefix(root).and_then(|below| below.strip_prefix('/'))
+        && is_normal(below)
     {
         return below.to_owned();
     }
@@ -371,6 +372,12 @@ pub fn relative_to(path: &Path, root: &Path) -> String {
     let mut parts: Vec<String> = root_components.map(|_| "..".to_owned()).collect();
     parts.extend(components.map(|part| name_of(part.as_os_str())));
     parts.join("/")
+}
+
+/// Returns whether a path has nothing but names, and one `/` between them.
+fn is_normal(path: &str) -> bool {
+    // A name that begins with a dot may be `.` or `..`.
+    !path.is_empty() && path.split('/').all(|name| !name.is_empty() && !name.starts_with('.'))
 }
 
 /// Names a file name that is no text so that two different ones stay different.
@@ -431,6 +438,7 @@ pub fn scan_with(sources: &Sources, module: &Module) -> Result<Closure> {
         folders: Vec::new(),
         settings_file,
         plugin_files: Vec::new(),
+        user_configuration: None,
         participants: Vec::new(),
         tracked: Vec::new(),
         plugin_failure: None,
@@ -490,10 +498,11 @@ impl Closure {
 /// Follows imports from the root file, level by level.
 fn follow(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mut Vec<PathBuf>) -> Result<()> {
     let root = closure.project_root.clone();
-    let mut seen = BTreeSet::from([module.source_path.clone()]);
+    let mut seen = BTreeSet::from([module.source_path.as_os_str().to_owned()]);
     let mut level = vec![(module.source_path.clone(), Role::Root)];
     while !level.is_empty() {
         let mut next = Vec::new();
+        closure.inputs.reserve(level.len());
         for ((path, _), scanned) in level.iter().zip(scan_level(sources, &level, &root)?) {
             let scanned = match scanned {
                 Found::File(scanned) => scanned,
@@ -506,7 +515,7 @@ fn follow(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mu
             if let Some(scan) = &scanned.scan {
                 note(scan, &scanned.input, closure);
                 for (path, role) in targets(scan, &scanned.input.path) {
-                    if seen.insert(path.clone()) {
+                    if seen.insert(path.as_os_str().to_owned()) {
                         next.push((path, role));
                     }
                 }
@@ -527,7 +536,7 @@ fn follow(sources: &Sources, module: &Module, closure: &mut Closure, absent: &mu
 fn scan_level(sources: &Sources, level: &[(PathBuf, Role)], root: &Path) -> Result<Vec<Found<Scanned>>> {
     let one =
         |scanner: &mut Option<Scanner>, (path, role): &(PathBuf, Role)| scan_file(sources, scanner, path, *role, root);
-    parallel::map(level.iter().collect(), one).into_iter().collect()
+    sources.workers().map(level.iter().collect(), one).into_iter().collect()
 }
 
 /// Looks up one file, scanned if it is Zig.
@@ -885,5 +894,10 @@ mod tests {
     fn relative_names_go_up_where_they_must() {
         assert_eq!(relative_to(Path::new("/a/b/c.zig"), Path::new("/a")), "b/c.zig");
         assert_eq!(relative_to(Path::new("/a/x.zig"), Path::new("/a/b/c")), "../../x.zig");
+        assert_eq!(relative_to(Path::new("/ab/c.zig"), Path::new("/a")), "../ab/c.zig");
+        // However a path is written.
+        for path in ["/a/b/.c", "/a//b/.c", "/a/./b/.c", "/a/b//.c/", "//a/b/./.c"] {
+            assert_eq!(relative_to(Path::new(path), Path::new("/a")), "b/.c", "{path}");
+        }
     }
 }

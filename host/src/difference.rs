@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::document::PLAN_JSON_VERSION;
 use crate::error::{Error, Result};
-use crate::render::{self, PLAN_JSON_VERSION};
+use crate::render;
 use crate::stamp;
 
 /// Version of the JSON form.
@@ -55,6 +56,15 @@ const MAKE_PLAN: &str = "write one with `zigimport plan --format json`";
 
 fn wrong(path: &Path, what: &str, hint: &str) -> Error {
     Error::Module { message: format!("`{}` {what}", path.display()), hint: Some(hint.to_owned()) }
+}
+
+/// Takes a plan as it is now, in its JSON form.
+///
+/// # Panics
+/// It is no JSON: our own bug.
+#[must_use]
+pub fn parsed(plan: &str) -> Value {
+    serde_json::from_str(plan).expect("a plan in its JSON form is JSON")
 }
 
 /// Compares two plans; the answer is described by `docs/plan-diff.schema.json`.

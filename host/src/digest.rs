@@ -36,9 +36,17 @@ impl Digest {
     /// Returns the 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn hex(&self) -> String {
-        let mut text = Vec::with_capacity(64);
-        text.extend(self.0.iter().flat_map(|byte| [byte >> 4, byte & 15].map(|nibble| DIGITS[usize::from(nibble)])));
-        String::from_utf8(text).expect("digits are text")
+        String::from_utf8(self.digits().to_vec()).expect("digits are text")
+    }
+
+    /// Returns the same as bytes.
+    #[must_use]
+    pub fn digits(&self) -> [u8; 64] {
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[byte >> 4, byte & 15].map(|nibble| DIGITS[usize::from(nibble)]));
+        }
+        digits
     }
 }
 

@@ -1,6 +1,8 @@
 //! Finds the modules that a path on the command line stands for.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use crate::closure::{self, Module, ModuleKind};
@@ -8,7 +10,6 @@ use crate::editor;
 use crate::error::{Error, Result};
 use crate::guest::Scanner;
 use crate::guest::source::{Binding, DeclarationKind, Language, Parameter};
-use crate::parallel;
 use crate::plugin::description;
 use crate::sources::Sources;
 use crate::stamp;
@@ -28,7 +29,8 @@ fn is_skipped(name: &str) -> bool {
 }
 
 /// Finds the modules below a path: the path itself, or every importable one in a
-/// folder. Files are looked up in `sources`.
+/// folder. Files are looked up in `sources`, and folders below that cannot be listed
+/// are noted there.
 ///
 /// # Errors
 /// The path is neither.
@@ -38,6 +40,9 @@ pub fn modules_at(sources: &Sources, path: &Path) -> Result<Vec<Module>> {
     }
     let modules = modules_below(sources, path)?;
     if modules.is_empty() {
+        if let Some((_, error)) = sources.take_unlisted().pop() {
+            return Err(error);
+        }
         return Err(Error::Module {
             message: format!("no Zig module in `{}`", path.display()),
             hint: Some("name a .zig file, or a folder that has some".to_owned()),
@@ -89,8 +94,7 @@ fn is_plugin(folder: &Path) -> bool {
 /// submodule of a package in Zig that Python could import.
 fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
     let folder = std::path::absolute(folder).map_err(|error| Error::cache("find", folder, &error))?;
-    let mut candidates = candidates_below(closure::normalize(&folder))?;
-    candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
+    let mut candidates = candidates_below(sources, closure::normalize(&folder))?;
     let packages: HashSet<PathBuf> = candidates
         .iter()
         .filter(|module| module.kind == ModuleKind::Package)
@@ -102,6 +106,7 @@ fn modules_below(sources: &Sources, folder: &Path) -> Result<Vec<Module>> {
         let is_part = is_part.next().unwrap_or(false);
         !is_part || (packages.contains(module.folder()) && has_function(sources, &mut scanner, &module.source_path))
     });
+    candidates.sort_by(|left, right| left.source_path.cmp(&right.source_path));
     Ok(candidates)
 }
 
@@ -127,18 +132,18 @@ impl Imports {
     /// Scans the candidates and what they lead to, level by level.
     fn of(sources: &Sources, candidates: &[Module]) -> Self {
         let mut paths: Vec<PathBuf> = candidates.iter().map(|module| module.source_path.clone()).collect();
-        let mut indices: HashMap<PathBuf, usize> =
-            paths.iter().enumerate().map(|(index, path)| (path.clone(), index)).collect();
+        let mut indices: HashMap<OsString, usize> =
+            paths.iter().enumerate().map(|(index, path)| (path.as_os_str().to_owned(), index)).collect();
         let mut known: Vec<Vec<usize>> = Vec::with_capacity(paths.len());
         while known.len() < paths.len() {
             let one = |scanner: &mut Option<Scanner>, path: &PathBuf| {
                 // A file that cannot be read or scanned imports nothing; its own module will say why.
                 closure::imports(sources, scanner, path).unwrap_or_default()
             };
-            for imports in parallel::map(paths[known.len()..].iter().collect(), one) {
+            for imports in sources.workers().map(paths[known.len()..].iter().collect(), one) {
                 let mut index_of = |path: PathBuf| {
-                    *indices.entry(path).or_insert_with_key(|path| {
-                        paths.push(path.clone());
+                    *indices.entry(path.into_os_string()).or_insert_with_key(|path| {
+                        paths.push(path.into());
                         paths.len() - 1
                     })
                 };
@@ -227,15 +232,18 @@ impl Imports {
 }
 
 /// Returns every file and project of a folder that may be a module.
-fn candidates_below(folder: PathBuf) -> Result<Vec<Module>> {
+fn candidates_below(sources: &Sources, folder: PathBuf) -> Result<Vec<Module>> {
     let mut candidates = Vec::new();
-    let mut level = vec![Listing { modules: Vec::new(), folders: vec![folder] }];
+    let mut level = vec![Listing { folders: vec![folder], ..Listing::default() }];
     let mut is_outermost = true;
     while !level.is_empty() {
         let folders: Vec<PathBuf> = level.iter_mut().flat_map(|listing| listing.folders.drain(..)).collect();
-        level = parallel::map(folders, |(): &mut (), folder| Listing::of(folder, is_outermost))
+        level = sources
+            .workers()
+            .map(folders, |(): &mut (), folder| Listing::of(folder, is_outermost))
             .into_iter()
             .collect::<Result<_>>()?;
+        sources.note_unlisted(level.iter_mut().filter_map(|listing| listing.unlisted.take()));
         candidates.extend(level.iter_mut().flat_map(|listing| listing.modules.drain(..)));
         level.retain(|listing| !listing.folders.is_empty());
         is_outermost = false;
@@ -248,26 +256,41 @@ fn candidates_below(folder: PathBuf) -> Result<Vec<Module>> {
 struct Listing {
     modules: Vec<Module>,
     folders: Vec<PathBuf>,
+    /// The folder itself, if it cannot be listed, and why.
+    unlisted: Option<(PathBuf, Error)>,
 }
 
 impl Listing {
     /// Lists a folder. The outermost one was asked for, whatever it is.
     fn of(folder: PathBuf, is_outermost: bool) -> Result<Self> {
-        let entries = std::fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        let named = |entry: DirEntry| (entry.file_name(), entry);
+        let entries: std::io::Result<Vec<_>> =
+            std::fs::read_dir(&folder).and_then(|entries| entries.map(|entry| entry.map(named)).collect());
         // In a folder that cannot be listed, any name may be.
-        let has = |wanted: &str| entries.as_ref().map_or(true, |all| all.iter().any(|one| *one.file_name() == *wanted));
+        let has = |wanted: &str| entries.as_ref().map_or(true, |all| all.iter().any(|(name, _)| *name == *wanted));
         if !is_outermost {
             if FOREIGN_MARKS.into_iter().chain(PLUGIN_MARKS).any(&has) && is_foreign(&folder) {
                 return Ok(Self::default());
             }
             if has("build.zig") && editor::is_project_file(&folder.join("build.zig")) {
-                return Ok(Self { modules: vec![Module::from_path(&folder)?], folders: Vec::new() });
+                return Ok(Self { modules: vec![Module::from_path(&folder)?], ..Self::default() });
             }
         }
+        let has_init = ["__init__.py", "__init__.zig"].into_iter().any(&has);
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => {
+                let error = Error::Scan { path: folder.clone(), reason: error.to_string() };
+                if is_outermost {
+                    return Err(error);
+                }
+                return Ok(Self { unlisted: Some((folder, error)), ..Self::default() });
+            }
+        };
         let mut listing = Self::default();
         let mut package = None;
-        for entry in entries.map_err(|error| Error::Scan { path: folder.clone(), reason: error.to_string() })? {
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for (name, entry) in entries {
+            let name = name.to_string_lossy();
             if is_skipped(&name) {
                 continue;
             }
@@ -285,7 +308,8 @@ impl Listing {
                 continue;
             }
             let kind = if name == "__init__.zig" { ModuleKind::Package } else { ModuleKind::File };
-            let package = package.get_or_insert_with(|| closure::package_of(&folder));
+            let package =
+                package.get_or_insert_with(|| if has_init { closure::package_of(&folder) } else { Vec::new() });
             let above =
                 if kind == ModuleKind::File { &package[..] } else { &package[..package.len().saturating_sub(1)] };
             // A file that could not be imported under its name is a part of something else.

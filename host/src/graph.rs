@@ -2,14 +2,18 @@
 //! and what was looked for and is not there. Each file is in it once.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::closure::{self, Role};
-use crate::guest::planning::Decision;
+use crate::digest::Digest;
+use crate::guest::planning::{Action, Decision};
 use crate::guest::source::{Dependency, DependencyKind, Scan};
+use crate::parallel::Workers;
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::render;
+use crate::store::History;
 
 /// Modules of Zig's own, which are part of the compiler, and ours.
 const OWN_MODULES: &[&str] = &["std", "builtin", "root", "zigimport"];
@@ -208,8 +212,13 @@ pub fn named(prepared: &Prepared) -> Vec<Named> {
     found.sort_by(|left, right| {
         (&left.from, left.line, &left.to, &left.how).cmp(&(&right.from, right.line, &right.to, &right.how))
     });
-    let mut seen = BTreeSet::new();
-    found.retain(|named| seen.insert((named.from.clone(), named.to.clone(), named.how.clone())));
+    let mut seen = HashSet::new();
+    let is_new: Vec<bool> = found
+        .iter()
+        .map(|named| seen.insert((named.from.as_os_str(), named.to.as_os_str(), named.how.as_ref())))
+        .collect();
+    let mut is_new = is_new.into_iter();
+    found.retain(|_| is_new.next().unwrap_or(true));
     found
 }
 
@@ -264,21 +273,35 @@ fn how(dependency: &Dependency) -> Option<&'static str> {
 }
 
 /// What makes two nodes the same.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Identity {
-    File(PathBuf),
+    File(OsString),
     Name(String),
+}
+
+impl Identity {
+    fn of(path: &Path) -> Self {
+        Self::File(path.as_os_str().to_owned())
+    }
 }
 
 /// Makes the graph of a plan.
 #[must_use]
 pub fn of(context: Context<'_>, plan: &Plan) -> Graph {
     let mut builder = Builder::default();
-    for (index, prepared) in plan.modules.iter().enumerate() {
-        builder.add_module(plan, index, prepared);
+    let mut actions: Vec<Vec<&Action>> = plan.modules.iter().map(|_| Vec::new()).collect();
+    for action in &plan.actions {
+        actions[action.module as usize].push(action);
     }
-    for (index, prepared) in plan.modules.iter().enumerate() {
-        builder.add_parts(context, index, prepared);
+    for (actions, prepared) in actions.iter().zip(&plan.modules) {
+        builder.add_module(actions, prepared);
+    }
+    let looked_up = Workers::default().map(plan.modules.iter().collect(), |(): &mut (), prepared| LookedUp {
+        history: prepared.targets.first().and_then(|target| plan::history(context, prepared, target)),
+        named: named(prepared),
+    });
+    for (index, (prepared, looked_up)) in plan.modules.iter().zip(looked_up).enumerate() {
+        builder.add_parts(index, prepared, looked_up);
     }
     let mut graph = builder.graph;
     graph.edges.sort();
@@ -286,10 +309,16 @@ pub fn of(context: Context<'_>, plan: &Plan) -> Graph {
     graph
 }
 
+/// What is read for a module.
+struct LookedUp {
+    history: Option<History>,
+    named: Vec<Named>,
+}
+
 #[derive(Default)]
 struct Builder {
     graph: Graph,
-    known: BTreeMap<Identity, usize>,
+    known: HashMap<Identity, usize>,
     /// Nodes that something needs.
     needed: BTreeSet<usize>,
 }
@@ -311,8 +340,7 @@ impl Builder {
         self.needed.insert(to);
     }
 
-    fn add_module(&mut self, plan: &Plan, index: usize, prepared: &Prepared) {
-        let actions: Vec<_> = plan.actions.iter().filter(|action| action.module as usize == index).collect();
+    fn add_module(&mut self, actions: &[&Action], prepared: &Prepared) {
         let state = actions.iter().map(|action| state_of(&action.decision)).min().unwrap_or(State::Skip);
         let module = &prepared.module;
         let root = &prepared.closure.project_root;
@@ -341,37 +369,34 @@ impl Builder {
             facts.push(("remark", format!("{}:{}: {}", remark.path, remark.line, remark.text)));
         }
         let node = Node { label: module.name.clone(), kind: Kind::Module, state, facts };
-        self.node(Identity::File(module.source_path.clone()), node);
+        self.node(Identity::of(&module.source_path), node);
     }
 
-    fn add_parts(&mut self, context: Context<'_>, index: usize, prepared: &Prepared) {
+    fn add_parts(&mut self, index: usize, prepared: &Prepared, looked_up: LookedUp) {
         let closure = &prepared.closure;
         let root = &closure.project_root;
-        let built: BTreeMap<String, String> = prepared
-            .targets
-            .first()
-            .and_then(|target| plan::history(context, prepared, target))
+        let built: BTreeMap<String, Digest> = looked_up
+            .history
             .into_iter()
             .flat_map(|history| history.inputs.into_iter().chain(history.discovered))
-            .filter(|(_, digest)| *digest != crate::digest::Digest::ABSENT)
-            .map(|(path, digest)| (path, digest.hex()))
+            .filter(|(_, digest)| *digest != Digest::ABSENT)
             .collect();
         for input in closure.inputs.iter().filter(|input| !matches!(input.role, Role::Root | Role::Library)) {
             let state = match built.get(&input.relative) {
                 None => State::New,
-                Some(digest) if *digest == input.digest.hex() => State::Unchanged,
+                Some(digest) if *digest == input.digest => State::Unchanged,
                 Some(_) => State::Changed,
             };
             let facts = vec![("digest", input.digest.hex())];
             let node = Node { label: input.relative.clone(), kind: kind_of(input.role), state, facts };
-            self.node(Identity::File(input.path.clone()), node);
+            self.node(Identity::of(&input.path), node);
         }
         let inputs: BTreeSet<&String> = closure.inputs.iter().map(|input| &input.relative).collect();
         for path in built.keys().filter(|path| !inputs.contains(path)) {
             let file = root.join(path);
             let state = if file.exists() { State::Unchanged } else { State::Removed };
             let facts = vec![("found by", "the compiler, or an earlier scan".to_owned())];
-            let to = self.node(Identity::File(file), Node { label: path.clone(), kind: Kind::Project, state, facts });
+            let to = self.node(Identity::of(&file), Node { label: path.clone(), kind: Kind::Project, state, facts });
             self.edge(index, to, "");
         }
         if let Some(package) = &prepared.package {
@@ -383,20 +408,20 @@ impl Builder {
             );
             self.edge(index, to, "@import");
         }
-        self.add_named(index, prepared);
+        self.add_named(index, prepared, looked_up.named);
         // What no source names belongs to the module as a whole.
         for input in closure.inputs.iter().filter(|input| !matches!(input.role, Role::Root | Role::Library)) {
-            let to = self.known[&Identity::File(input.path.clone())];
+            let to = self.known[&Identity::of(&input.path)];
             if !self.needed.contains(&to) {
                 self.edge(index, to, "");
             }
         }
     }
 
-    fn add_named(&mut self, index: usize, prepared: &Prepared) {
+    fn add_named(&mut self, index: usize, prepared: &Prepared, named: Vec<Named>) {
         let root = &prepared.closure.project_root;
-        for named in named(prepared) {
-            let from = self.known.get(&Identity::File(named.from.clone())).copied().unwrap_or(index);
+        for named in named {
+            let from = self.known.get(&Identity::of(&named.from)).copied().unwrap_or(index);
             let is_library = prepared.package.is_some() && named.to == Path::new("pyz3");
             if is_library {
                 continue;
@@ -408,17 +433,23 @@ impl Builder {
                 _ if named.is_name => Kind::Package,
                 _ => Kind::Source,
             };
-            let facts = vec![("line", format!("{}:{}", closure::relative_to(&named.from, root), named.line))];
-            let (identity, label, state) = if named.is_name {
-                let label = named.to.to_string_lossy().into_owned();
-                (Identity::Name(label.clone()), label, State::External)
-            } else {
-                let state = if named.to.exists() { State::External } else { State::Absent };
-                (Identity::File(named.to.clone()), closure::relative_to(&named.to, root), state)
+            let identity = match named.is_name {
+                true => Identity::Name(named.to.to_string_lossy().into_owned()),
+                false => Identity::of(&named.to),
             };
             let to = match self.known.get(&identity) {
                 Some(&there) => there,
-                None => self.node(identity, Node { label, kind, state, facts }),
+                None => {
+                    let facts = vec![("line", format!("{}:{}", closure::relative_to(&named.from, root), named.line))];
+                    let (label, state) = match &identity {
+                        Identity::Name(name) => (name.clone(), State::External),
+                        Identity::File(_) if named.to.exists() => {
+                            (closure::relative_to(&named.to, root), State::External)
+                        }
+                        Identity::File(_) => (closure::relative_to(&named.to, root), State::Absent),
+                    };
+                    self.node(identity, Node { label, kind, state, facts })
+                }
             };
             self.edge(from, to, named.how);
         }

@@ -29,6 +29,7 @@
 //! | [`object`] | how a library is compressed and comes out again |
 //! | [`stub`] | stub files for type checkers |
 //! | [`editor`] | a build file for the language server |
+//! | [`document`] | a plan as JSON |
 //! | [`graph`] | a plan as modules, files and what they need |
 //! | [`layout`], [`page`], [`dot`] | its picture: places, the HTML page, Graphviz |
 //! | [`timings`] | what took how long in a build, as a page |
@@ -83,6 +84,7 @@ pub mod config;
 pub mod difference;
 pub mod digest;
 pub mod discover;
+pub mod document;
 pub mod dot;
 pub mod editor;
 pub mod error;

@@ -1,7 +1,7 @@
 //! The graph of a plan as one HTML page that needs nothing else: no network, no
 //! file beside it.
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::graph::{Graph, Kind, Node, State};
 use crate::layout::{self, Layout, NODE_HEIGHT, Place};
@@ -18,6 +18,29 @@ const PLAIN_EDGES_MAX: usize = 40;
 /// Of a node, beside its label.
 const NODE_MARGIN: u32 = 44;
 
+/// What the page's program gets.
+#[derive(Serialize)]
+struct Data<'a> {
+    edges: Vec<(usize, usize, &'a str)>,
+    nodes: Vec<NodeData<'a>>,
+}
+
+#[derive(Serialize)]
+struct NodeData<'a> {
+    facts: &'a [(&'static str, String)],
+    kind: &'static str,
+    label: &'a str,
+    meaning: &'static str,
+    state: &'static str,
+}
+
+impl<'a> NodeData<'a> {
+    fn of(node: &'a Node) -> Self {
+        let Node { label, kind, state, facts } = node;
+        Self { facts, kind: kind.name(), label, meaning: state.meaning(), state: state.name() }
+    }
+}
+
 /// Writes the page.
 #[must_use]
 pub fn write(graph: &Graph, summary: &str) -> String {
@@ -25,18 +48,15 @@ pub fn write(graph: &Graph, summary: &str) -> String {
     let widths: Vec<u32> = labels.iter().map(|label| NODE_MARGIN + CHARACTER_WIDTH * columns(label)).collect();
     let edges: Vec<(usize, usize)> = graph.edges.iter().map(|edge| (edge.from, edge.to)).collect();
     let layout = layout::of(&widths, &edges);
-    let data = json!({
-        "nodes": graph.nodes.iter().map(|node| json!({
-            "label": node.label,
-            "kind": node.kind.name(),
-            "state": node.state.name(),
-            "meaning": node.state.meaning(),
-            "facts": node.facts,
-        })).collect::<Vec<_>>(),
-        "edges": graph.edges.iter().map(|edge| json!([edge.from, edge.to, edge.how])).collect::<Vec<_>>(),
-    });
-    let data: String =
-        data.to_string().chars().map(|one| if template::is_unseen(one) { '\u{fffd}' } else { one }).collect();
+    let mut data = serde_json::to_string(&Data {
+        edges: graph.edges.iter().map(|edge| (edge.from, edge.to, &*edge.how)).collect(),
+        nodes: graph.nodes.iter().map(NodeData::of).collect(),
+    })
+    .expect("a graph has only encodable fields");
+    // Mostly there is nothing to look for.
+    if !data.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        data = data.chars().map(|one| if template::is_unseen(one) { '\u{fffd}' } else { one }).collect();
+    }
     template::fill(TEMPLATE, &data, |place| match place {
         "summary" => escaped(summary),
         "legend" => legend(graph),

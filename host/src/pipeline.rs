@@ -64,6 +64,20 @@ pub struct Loadable {
 /// name; the files are in the manifest.
 #[must_use]
 pub fn manifest_name(layer: &Layer, interpreter: &Interpreter, module: &Module, target: &Target) -> Digest {
+    // One that is not there says the same in every home folder.
+    let user = layer.user_configuration.as_deref().filter(|path| path.exists());
+    manifest_name_for(layer, interpreter, module, target, user)
+}
+
+/// The same for whoever knows whether the user has a configuration.
+#[must_use]
+pub fn manifest_name_for(
+    layer: &Layer,
+    interpreter: &Interpreter,
+    module: &Module,
+    target: &Target,
+    user_configuration: Option<&Path>,
+) -> Digest {
     let mut hasher = FieldHasher::new("manifest");
     hasher.field("module", module.name.as_bytes());
     hasher.field("source path", module.source_path.as_os_str().as_encoded_bytes());
@@ -73,9 +87,7 @@ pub fn manifest_name(layer: &Layer, interpreter: &Interpreter, module: &Module, 
     hasher.field("interpreter", interpreter.extension_suffix.as_bytes());
     hasher.field("salt", layer.salt.as_bytes());
     hasher.field("builder", env!("CARGO_PKG_VERSION").as_bytes());
-    // One that is not there says the same in every home folder.
-    let user = layer.user_configuration.as_ref().filter(|path| path.exists());
-    hasher.field("user configuration", user.map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes()));
+    hasher.field("user configuration", user_configuration.map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes()));
     hasher.finish()
 }
 
@@ -203,7 +215,7 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         };
         match executed {
             Some(outcomes) => {
-                record_sources(context, &sources);
+                record(context, &sources, &plan);
                 write_stub(context, &plan, &outcomes)?;
                 return Ok(outcomes);
             }
@@ -230,10 +242,16 @@ fn in_use(context: Context<'_>, module: &Module) -> Result<Option<Lock>> {
 }
 
 /// Keeps what was read for later plans, which are slower without it.
-fn record_sources(context: Context<'_>, sources: &Sources) {
-    if context.layer.native != Native::Never
-        && let Err(error) = sources.record(context.store)
-    {
+fn record(context: Context<'_>, sources: &Sources, plan: &Plan) {
+    if context.layer.native == Native::Never {
+        return;
+    }
+    let program = plan.toolchain.as_ref().and_then(|toolchain| toolchain.program.as_ref());
+    let program =
+        program.filter(|program| program.trusted && context.store.program(&program.path).as_ref() != Some(program));
+    let recorded = sources.record(context.store);
+    let recorded = recorded.and_then(|()| program.map_or(Ok(()), |program| context.store.put_program(program)));
+    if let Err(error) = recorded {
         context.frontend.report(Level::Debug, error.report());
     }
 }

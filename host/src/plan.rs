@@ -14,7 +14,6 @@ use crate::interpreter::{Headers, Interpreter, STABLE_ABI};
 use crate::key::{self, KeyInput, KeyInputs, KeyPlugin};
 use crate::manifest::{Library, Manifest};
 use crate::package::Package;
-use crate::parallel;
 use crate::pipeline;
 use crate::plugin;
 use crate::remote::{self, Remote};
@@ -143,7 +142,7 @@ pub fn plan_each(
     shadows: &[Option<String>],
     targets: &[&'static Target],
 ) -> Result<Plan> {
-    let toolchain = toolchain(context)?;
+    let toolchain = toolchain(context, sources.uses_records())?;
     let one = |(): &mut (), (index, module)| -> Result<_> {
         let mut prepared =
             timed(context.frontend, Phase::Scan, || prepare(context, sources, module, targets, toolchain.as_ref()))?;
@@ -151,8 +150,9 @@ pub fn plan_each(
         let asked = planner_module(context, sources, &prepared);
         Ok((prepared, asked))
     };
-    let each = parallel::map(modules.iter().enumerate().collect(), one);
-    let (mut planned, mut asked, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let each = sources.workers().map(modules.iter().enumerate().collect(), one);
+    let (mut planned, mut asked) = (Vec::with_capacity(each.len()), Vec::with_capacity(each.len()));
+    let mut failures = Vec::new();
     for (module, outcome) in modules.iter().zip(each) {
         match outcome {
             Ok((prepared, question)) => {
@@ -163,6 +163,10 @@ pub fn plan_each(
             Err(error) => failures.push((module.clone(), error)),
         }
     }
+    failures.extend(sources.take_unlisted().into_iter().map(|(folder, error)| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (Module { name, source_path: folder, kind: ModuleKind::File }, error)
+    }));
     if planned.is_empty() && !failures.is_empty() {
         return Err(failures.swap_remove(0).1);
     }
@@ -186,16 +190,20 @@ pub fn plan_each(
 }
 
 /// Finds and identifies the compiler. Where building is forbidden it is not
-/// looked for: then the newest entry of any compiler serves.
+/// looked for: then the newest entry of any compiler serves. With `uses_records` a
+/// program is not read that a build recorded.
 ///
 /// # Errors
 /// `ZIGIMPORT_ZIG` is wrong, or the program cannot be read.
-pub fn toolchain(context: Context<'_>) -> Result<Option<Toolchain>> {
+pub fn toolchain(context: Context<'_>, uses_records: bool) -> Result<Option<Toolchain>> {
     if context.layer.native == Native::Never {
         return Ok(None);
     }
     toolchain::locate(context.layer, &context.interpreter.search_path)?
-        .map(|located| Toolchain::identify(located, |identity| context.store.zig_version(identity)))
+        .map(|located| {
+            let recorded = |path: &Path| if uses_records { context.store.program(path) } else { None };
+            Toolchain::identify(located, |identity| context.store.zig_version(identity), recorded)
+        })
         .transpose()
 }
 
@@ -209,10 +217,16 @@ const SCANS_MAX: usize = 6;
 /// A source cannot be scanned or a setting is wrong. A plugin that fails is
 /// noted in the closure.
 pub fn scan(context: Context<'_>, sources: &Sources, module: &Module) -> Result<Closure> {
-    for attempt in 0..SCANS_MAX {
+    let scan = |sources: &Sources| -> Result<Option<Closure>> {
+        let mut closure = closure::scan_with(sources, module)?;
+        Ok(plugin::follow::follow(context, sources, &mut closure)?.then_some(closure))
+    };
+    if let Some(closure) = scan(sources)? {
+        return Ok(closure);
+    }
+    for _ in 1..SCANS_MAX {
         // What was known of a file that has changed meanwhile says nothing any more.
-        let mut closure = if attempt == 0 { closure::scan_with(sources, module)? } else { closure::scan(module)? };
-        if plugin::follow::follow(context, &mut closure)? {
+        if let Some(closure) = scan(&Sources::unknown())? {
             return Ok(closure);
         }
     }
@@ -317,16 +331,20 @@ impl Wanted<'_> {
     /// Looks into the store. `published` is a library that needs no look at its bytes.
     fn stored(&self, published: Option<(PathBuf, Library)>) -> Result<Stored> {
         let store = self.context.store;
-        let mut entries = self.serving(store.entries(self.source_key)?);
+        let mut entries = self.serving(store.entries(self.source_key, self.sources.checked())?);
         // The newest whose artifact is there; without one, the newest tells what is lost.
-        let found = entries.iter().position(|entry| store.has_artifact(entry)).unwrap_or(0);
-        let entry = (found < entries.len()).then(|| entries.swap_remove(found));
-        let artifact = entry.as_ref().and_then(|entry| Digest::from_hex(&entry.artifact).map(|digest| (digest, entry)));
-        let library = artifact.and_then(|(digest, entry)| {
-            let published = published.filter(|(_, library)| library.digest == digest && library.suffix == entry.suffix);
-            published.or_else(|| store.library_verified(digest, &entry.suffix))
+        let found = entries.iter().enumerate().find_map(|(index, entry)| {
+            let digest = Digest::from_hex(&entry.artifact)?;
+            let object = store.has_object(digest);
+            (object || store.has_library(digest, &entry.suffix)).then_some((index, digest, object))
         });
-        Ok(Stored { library, object: artifact.is_some_and(|(digest, _)| store.has_object(digest)), entry })
+        let Some((index, digest, object)) = found else {
+            return Ok(Stored { entry: entries.into_iter().next(), library: None, object: false });
+        };
+        let entry = entries.swap_remove(index);
+        let published = published.filter(|(_, library)| library.digest == digest && library.suffix == entry.suffix);
+        let library = published.or_else(|| store.library_verified(digest, &entry.suffix));
+        Ok(Stored { entry: Some(entry), library, object })
     }
 
     /// Looks into the shared cache. One that fails has nothing.
@@ -366,9 +384,9 @@ fn prepare_target(
     target: &'static Target,
     needs_headers: bool,
 ) -> Result<PreparedTarget> {
-    let &Wanted { context, sources, source_key, toolchain, headers, .. } = wanted;
+    let &Wanted { sources, source_key, toolchain, headers, .. } = wanted;
     // A build takes nothing for granted that it is about to publish or load.
-    let published = if sources.uses_records() { published_library(context, module, target) } else { None };
+    let published = if sources.uses_records() { published_library(wanted, module, target) } else { None };
     let Stored { entry, library, object } = wanted.stored(published)?;
     let shared = if library.is_some() || object { None } else { wanted.shared()? };
     Ok(PreparedTarget {
@@ -388,11 +406,13 @@ fn prepare_target(
 
 /// Returns the library that the manifest of a module leads to, if its metadata
 /// are those of its publication: a hit would load it without a look at its bytes.
-fn published_library(context: Context<'_>, module: &Module, target: &Target) -> Option<(PathBuf, Library)> {
+fn published_library(wanted: &Wanted<'_>, module: &Module, target: &Target) -> Option<(PathBuf, Library)> {
+    let context = wanted.context;
     if target != Target::native() || context.layer.verify_always {
         return None;
     }
-    let name = pipeline::manifest_name(context.layer, context.interpreter, module, target);
+    let user = wanted.closure.user_configuration.as_deref();
+    let name = pipeline::manifest_name_for(context.layer, context.interpreter, module, target, user);
     let (manifest, _) = Manifest::read(&context.store.manifest_path(name))?;
     let path = context.store.library_unchanged(&manifest.library)?;
     Some((path, manifest.library))

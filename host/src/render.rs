@@ -1,25 +1,18 @@
 //! A plan for people, and the same for programs.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::closure::{self, Module, ModuleKind, Role};
+use crate::closure::{self, ModuleKind, Role};
 use crate::compiler;
 use crate::digest::Digest;
-use crate::error::Error;
 use crate::graph;
-use crate::guest;
 use crate::guest::planning::{Action, Decision, Reason, ReasonCode, Refusal, Route, Step};
 use crate::guest::source::{DeclarationKind, DependencyKind, Language, Scan, Span};
-use crate::package::Package;
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::refusal;
 use crate::template;
-
-/// Version of the JSON form; raised when a field changes its meaning or goes.
-pub const PLAN_JSON_VERSION: u32 = 2;
 
 /// Returns the word for what is done.
 #[must_use]
@@ -65,7 +58,7 @@ pub fn reason(action: &Action) -> String {
     }
 }
 
-fn reason_name(code: ReasonCode) -> &'static str {
+pub(crate) fn reason_name(code: ReasonCode) -> &'static str {
     match code {
         ReasonCode::Unchanged => "unchanged",
         ReasonCode::FirstBuild => "first-build",
@@ -101,7 +94,7 @@ fn refusal_reason(refusal: Refusal) -> &'static str {
     }
 }
 
-fn refusal_name(refusal: Refusal) -> &'static str {
+pub(crate) fn refusal_name(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::NativeForbidden => "native-forbidden",
         Refusal::ZigMissing => "zig-missing",
@@ -117,7 +110,7 @@ fn refusal_name(refusal: Refusal) -> &'static str {
     }
 }
 
-fn route_name(route: Route) -> &'static str {
+pub(crate) fn route_name(route: Route) -> &'static str {
     match route {
         Route::Compiler => "compiler",
         Route::Graph => "graph",
@@ -125,7 +118,7 @@ fn route_name(route: Route) -> &'static str {
     }
 }
 
-fn step_name(step: Step) -> &'static str {
+pub(crate) fn step_name(step: Step) -> &'static str {
     match step {
         Step::ProbeVersion => "probe-version",
         Step::TranslateC => "translate-c",
@@ -135,7 +128,7 @@ fn step_name(step: Step) -> &'static str {
     }
 }
 
-fn prepared_of<'a>(plan: &'a Plan, action: &Action) -> &'a Prepared {
+pub(crate) fn prepared_of<'a>(plan: &'a Plan, action: &Action) -> &'a Prepared {
     &plan.modules[usize::try_from(action.module).expect("the planner answers with indices of the request")]
 }
 
@@ -291,157 +284,6 @@ pub fn summary(plan: &Plan) -> String {
     });
     let parts: Vec<String> = parts.into_iter().chain(failed).collect();
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
-}
-
-/// Names paths in JSON: relative to the folder in which the plan was made, with
-/// `/`, so that the same tree elsewhere gives the same document; absolute
-/// where they lie outside.
-struct Names<'a>(&'a Path);
-
-impl Names<'_> {
-    fn of(&self, path: &Path) -> String {
-        if path == self.0 {
-            return ".".to_owned();
-        }
-        if path.starts_with(self.0) {
-            return closure::relative_to(path, self.0);
-        }
-        path.to_string_lossy().into_owned()
-    }
-}
-
-/// Writes a plan as JSON: `docs/plan.schema.json` describes it. Paths in
-/// `folder` are relative to it. The commands, whose paths are absolute, are in
-/// it only if they are asked for.
-#[must_use]
-pub fn plan_json(context: Context<'_>, plan: &Plan, folder: &Path, explain: bool) -> Value {
-    let names = Names(folder);
-    let modules: Vec<Value> = plan.modules.iter().map(|prepared| module_json(prepared, &names)).collect();
-    let actions: Vec<Value> =
-        plan.actions.iter().map(|action| action_json(context, plan, action, folder, explain)).collect();
-    let toolchain = plan.toolchain.as_ref().map(|toolchain| {
-        json!({
-            "path": names.of(&toolchain.located.path),
-            "origin": toolchain.located.origin.describe(),
-            "version": toolchain.version,
-            "identity": toolchain.identity.hex(),
-        })
-    });
-    let mut document = json!({
-        "version": PLAN_JSON_VERSION,
-        "cache": names.of(context.store.root()),
-        "native": context.layer.native.name(),
-        "force_rebuild": context.layer.force_rebuild,
-        "toolchain": toolchain,
-        "components": guest::components().iter().map(|(name, digest)| json!({
-            "name": name, "digest": digest.hex(),
-        })).collect::<Vec<_>>(),
-        "modules": modules,
-        "actions": actions,
-    });
-    if !plan.failures.is_empty() {
-        let failure = |(module, error): &(Module, Error)| {
-            json!({
-                "module": module.name, "source": names.of(&module.source_path), "message": error.report(),
-            })
-        };
-        document["errors"] = plan.failures.iter().map(failure).collect();
-    }
-    if context.layer.release_mode {
-        document["release_mode"] = true.into();
-    }
-    document
-}
-
-fn module_json(prepared: &Prepared, names: &Names<'_>) -> Value {
-    let Module { name, source_path, kind } = &prepared.module;
-    let closure = &prepared.closure;
-    let relative = |path: &PathBuf| closure::relative_to(path, &closure.project_root);
-    // The scan looked the inputs up; the rest is absent, a folder, or a project's.
-    let inputs: HashSet<&Path> = closure.inputs.iter().map(|input| input.path.as_path()).collect();
-    let is_there = |path: &PathBuf| inputs.contains(path.as_path()) || path.exists();
-    json!({
-        "name": name,
-        "source": names.of(source_path),
-        "kind": kind.name(),
-        "project_root": names.of(&closure.project_root),
-        "shadowed_by": prepared.shadowed_by,
-        "binding": plan::binding_name(closure.binding),
-        "library": prepared.package.as_ref().map(Package::describe),
-        "optimize": prepared.optimize.name(),
-        "abi": prepared.abi,
-        "flags": prepared.key_inputs.flags,
-        "inputs": closure.inputs.iter().map(|input| json!({
-            "path": input.relative, "role": input.role.name(), "digest": input.digest.hex(),
-        })).collect::<Vec<_>>(),
-        "dependencies": graph::named(prepared).iter().map(|named| json!({
-            "from": relative(&named.from),
-            "how": named.how,
-            "to": if named.is_name { named.to.to_string_lossy().into_owned() } else { relative(&named.to) },
-            "line": named.line,
-            "found": if named.is_name { Value::Null } else { is_there(&named.to).into() },
-        })).collect::<Vec<_>>(),
-        "plugins": closure.participants.iter().map(|plugin| json!({
-            "name": plugin.name,
-            "version": plugin.version,
-            "digest": plugin.digest.hex(),
-            "view": plugin.view,
-            "pinned_by": plugin.origin.name(),
-            "on_failure": plugin.on_failure.name(),
-            "files": plugin.files,
-        })).collect::<Vec<_>>(),
-        "plugin_failure": closure.plugin_failure.as_ref().map(|failure| json!({
-            "plugin": failure.plugin,
-            "version": failure.version,
-            "path": relative(&failure.path),
-            "line": (failure.line > 0).then_some(failure.line),
-            "on_failure": failure.on_failure.name(),
-            "message": failure.message(),
-        })),
-        "remarks": closure.remarks.iter().map(|remark| json!({
-            "path": remark.path, "line": remark.line, "text": remark.text,
-        })).collect::<Vec<_>>(),
-        "targets": prepared.targets.iter().map(|target| json!({
-            "target": target.target.label,
-            "source_key": target.source_key.hex(),
-            "action_key": target.action_key.hex(),
-            "artifact": target.known().map(|entry| entry.artifact.clone()),
-            "discovered": target.known().map(|entry| entry.discovered.clone()).unwrap_or_default(),
-        })).collect::<Vec<_>>(),
-    })
-}
-
-fn action_json(context: Context<'_>, plan: &Plan, action: &Action, folder: &Path, explain: bool) -> Value {
-    let prepared = prepared_of(plan, action);
-    let mut value = json!({
-        "module": prepared.module.name,
-        "source": Names(folder).of(&prepared.module.source_path),
-        "targets": action.targets,
-        "action": decision(&action.decision),
-        "reason": {
-            "code": reason_name(action.reason.code),
-            "subject": action.reason.subject,
-            "old": action.reason.old,
-            "new": action.reason.new,
-            "more": action.reason.more,
-            "text": reason(action),
-        },
-    });
-    match &action.decision {
-        Decision::Build(build) => {
-            value["route"] = route_name(build.route).into();
-            value["steps"] = build.steps.iter().map(|step| step_name(*step)).collect::<Vec<_>>().into();
-            if let Some(toolchain) = plan.toolchain.as_ref().filter(|_| explain) {
-                value["commands"] = compiler::commands(context, prepared, toolchain, action).into();
-            }
-        }
-        Decision::Refuse(refusal) => {
-            value["refusal"] = refusal_name(*refusal).into();
-            value["message"] = refusal::error(context, plan, prepared, *refusal, &action.reason).report().into();
-        }
-        Decision::Load | Decision::Restore | Decision::Fetch | Decision::Skip => {}
-    }
-    value
 }
 
 /// Writes the scan of one source as JSON.

@@ -17,14 +17,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::closure::{self, Project};
+use crate::closure::{self, Input, Project};
 use crate::digest::{self, Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::guest::source::{Language, Scan};
 use crate::guest::{self, Scanner};
 use crate::locks::Wait;
+use crate::parallel::Workers;
+use crate::plugin::pins::{self, Pins};
 use crate::stamp::{self, Stamp};
-use crate::store::{self, Store};
+use crate::store::{self, Checked, Store};
 
 /// A table is never larger than this; a larger file is not ours.
 const TABLE_BYTES_MAX: u64 = 256 << 20;
@@ -79,6 +81,23 @@ struct Row {
     scan: Option<(u8, ByteBuf)>,
 }
 
+/// The same in the bytes of its table.
+#[derive(Deserialize)]
+struct RowRef<'a> {
+    name: &'a [u8],
+    stamp: Stamp,
+    trusted: bool,
+    digest: Digest,
+    scan: Option<(u8, &'a [u8])>,
+}
+
+#[derive(Deserialize)]
+struct TableRef<'a> {
+    scanner: Digest,
+    #[serde(borrow)]
+    rows: Vec<RowRef<'a>>,
+}
+
 /// What builds read of the files in one folder.
 #[derive(Serialize, Deserialize)]
 struct Table {
@@ -89,16 +108,32 @@ struct Table {
 }
 
 impl Table {
-    fn read(store: &Store, folder: &Path) -> Option<Self> {
+    fn bytes(store: &Store, folder: &Path) -> Option<Vec<u8>> {
         let content = stamp::read(&store.sources_path(table_name(folder)), TABLE_BYTES_MAX).ok()?;
-        if store::distrust(&content.metadata).is_some() {
-            return None;
-        }
-        Self::decode(&content.bytes).filter(|table| table.scanner == guest::scanner_digest())
+        store::distrust(&content.metadata).is_none().then_some(content.bytes)
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         postcard::from_bytes(digest::unseal(bytes)?).ok()
+    }
+
+    /// Returns what a plan needs of the bytes of a table; nothing of one that another
+    /// scanner made.
+    fn known(bytes: &[u8]) -> Option<Recorded> {
+        let table: TableRef<'_> = postcard::from_bytes(digest::unseal(bytes)?).ok()?;
+        if table.scanner != guest::scanner_digest() {
+            return None;
+        }
+        let known = |row: RowRef<'_>| {
+            let scan = row.scan.and_then(|(language, bytes)| {
+                let language =
+                    [Language::Zig, Language::Zon, Language::C].into_iter().find(|one| *one as u8 == language);
+                Some((language?, Arc::new(postcard::from_bytes(bytes).ok()?)))
+            });
+            let RowRef { name, stamp, trusted, digest, .. } = row;
+            (name.to_owned(), Arc::new(Known { stamp, trusted, digest, scan }))
+        };
+        Some(table.rows.into_iter().map(known).collect())
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -118,17 +153,26 @@ fn table_name(folder: &Path) -> Digest {
     hasher.finish()
 }
 
-type Rows = Arc<OnceLock<Vec<Row>>>;
+/// What is recorded of the files in a folder, sorted by name.
+type Recorded = Vec<(Vec<u8>, Arc<Known>)>;
 
 /// The files of one operation.
 #[derive(Default)]
 pub struct Sources {
     /// Where the tables are that may be used.
     records: Option<Store>,
-    tables: Mutex<HashMap<PathBuf, Rows>>,
-    files: Mutex<HashMap<PathBuf, Known>>,
+    // By path: its bytes are hashed faster than its components.
+    tables: Mutex<HashMap<OsString, Arc<OnceLock<Recorded>>>>,
+    files: Mutex<HashMap<OsString, Arc<Known>>>,
     projects: Mutex<HashMap<PathBuf, Project>>,
+    user: Mutex<Option<UserConfiguration>>,
+    checked: Checked,
+    unlisted: Mutex<Vec<(PathBuf, Error)>>,
+    workers: Workers,
 }
+
+/// The user's configuration and its plugins, or `None` where there is none.
+type UserConfiguration = Option<Arc<(Input, Pins)>>;
 
 impl Sources {
     /// Reads every file.
@@ -160,7 +204,7 @@ impl Sources {
         path: &Path,
         bytes_max: u64,
         language: Option<Language>,
-    ) -> Result<Found<Known>> {
+    ) -> Result<Found<Arc<Known>>> {
         if let Some(known) = self.seen(path)
             && known.answers(language)
         {
@@ -170,19 +214,18 @@ impl Sources {
         if metadata.is_dir() {
             return Ok(Found::Folder);
         }
-        let rows = self.rows(path);
-        let row = rows.as_ref().and_then(|rows| row_of(rows.get()?, path.file_name()?));
-        let known = match row {
-            Some(row) if row.trusted && row.stamp == Stamp::of(&metadata) && metadata.len() <= bytes_max => {
-                row.known(language)
-            }
-            _ => None,
+        let recorded = self.recorded_of(path);
+        let unchanged = recorded.as_ref().filter(|known| {
+            known.trusted
+                && known.stamp == Stamp::of(&metadata)
+                && metadata.len() <= bytes_max
+                && known.answers(language)
+        });
+        let known = match unchanged {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(read(scanner, path, bytes_max, language, recorded.as_deref())?),
         };
-        let known = match known {
-            Some(known) => known,
-            None => read(scanner, path, bytes_max, language, row)?,
-        };
-        lock(&self.files).insert(path.to_owned(), known.clone());
+        lock(&self.files).insert(path.as_os_str().to_owned(), Arc::clone(&known));
         Ok(Found::File(known))
     }
 
@@ -196,11 +239,11 @@ impl Sources {
         path: &Path,
         bytes_max: u64,
         language: Option<Language>,
-    ) -> Result<Known> {
+    ) -> Result<Arc<Known>> {
         match self.look_up(scanner, path, bytes_max, language)? {
             Found::File(known) => Ok(known),
             // Reading says what is wrong in the system's words.
-            Found::Absent | Found::Folder => read(scanner, path, bytes_max, language, None),
+            Found::Absent | Found::Folder => read(scanner, path, bytes_max, language, None).map(Arc::new),
         }
     }
 
@@ -217,18 +260,62 @@ impl Sources {
         Ok(project)
     }
 
-    fn seen(&self, path: &Path) -> Option<Known> {
-        lock(&self.files).get(path).cloned()
+    /// Returns the user's configuration, read once.
+    ///
+    /// # Errors
+    /// It cannot be read, or names the line that is wrong.
+    pub fn user_configuration(&self, path: &Path) -> Result<UserConfiguration> {
+        // Under the lock, so that all modules see the same one.
+        let mut user = lock(&self.user);
+        if let Some(known) = &*user {
+            return Ok(known.clone());
+        }
+        let read = pins::of_user(path, path.parent().unwrap_or(path))?.map(Arc::new);
+        Ok(user.insert(read).clone())
     }
 
-    /// Returns what builds recorded of the files in the folder of `path`.
-    fn rows(&self, path: &Path) -> Option<Rows> {
+    /// Returns which folders of the store were looked at.
+    #[must_use]
+    pub fn checked(&self) -> &Checked {
+        &self.checked
+    }
+
+    /// Notes folders that cannot be listed, with why, while modules are looked for.
+    pub fn note_unlisted(&self, folders: impl IntoIterator<Item = (PathBuf, Error)>) {
+        lock(&self.unlisted).extend(folders);
+    }
+
+    /// Takes what was noted, in the order of the paths.
+    #[must_use]
+    pub fn take_unlisted(&self) -> Vec<(PathBuf, Error)> {
+        let mut folders = std::mem::take(&mut *lock(&self.unlisted));
+        folders.sort_by(|left, right| left.0.cmp(&right.0));
+        folders.dedup_by(|left, right| left.0 == right.0);
+        folders
+    }
+
+    /// Returns the threads of the operation.
+    #[must_use]
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    fn seen(&self, path: &Path) -> Option<Arc<Known>> {
+        lock(&self.files).get(path.as_os_str()).cloned()
+    }
+
+    /// Returns what builds recorded of a file.
+    fn recorded_of(&self, path: &Path) -> Option<Arc<Known>> {
         let store = self.records.as_ref()?;
         let folder = path.parent()?;
-        let there = lock(&self.tables).get(folder).cloned();
-        let rows = there.unwrap_or_else(|| lock(&self.tables).entry(folder.to_owned()).or_default().clone());
-        rows.get_or_init(|| rows_of(store, folder));
-        Some(rows)
+        let there = lock(&self.tables).get(folder.as_os_str()).cloned();
+        let table =
+            there.unwrap_or_else(|| lock(&self.tables).entry(folder.as_os_str().to_owned()).or_default().clone());
+        let rows = table
+            .get_or_init(|| Table::bytes(store, folder).and_then(|bytes| Table::known(&bytes)).unwrap_or_default());
+        let name = path.file_name()?.as_encoded_bytes();
+        let found = rows.binary_search_by(|(other, _)| other.as_slice().cmp(name)).ok()?;
+        Some(Arc::clone(&rows[found].1))
     }
 
     /// Records for later plans what was read. The tables of a folder are changed
@@ -239,8 +326,8 @@ impl Sources {
     /// The store cannot be written.
     pub fn record(&self, store: &Store) -> Result<()> {
         let files = lock(&self.files);
-        let mut folders: HashMap<&Path, Vec<(&OsStr, &Known)>> = HashMap::new();
-        for (path, known) in files.iter() {
+        let mut folders: HashMap<&Path, Vec<(&OsStr, &Arc<Known>)>> = HashMap::new();
+        for (path, known) in files.iter().map(|(path, known)| (Path::new(path), known)) {
             if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
                 folders.entry(folder).or_default().push((name, known));
             }
@@ -274,7 +361,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn rows_of(store: &Store, folder: &Path) -> Vec<Row> {
-    Table::read(store, folder).map(|table| table.rows).unwrap_or_default()
+    let table = Table::bytes(store, folder).and_then(|bytes| Table::decode(&bytes));
+    table.filter(|table| table.scanner == guest::scanner_digest()).map(|table| table.rows).unwrap_or_default()
 }
 
 fn row_of<'a>(rows: &'a [Row], name: &OsStr) -> Option<&'a Row> {
@@ -293,18 +381,19 @@ fn name_of(bytes: &[u8]) -> OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 
-/// Reads a file, and scans it unless it is what `row` says.
+/// Reads a file, and scans it unless it is what was recorded.
 fn read(
     scanner: &mut Option<Scanner>,
     path: &Path,
     bytes_max: u64,
     language: Option<Language>,
-    row: Option<&Row>,
+    recorded: Option<&Known>,
 ) -> Result<Known> {
     let content = stamp::read(path, bytes_max)
         .map_err(|error| Error::Scan { path: path.to_owned(), reason: error.to_string() })?;
     let digest = Digest::of(&content.bytes);
-    let recorded = row.filter(|row| row.digest == digest).and_then(|row| row.known(language)?.scan);
+    let recorded =
+        recorded.filter(|known| known.digest == digest && known.answers(language)).and_then(|known| known.scan.clone());
     let scan = match (language, recorded) {
         (None, recorded) => recorded,
         (Some(_), Some(recorded)) => Some(recorded),
@@ -352,18 +441,6 @@ impl Row {
         }
     }
 
-    /// Returns the row as an answer to a question for a language, if it is one.
-    fn known(&self, language: Option<Language>) -> Option<Known> {
-        let scan = match (&self.scan, language) {
-            (Some((scanned, bytes)), Some(wanted)) if *scanned == wanted as u8 => {
-                Some((wanted, Arc::new(postcard::from_bytes(bytes).ok()?)))
-            }
-            (_, None) => None,
-            _ => return None,
-        };
-        Some(Known { stamp: self.stamp, trusted: self.trusted, digest: self.digest, scan })
-    }
-
     fn says_as_much_as(&self, other: &Self) -> bool {
         (self.stamp, self.trusted, self.digest) == (other.stamp, other.trusted, other.digest)
             && (other.scan.is_none() || self.scan == other.scan)
@@ -383,7 +460,7 @@ pub(crate) mod tests {
         Table { scanner: guest::scanner_digest(), rows: Vec::new() }.encode()
     }
 
-    fn scanned(sources: &Sources, path: &Path) -> Known {
+    fn scanned(sources: &Sources, path: &Path) -> Arc<Known> {
         sources.file(&mut None, path, 1000, Some(Language::Zig)).unwrap()
     }
 
@@ -408,12 +485,11 @@ pub(crate) mod tests {
         read.record(&store).unwrap();
 
         let sources = Sources::recorded(&store);
-        let known = sources.rows(&path).unwrap();
-        let row = row_of(known.get().unwrap(), OsStr::new("build.zig")).unwrap();
-        assert_eq!(row.known(Some(Language::Zig)).unwrap().scan(), first.scan());
+        let known = sources.recorded_of(&path).unwrap();
+        assert_eq!(known.scan(), first.scan());
         // As a file of C nothing is known of it, and without a language its digest.
-        assert!(row.known(Some(Language::C)).is_none());
-        assert_eq!(row.known(None).unwrap().digest, first.digest);
+        assert!(known.answers(Some(Language::Zig)) && !known.answers(Some(Language::C)) && known.answers(None));
+        assert_eq!(known.digest, first.digest);
         assert_eq!(scanned(&sources, &path).digest, first.digest);
 
         std::fs::write(&path, "const t = b.standardOptimizeOption(.{});").unwrap();

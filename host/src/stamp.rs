@@ -124,8 +124,9 @@ pub struct Content {
 /// The system's; `InvalidInput` for a pipe, device or directory, and
 /// `FileTooLarge` beyond the limit. Never blocks on a pipe.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Content> {
-    let mut file = open(path)?;
-    let metadata = file.metadata()?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    let (mut file, metadata) = opened(options, path)?;
     let read_at = SystemTime::now();
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(bytes_max)).unwrap_or(0) + 1);
     Read::by_ref(&mut file).take(bytes_max + 1).read_to_end(&mut bytes)?;
@@ -150,7 +151,11 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As for [`read`].
-pub fn open_with(mut options: OpenOptions, path: &Path) -> io::Result<File> {
+pub fn open_with(options: OpenOptions, path: &Path) -> io::Result<File> {
+    opened(options, path).map(|(file, _)| file)
+}
+
+fn opened(mut options: OpenOptions, path: &Path) -> io::Result<(File, Metadata)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -158,10 +163,11 @@ pub fn open_with(mut options: OpenOptions, path: &Path) -> io::Result<File> {
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-    Ok(file)
+    Ok((file, metadata))
 }
 
 /// Names in a project folder that are outputs, caches or history, never inputs.

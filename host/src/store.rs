@@ -8,7 +8,7 @@
 //! | `manifests` | module and configuration | the fast path, see [`crate::manifest`] |
 //! | `sources` | folder | what builds read of the files in it, see [`crate::sources`] |
 //! | `history` | module and target | what the last build was made from, for reasons |
-//! | `toolchains` | digest of a compiler | its version |
+//! | `toolchains` | digest of a compiler / its path | its version / its digest and metadata |
 //! | `locks` | action key | one OS lock each, released by the kernel |
 //! | `support` | digest | descriptions of modules to the binding |
 //! | `strings` | digest | sources that are no files, such as the cells of a notebook |
@@ -56,6 +56,7 @@
 //! `ZIGIMPORT_VERIFY=always` do. Folders below the root are made for the user
 //! alone, so only the user can have opened them to others.
 
+use std::collections::HashSet;
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -72,7 +73,7 @@ use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 use crate::key;
 use crate::locks::Wait;
-use crate::manifest::{Library, Manifest};
+use crate::manifest::{Library, Manifest, Recorded};
 use crate::memory;
 use crate::object::{self, Failure};
 use crate::publish::{self, Existing};
@@ -348,6 +349,22 @@ pub struct BucketSize {
     pub bytes: u64,
 }
 
+/// The folders of a store that nobody else can write to, as one operation found.
+#[derive(Default)]
+pub struct Checked(Mutex<HashSet<String>>);
+
+impl Checked {
+    fn has(&self, folder: &str) -> bool {
+        self.0.lock().is_ok_and(|folders| folders.contains(folder))
+    }
+
+    fn add(&self, folder: String) {
+        if let Ok(mut folders) = self.0.lock() {
+            folders.insert(folder);
+        }
+    }
+}
+
 /// A store at a place. Opening it creates nothing.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -373,6 +390,15 @@ impl Store {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Returns a path in the store.
+    fn place(&self, names: &[&str]) -> PathBuf {
+        let bytes = names.iter().map(|name| name.len() + 1).sum::<usize>();
+        let mut path = PathBuf::with_capacity(self.root.as_os_str().len() + bytes);
+        path.push(&self.root);
+        path.extend(names);
+        path
     }
 
     /// Returns whether a file is one that the store wrote itself, and no input.
@@ -442,7 +468,7 @@ impl Store {
     #[must_use]
     pub fn manifest_path(&self, name: Digest) -> PathBuf {
         let name = name.hex();
-        self.root.join(MANIFESTS).join(&name[..2]).join(name)
+        self.place(&[MANIFESTS, &name[..2], &name])
     }
 
     /// Publishes a manifest in the place of the old one.
@@ -466,7 +492,7 @@ impl Store {
     /// Returns where the table of a folder lies.
     #[must_use]
     pub fn sources_path(&self, name: Digest) -> PathBuf {
-        self.root.join(SOURCES).join(name.hex())
+        self.place(&[SOURCES, &name.hex()])
     }
 
     /// Publishes the table of a folder in the place of the old one.
@@ -482,8 +508,8 @@ impl Store {
     /// Returns where a library lies, whether it is there or not.
     #[must_use]
     pub fn library_path(&self, digest: Digest, suffix: &str) -> PathBuf {
-        let name = digest.hex();
-        self.root.join(LIBRARIES).join(&name[..2]).join(name + suffix)
+        let name = digest.hex() + suffix;
+        self.place(&[LIBRARIES, &name[..2], &name])
     }
 
     /// Returns the path of a library whose metadata are those of its publication.
@@ -570,11 +596,10 @@ impl Store {
         self.object_path(digest).is_file()
     }
 
-    /// Returns whether a library or its object is there, whole or not.
+    /// Returns whether a file is where a library would be, whole or not.
     #[must_use]
-    pub fn has_artifact(&self, entry: &Entry) -> bool {
-        Digest::from_hex(&entry.artifact)
-            .is_some_and(|digest| self.has_object(digest) || self.library_path(digest, &entry.suffix).is_file())
+    pub fn has_library(&self, digest: Digest, suffix: &str) -> bool {
+        self.library_path(digest, suffix).is_file()
     }
 
     /// Notes that an artifact was used now: the time of its object says so, which
@@ -592,8 +617,8 @@ impl Store {
     }
 
     pub(crate) fn object_path(&self, digest: Digest) -> PathBuf {
-        let name = digest.hex();
-        self.root.join(OBJECTS).join(&name[..2]).join(name + ".zst")
+        let name = digest.hex() + ".zst";
+        self.place(&[OBJECTS, &name[..2], &name])
     }
 
     /// Unpacks an object into a library, and checks that its bytes are what its
@@ -661,26 +686,41 @@ impl Store {
     }
 
     /// Returns the entries of a source key, newest first. A damaged one is left out.
+    /// The folders that they share with others are looked at once for `checked`.
     ///
     /// # Errors
     /// Somebody else could have written them.
-    pub fn entries(&self, source_key: Digest) -> Result<Vec<Entry>> {
+    pub fn entries(&self, source_key: Digest, checked: &Checked) -> Result<Vec<Entry>> {
         let name = source_key.hex();
-        let folder = format!("{ENTRIES}/{}/{name}", &name[..2]);
-        self.check_folders(&folder)?;
+        let shared = format!("{ENTRIES}/{}", &name[..2]);
+        if !checked.has(&shared) {
+            self.check_folders(&shared)?;
+            checked.add(shared.clone());
+        }
+        let folder = self.place(&[&shared, &name]);
+        check_owner(&folder)?;
         let mut entries = Vec::new();
-        for found in std::fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten() {
+        for found in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             // What file managers and file systems leave here is not ours.
-            if found.file_name().to_str().and_then(Digest::from_hex).is_none() || !found.path().is_dir() {
+            if found.file_name().to_str().and_then(Digest::from_hex).is_none() {
                 continue;
             }
-            let path = found.path().join(META);
-            check_owner(&found.path())?;
+            let mut path = found.path();
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            if !metadata.is_dir() {
+                continue;
+            }
+            if let Some(reason) = distrust(&metadata) {
+                return Err(Error::Cache { action: "trust the cache", path, reason });
+            }
+            path.push(META);
             let Ok(content) = stamp::read(&path, ENTRY_BYTES_MAX) else { continue };
             if let Some(reason) = distrust(&content.metadata) {
                 return Err(Error::Cache { action: "trust the cache", path, reason });
             }
-            entries.extend(Entry::parse(&content.bytes).ok().filter(|entry| entry.source_key == name));
+            if let Some(entry) = Entry::parse(&content.bytes).ok().filter(|entry| entry.source_key == name) {
+                entries.push(entry);
+            }
         }
         entries
             .sort_by(|left, right| right.created_unix.cmp(&left.created_unix).then_with(|| left.key.cmp(&right.key)));
@@ -748,6 +788,32 @@ impl Store {
     pub fn put_zig_version(&self, identity: Digest, version: &str) -> Result<()> {
         self.publish(TOOLCHAINS, &identity.hex(), &digest::seal(version.as_bytes().to_vec()), 0o644, Existing::Replace)
             .map(drop)
+    }
+
+    fn program_name(path: &Path) -> String {
+        let mut hasher = FieldHasher::new("program");
+        hasher.field("path", path.as_os_str().as_encoded_bytes());
+        hasher.finish().hex()
+    }
+
+    /// Returns what was recorded of a compiler that lies at a path.
+    #[must_use]
+    pub fn program(&self, path: &Path) -> Option<Recorded> {
+        let content = stamp::read(&self.place(&[TOOLCHAINS, &Self::program_name(path)]), ENTRY_BYTES_MAX).ok()?;
+        if distrust(&content.metadata).is_some() {
+            return None;
+        }
+        postcard::from_bytes(digest::unseal(&content.bytes)?).ok().filter(|recorded: &Recorded| recorded.path == path)
+    }
+
+    /// Records a compiler, whose program takes long to read.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_program(&self, program: &Recorded) -> Result<()> {
+        let bytes = postcard::to_stdvec(program).expect("a record has only encodable fields");
+        let name = Self::program_name(&program.path);
+        self.publish(TOOLCHAINS, &name, &digest::seal(bytes), 0o644, Existing::Replace).map(drop)
     }
 
     /// Returns where a folder of the compiler's own caches lies.
@@ -984,9 +1050,9 @@ pub fn distrust(metadata: &Metadata) -> Option<String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let user = user_id();
-        if metadata.uid() != user && metadata.uid() != 0 {
-            return Some(format!("it belongs to user {}, not to you ({user})", metadata.uid()));
+        let owner = metadata.uid();
+        if owner != 0 && owner != user_id() {
+            return Some(format!("it belongs to user {owner}, not to you ({})", user_id()));
         }
         if metadata.mode() & 0o022 != 0 {
             return Some(format!("others can write to it (mode {:o}); run: chmod go-w", metadata.mode() & 0o777));
@@ -1186,7 +1252,7 @@ pub(crate) mod tests {
         let folder = store.root().join(entry_folder(&entry));
         std::fs::write(folder.with_file_name(".DS_Store"), "").unwrap();
         std::fs::write(folder.with_file_name(Digest::of(b"x").hex()), "").unwrap();
-        assert_eq!(store.entries(Digest::of(b"m")).unwrap(), [entry]);
+        assert_eq!(store.entries(Digest::of(b"m"), &Checked::default()).unwrap(), [entry]);
     }
 
     #[test]

@@ -1,15 +1,21 @@
 //! Finds the Zig compiler, and its version without running it.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::config::Layer;
 use crate::digest::{Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::interpreter;
-use crate::stamp::Stamp;
+use crate::manifest::Recorded;
+use crate::stamp::{self, Content, Stamp};
 
 /// The lines of Zig that zigimport works with, oldest first.
 pub const SUPPORTED_LINES: [&str; 3] = ["0.15", "0.16", "0.17"];
+
+/// Of a package's list of files, as much is read at once.
+const LINES_BYTES: usize = 64 << 10;
 
 /// Where the compiler was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +60,8 @@ pub struct Toolchain {
     pub version: Option<String>,
     /// Digest of its package's release, or of the program itself.
     pub identity: Digest,
+    /// The program, if it was read for that.
+    pub program: Option<Recorded>,
 }
 
 /// Looks for Zig: `ZIGIMPORT_ZIG`, then the `ziglang` package on the
@@ -101,22 +109,32 @@ impl Toolchain {
     ///
     /// A `ziglang` package names its version, and its release with the digest
     /// that it records for the program is its identity. Any other program is identified by its own
-    /// digest, and its version is what `known_version` remembers for that.
+    /// digest, and its version is what `known_version` remembers for that. The digest
+    /// is what `recorded` says of a path, if the program there has still the same stamp.
     ///
     /// # Errors
     /// The program cannot be read.
-    pub fn identify(located: Located, known_version: impl Fn(Digest) -> Option<String>) -> Result<Self> {
+    pub fn identify(
+        located: Located,
+        known_version: impl Fn(Digest) -> Option<String>,
+        recorded: impl Fn(&Path) -> Option<Recorded>,
+    ) -> Result<Self> {
         if let Some((version, identity)) = package_identity(&located.path) {
-            return Ok(Self { located, version: Some(version), identity });
+            return Ok(Self { located, version: Some(version), identity, program: None });
         }
         let path = std::fs::canonicalize(&located.path).unwrap_or_else(|_| located.path.clone());
         if let Some((version, identity)) = package_identity(&path) {
-            return Ok(Self { located, version: Some(version), identity });
+            return Ok(Self { located, version: Some(version), identity, program: None });
         }
-        let bytes = std::fs::read(&path)
+        let is_same = |recorded: &Recorded| recorded.trusted && recorded.stamp == located.stamp;
+        if let Some(Recorded { digest, .. }) = recorded(&path).filter(is_same) {
+            return Ok(Self { version: known_version(digest), located, identity: digest, program: None });
+        }
+        let Content { bytes, stamp, trusted, .. } = stamp::read(&path, u64::MAX - 1)
             .map_err(|error| Error::Compiler { zig: located.path.clone(), reason: error.to_string() })?;
         let identity = Digest::of(&bytes);
-        Ok(Self { version: known_version(identity), located, identity })
+        let program = Some(Recorded { path, is_folder: false, stamp, trusted, digest: identity });
+        Ok(Self { version: known_version(identity), located, identity, program })
     }
 }
 
@@ -135,17 +153,31 @@ pub fn supported_line(version: &str) -> Option<&'static str> {
 fn package_identity(zig: &Path) -> Option<(String, Digest)> {
     let package = zig.parent().filter(|folder| folder.file_name().is_some_and(|name| name == "ziglang"))?;
     let (package_version, folder) = interpreter::installed(package.parent()?, "ziglang")?;
-    let record = std::fs::read_to_string(folder.join("RECORD")).ok()?;
     // The release and the recorded digest of its program say which files the
     // package has; lines about scripts and bytecode differ between installers.
     let program = format!("ziglang/zig{},", std::env::consts::EXE_SUFFIX);
-    let line = record.lines().find(|line| line.starts_with(&program))?;
+    let line = line_of(&folder.join("RECORD"), &program)?;
     let mut hasher = FieldHasher::new("ziglang package");
     hasher.field("version", package_version.as_bytes());
     hasher.field("program", line.as_bytes());
     // A re-release of the package (0.13.0.post1) carries the same compiler.
     let version = package_version.split(".post").next().unwrap_or_default().to_owned();
     Some((version, hasher.finish()))
+}
+
+/// Returns the line of a file that begins with something. A package of Zig has
+/// twenty thousand files, and a line for each.
+fn line_of(path: &Path, start: &str) -> Option<String> {
+    let mut file = BufReader::with_capacity(LINES_BYTES, File::open(path).ok()?);
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line).ok()? > 0 {
+        if line.starts_with(start.as_bytes()) {
+            let line = std::str::from_utf8(&line).ok()?;
+            return line.lines().next().map(str::to_owned);
+        }
+        line.clear();
+    }
+    None
 }
 
 #[cfg(test)]
@@ -185,13 +217,24 @@ mod tests {
 
         let located = locate(&layer, std::slice::from_ref(&site)).unwrap().unwrap();
         assert_eq!(located.origin, Origin::Package);
-        let packaged = Toolchain::identify(located, |_| None).unwrap();
+        let packaged = Toolchain::identify(located, |_| None, |_| None).unwrap();
         assert_eq!(packaged.version.as_deref(), Some("0.16.0"));
 
         let located = locate(&layer, &[]).unwrap().unwrap();
         assert_eq!(located.origin, Origin::Path);
-        let known = Toolchain::identify(located, |_| Some("0.15.2".to_owned())).unwrap();
+        let version = |_| Some("0.15.2".to_owned());
+        let known = Toolchain::identify(located.clone(), version, |_| None).unwrap();
         assert_eq!((known.version.as_deref(), known.identity), (Some("0.15.2"), Digest::of(b"path")));
+
+        // What was recorded of the program holds as long as its stamp does, and can be trusted.
+        let recorded = Recorded { digest: Digest::of(b"recorded"), trusted: true, ..known.program.unwrap() };
+        let identity_with = |recorded: Recorded| {
+            Toolchain::identify(located.clone(), version, |_| Some(recorded.clone())).unwrap().identity
+        };
+        assert_eq!(identity_with(recorded.clone()), recorded.digest);
+        assert_eq!(identity_with(Recorded { trusted: false, ..recorded.clone() }), Digest::of(b"path"));
+        let stamp = Stamp { changed_ns: recorded.stamp.changed_ns - 1, ..recorded.stamp };
+        assert_eq!(identity_with(Recorded { stamp, ..recorded }), Digest::of(b"path"));
         assert_eq!(locate(&Layer::default(), &[]).unwrap(), None);
     }
 }

@@ -391,6 +391,7 @@ mod tests {
     use super::*;
     use crate::manifest::Library;
     use crate::registry;
+    use crate::store::Checked;
     use crate::store::tests::{entry_of, store};
 
     fn filled() -> (tempfile::TempDir, Store, Library) {
@@ -474,7 +475,7 @@ mod tests {
         let folder = store.root().join(store::entry_folder(&stolen));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(META), serde_json::to_vec_pretty(&entry).unwrap()).unwrap();
-        assert!(store.entries(Digest::from_hex(&stolen.source_key).unwrap()).unwrap().is_empty());
+        assert!(store.entries(Digest::from_hex(&stolen.source_key).unwrap(), &Checked::default()).unwrap().is_empty());
         let found = verify(&store, true).unwrap();
         assert!(found.problems.len() == 1 && found.problems[0].message.contains("another key"), "{found:?}");
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use zigimport_host::archive;
 use zigimport_host::audit;
 use zigimport_host::closure::{self, Module};
@@ -14,6 +15,7 @@ use zigimport_host::collect::{self, Limits};
 use zigimport_host::config::{self, Native, ProjectSettings};
 use zigimport_host::difference;
 use zigimport_host::discover;
+use zigimport_host::document;
 use zigimport_host::dot;
 use zigimport_host::editor;
 use zigimport_host::error::Result as HostResult;
@@ -203,8 +205,15 @@ impl Sources {
 #[pyo3(signature = (path, sources = None))]
 fn modules_at(py: Python<'_>, path: PathBuf, sources: Option<&Sources>) -> PyResult<Vec<Found>> {
     let unknown = HostSources::unknown();
+    let is_planned = sources.is_some();
     let sources = sources.map_or(&unknown, |sources| &sources.0);
-    let modules = py.detach(|| discover::modules_at(sources, &path)).map_err(|error| exception(py, &error))?;
+    let modules = py.detach(|| {
+        let modules = discover::modules_at(sources, &path)?;
+        // A plan names them beside its modules; who wants the modules only has to know.
+        let unlisted = if is_planned { None } else { sources.take_unlisted().into_iter().next() };
+        unlisted.map_or(Ok(modules), |(_, error)| Err(error))
+    });
+    let modules = modules.map_err(|error| exception(py, &error))?;
     Ok(modules.into_iter().map(|module| Found { module }).collect())
 }
 
@@ -300,6 +309,10 @@ fn probe_python(py: Python<'_>, path: PathBuf, frontend: Py<PyAny>) -> PyResult<
     Ok((asked.extension_suffix, virtual_env, texts(asked.search_path), texts(asked.header_folders)))
 }
 
+/// The answer, whether anything would be built, the exit code of each refusal, and
+/// whether of some module nothing can be said.
+type Planned = (Py<PyBytes>, bool, Vec<u8>, bool);
+
 /// Plans modules: the answer in the form `text`, `json`, `dot` or `html`, whether
 /// anything would be built, and the exit code of each refusal.
 ///
@@ -320,25 +333,28 @@ fn make_plan(
     form: &str,
     old: Option<PathBuf>,
     frontend: Py<PyAny>,
-) -> PyResult<(String, bool, Vec<u8>, bool)> {
+) -> PyResult<Planned> {
     let targets = targets_named(&target_names)?;
     let modules: Vec<Module> = found.iter().map(|found| found.module.clone()).collect();
-    work_dry(py, request, frontend, move |context| {
+    let (answer, would_build, refusals, has_errors) = work_dry(py, request, frontend, move |context| {
         // A file that is no plan is said before the work, not after it.
         let old = old.map(|path| difference::read(&path)).transpose()?;
         let plan = plan::plan_each(context, &sources.0, &modules, &shadows, &targets)?;
-        let json = || render::plan_json(context, &plan, &folder, explain);
+        let json = || document::plan_json(context, &plan, &folder, explain);
+        let difference = |old| difference::between(old, &difference::parsed(&json()));
         let answer = match (form, &old) {
-            ("json", Some(old)) => format!("{:#}", difference::between(old, &json())),
-            (_, Some(old)) => difference::words(&difference::between(old, &json())),
-            ("json", None) => format!("{:#}", json()),
+            ("json", Some(old)) => format!("{:#}", difference(old)),
+            (_, Some(old)) => difference::words(&difference(old)),
+            ("json", None) => json(),
             ("dot", None) => dot::write(&graph::of(context, &plan)),
             ("html", None) => page::write(&graph::of(context, &plan), &render::summary(&plan)),
             _ => render::plan_text(context, &plan, explain),
         };
-        let refusals = zigimport_host::refusal::errors(context, &plan).iter().map(|error| error.exit_code()).collect();
+        let refusals: Vec<u8> =
+            zigimport_host::refusal::errors(context, &plan).iter().map(|error| error.exit_code()).collect();
         Ok((answer, pipeline::would_build(&plan), refusals, !plan.failures.is_empty()))
-    })
+    })?;
+    Ok((PyBytes::new(py, answer.as_bytes()).unbind(), would_build, refusals, has_errors))
 }
 
 /// Returns the key of a module and all that is in it, as JSON.
@@ -409,7 +425,7 @@ fn info(
         ));
         lines.push(("target", Target::native().triple.to_owned()));
         lines.push(("cache", format!("{} ({})", context.store.root().display(), place.describe())));
-        let located = if layer.native == Native::Never { None } else { plan::toolchain(context)? };
+        let located = if layer.native == Native::Never { None } else { plan::toolchain(context, true)? };
         lines.push((
             "zig",
             match located {

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from zigimport import _build, _native
-from zigimport._hook import ZigFinder, installed
+from zigimport._plan import finder, make_plan, modules_at
 from zigimport._progress import live
 
 
@@ -32,20 +32,6 @@ class BuildResult(NamedTuple):
     abi: str
     built: bool
     file_name: str
-
-
-def finder():
-    """Returns the installed finder, or a new one with the defaults."""
-    return installed() or ZigFinder()
-
-
-def modules_at(paths, sources=None):
-    """Returns the modules that paths stand for, each once."""
-    modules = {}
-    for path in paths:
-        for found in _native.modules_at(os.fspath(path), sources):
-            modules.setdefault(found.source_path, found)
-    return list(modules.values())
 
 
 def the_module_at(path):
@@ -155,23 +141,8 @@ def plan(*paths, targets=(), optimize=None, explain=False, diff=None):
         ZigImportError: or one of its subclasses.
         ValueError: for an unknown target.
     """
-    text, *_ = make_plan(paths or ["."], targets, optimize, explain, "json", diff)
-    return json.loads(text)
-
-
-def make_plan(paths, targets, optimize, explain, form, diff):
-    """Returns the plan in a form, whether anything would be built, the exit codes
-    of what is refused, and whether of some module nothing can be said."""
-    from zigimport import _resolve
-
-    the_finder = finder()
-    request = _native.Request(the_finder, sys.path, optimize)
-    sources = _native.Sources(request)
-    modules = modules_at(paths, sources)
-    shadows = _resolve.shadows(the_finder, modules)
-    return _native.make_plan(
-        request, sources, modules, shadows, list(targets), os.getcwd(), explain, form, diff, _build.Listener()
-    )
+    answer, *_ = make_plan(paths or ["."], targets, optimize, explain, "json", diff)
+    return json.loads(answer)
 
 
 def signature(path, *, target=None, optimize=None):

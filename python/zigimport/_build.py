@@ -3,7 +3,7 @@
 import os
 import sys
 
-from zigimport import _log, _native, _progress
+from zigimport import _log, _native
 from zigimport._hook import BuildRecord
 
 #: How many of the names that a module leaves out are told.
@@ -23,10 +23,14 @@ class Listener:
 
     def wants_steps(self):
         """Returns whether there is a line to show the compiler's steps in."""
+        from zigimport import _progress
+
         return _progress.is_terminal()
 
     def step(self, module, name, done, total):
         """Takes what the compiler is doing for a module."""
+        from zigimport import _progress
+
         _progress.show_step(module, name, done, total)
 
     def header_folders(self):
@@ -62,7 +66,7 @@ def ensure(finder, found, optimize, watcher=None):
     Raises:
         ZigImportError: or one of its subclasses, with the module's name and path.
     """
-    from zigimport import _ahead
+    from zigimport import _ahead, _progress
     from zigimport._errors import ZigImportError
 
     warn_once(finder)

@@ -1,9 +1,6 @@
-"""The command line. Answers go to standard output, everything else to standard
-error. Exit codes: 0 ok, 1 the user's code or input is wrong, 2 usage,
-3 environment, 130 interrupted."""
+"""The command line but for what `_plan` reads of it: its parser, and the commands."""
 
 import argparse
-import difflib
 import json
 import os
 import re
@@ -12,7 +9,7 @@ import shutil
 import sys
 import time
 
-from zigimport import __version__, _api, _build, _native, _registry
+from zigimport import __version__, _api, _build, _native, _plan, _registry
 from zigimport._errors import CacheError, ZigImportError
 from zigimport._settings import OPTIMIZE_MODES
 
@@ -53,6 +50,8 @@ class _Parser(argparse.ArgumentParser):
 
     def _check_value(self, action, value):
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            import difflib
+
             near = difflib.get_close_matches(value, action.choices, 1)
             known = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(action.choices)}"
             raise argparse.ArgumentError(None, f"unknown command {value!r}: {known}")
@@ -64,58 +63,41 @@ def _with_optional_values(text):
     return re.sub(r"\s=([A-Z]+)", r"[=\1]", text)
 
 
-def main(arguments=None):
-    """Runs one command and returns its exit code."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            # Whoever started us has closed it: what goes there is wanted by nobody.
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  As long as the process.
-    parser = _parser()
-    given = sys.argv[1:] if arguments is None else arguments
-    if not given:
-        parser.print_help(sys.stderr)
-        return 2
+def parse(arguments):
+    """Returns the options of a command line, with the function ``run`` that answers it;
+    whatever is wrong with it ends the process."""
+    if not arguments:
+        _parser(COMMANDS).print_help(sys.stderr)
+        raise SystemExit(2)
+    # Of all commands only the one that is wanted is described, if it is one.
+    name = arguments[0]
+    parser = _parser({name: COMMANDS[name]} if name in COMMANDS else COMMANDS)
     # Alone they take no value: the next argument is a path of its own.
-    options = parser.parse_args([f"{one}=" if one in (STUBS, TIMINGS) else one for one in given])
-    try:
-        _build.warn_once(_api.finder())
-        exit_code = options.run(options)
-        sys.stdout.flush()
-        return exit_code
-    except ZigImportError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # Whoever read our answer has seen enough; what is left goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return parser.parse_args([f"{one}=" if one in (STUBS, TIMINGS) else one for one in arguments])
 
 
-def _parser():
+def _parser(commands):
     parser = _Parser(
         prog="zigimport", description="Import Zig modules into Python: plan, build and look at what is cached."
     )
     parser.add_argument("--version", action="version", version=f"zigimport {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    added = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, add in commands.items():
+        add(added, name)
+    return parser
 
-    description = "show what would be done, without doing anything"
-    plan = _command(commands, "plan", _plan, description, ("text", "json", "dot", "html"))
+
+def _add_plan(commands, name):
+    plan = _command(commands, name, _plan.run, "show what would be done, without doing anything", _plan.FORMATS)
     _add_paths(plan)
     _add_build_options(plan)
     plan.add_argument("--explain", action="store_true", help="show inputs, keys and commands")
     plan.add_argument("--check", action="store_true", help="exit with 1 if anything would be built")
     plan.add_argument("--diff", metavar="OLD.json", help="show what differs from an earlier plan in JSON")
 
-    build = _command(commands, "build", _build_command, "build modules as an import would")
+
+def _add_build(commands, name):
+    build = _command(commands, name, _build_command, "build modules as an import would")
     _add_paths(build)
     _add_build_options(build)
     build.add_argument("-j", "--jobs", type=_jobs, metavar="N", help="modules to build at once (default: the cores)")
@@ -135,17 +117,23 @@ def _parser():
         "--output-dir", metavar="DIR", help="copy the artifacts to DIR, or to DIR/TARGET for several targets"
     )
 
+
+def _add_watch(commands, name):
     watch = commands.add_parser(
-        "watch", help="build modules whenever they change", description="Build modules now and whenever they change."
+        name, help="build modules whenever they change", description="Build modules now and whenever they change."
     )
     watch.set_defaults(run=_watch)
     _add_paths(watch)
     watch.add_argument("--run", dest="run_command", metavar="CMD", help="shell command to run, and to run again after each good build")
 
-    scan = _command(commands, "scan", _scan, "show what sources depend on and declare")
+
+def _add_scan(commands, name):
+    scan = _command(commands, name, _scan, "show what sources depend on and declare")
     scan.add_argument("paths", nargs="+", metavar="FILE")
 
-    info = _command(commands, "info", _info, "show configuration, compiler and cache for a bug report")
+
+def _add_info(commands, name):
+    info = _command(commands, name, _info, "show configuration, compiler and cache for a bug report")
     info.add_argument(
         "--zls",
         nargs="?",
@@ -153,29 +141,54 @@ def _parser():
         metavar="DIR",
         help="write a build.zig for editors to DIR (default: here); `python -m ziglang build test` runs the tests of its modules",
     )
-    _command(commands, "version", _version, "show the versions of zigimport and Python")
 
-    new = _command(commands, "new", _new, "make a module, a package or a project to start from")
+
+def _add_version(commands, name):
+    _command(commands, name, _version, "show the versions of zigimport and Python")
+
+
+def _add_new(commands, name):
+    new = _command(commands, name, _new, "make a module, a package or a project to start from")
     new.add_argument("name", metavar="NAME", help="its name, under which it is imported")
     new.add_argument("--kind", choices=_new_kinds(), default="module", help="what to make (default: module)")
     new.add_argument("--directory", default=".", metavar="DIR", help="where to make it (default: the current folder)")
 
-    site = commands.add_parser("site", help="import Zig modules without importing zigimport first")
+
+def _add_site(commands, name):
+    site = commands.add_parser(name, help="import Zig modules without importing zigimport first")
     actions = site.add_subparsers(metavar="ACTION", required=True)
-    for name, run, description in [
+    for action_name, run, description in [
         ("install", _site_install, "make every process of this interpreter import Zig modules"),
         ("uninstall", _site_uninstall, "take that back"),
     ]:
-        action = _command(actions, name, run, description)
+        action = _command(actions, action_name, run, description)
         action.add_argument("--user", action="store_true", help="for this user, in the user's site-packages folder")
     _command(actions, "info", _site_info, "show whether that is so, and by which file")
 
-    plugin = commands.add_parser("plugin", help="make, check and use plugins, which find more dependencies")
+
+def _add_plugin(commands, name):
+    plugin = commands.add_parser(name, help="make, check and use plugins, which find more dependencies")
     _add_plugin_commands(plugin.add_subparsers(metavar="ACTION", required=True))
 
-    cache = commands.add_parser("cache", help="look at the cache, carry it elsewhere, check it, clear it")
+
+def _add_cache(commands, name):
+    cache = commands.add_parser(name, help="look at the cache, carry it elsewhere, check it, clear it")
     _add_cache_commands(cache.add_subparsers(metavar="ACTION", required=True))
-    return parser
+
+
+#: What describes each command, in the order of the help.
+COMMANDS = {
+    "plan": _add_plan,
+    "build": _add_build,
+    "watch": _add_watch,
+    "scan": _add_scan,
+    "info": _add_info,
+    "version": _add_version,
+    "new": _add_new,
+    "site": _add_site,
+    "plugin": _add_plugin,
+    "cache": _add_cache,
+}
 
 
 def _command(commands, name, run, description, formats=("text", "json")):
@@ -306,23 +319,6 @@ def _age_option(text):
 
 def _print_json(value):
     print(json.dumps(value, indent=2))
-
-
-def _plan(options):
-    if options.diff and options.format not in ("text", "json"):
-        raise ValueError(f"--diff with --format {options.format}: a difference is text or json")
-    text, would_build, refusals, has_errors = _api.make_plan(
-        options.paths, options.target, options.optimize, options.explain, options.format, options.diff
-    )
-    if options.format in ("dot", "html"):
-        # The page says that it is UTF-8, whatever the terminal is.
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode() + b"\n")
-    else:
-        print(text)
-    if not options.check:
-        return int(has_errors)
-    return max(refusals, default=int(would_build or has_errors))
 
 
 def _build_command(options):

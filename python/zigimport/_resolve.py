@@ -24,6 +24,8 @@ class _Listings:
 
     def __init__(self):
         self._known = {}
+        #: The modules that all folders of `sys.path` may have, once all are listed.
+        self._on_path = None
         self._suffixes = tuple(all_suffixes())
         # Elsewhere Python may find a file whose name has other letter case.
         self._is_exact = os.name == "posix" and "PYTHONCASEOK" not in os.environ
@@ -48,13 +50,23 @@ class _Listings:
             names = None
         if names is None:
             return None
-        with_suffix = [(name, suffix) for suffix in self._suffixes for name in names if name.endswith(suffix)]
+        files = [name for name in names if name.endswith(self._suffixes)]
+        with_suffix = [(name, suffix) for suffix in self._suffixes for name in files if name.endswith(suffix)]
         return names, names.union(name[: -len(suffix)] for name, suffix in with_suffix)
 
     def may_have_module(self, path, leaf):
         """Returns whether Python may find a module ``leaf`` in a folder."""
         listed = self._listed(path)
         return listed is None or leaf in listed[1]
+
+    def may_have_module_on_path(self, leaf):
+        """Returns whether Python may find it on ``sys.path``."""
+        if self._on_path is None:
+            listed = [self._listed(one) if isinstance(one, str) else None for one in sys.path]
+            if None in listed:
+                return True
+            self._on_path = frozenset().union(*(modules for _, modules in listed))
+        return leaf in self._on_path
 
     def may_have(self, path, name):
         """Returns whether something of a name may be in a folder."""
@@ -98,10 +110,12 @@ def _python_finds(name, folder, is_top_level, listings):
             if spec is not None:
                 return spec
     leaf = name.rpartition(".")[2]
-    for path in ([folder], sys.path if is_top_level else []):
-        if not any(not isinstance(one, str) or listings.may_have_module(one, leaf) for one in path):
-            continue
-        spec = PathFinder.find_spec(name, path)
+    if listings.may_have_module(folder, leaf):
+        spec = PathFinder.find_spec(name, [folder])
+        if spec is not None and spec.loader is not None:
+            return spec
+    if is_top_level and listings.may_have_module_on_path(leaf):
+        spec = PathFinder.find_spec(name, sys.path)
         if spec is not None and spec.loader is not None:
             return spec
     return None

@@ -18,6 +18,7 @@ use crate::closure::{self, Closure, Input, Role};
 use crate::digest::{Digest, FieldHasher};
 use crate::error::{Error, Result};
 use crate::plan::Context;
+use crate::sources::Sources;
 use crate::stamp::{self, Stamp};
 
 /// More inputs than this in one module are a wrong plugin.
@@ -82,19 +83,23 @@ struct Walk<'a> {
 ///
 /// # Errors
 /// The user's configuration cannot be read.
-pub fn follow(context: Context<'_>, closure: &mut Closure) -> Result<bool> {
-    let root = closure.project_root.clone();
-    // Whether it is there is in the name of the manifest.
+pub fn follow(context: Context<'_>, sources: &Sources, closure: &mut Closure) -> Result<bool> {
     let user = match &context.layer.user_configuration {
-        Some(path) => pins::of_user(path, &root)?,
+        Some(path) => sources.user_configuration(path)?,
         None => None,
     };
     let project = closure.settings_file.as_ref().map(|file| (file.path.as_path(), &closure.project_settings.plugins));
-    let choices = pins::merged(project, user.as_ref().map(|(input, pins)| (input.path.as_path(), pins)));
-    closure.plugin_files.extend(user.map(|(input, _)| input));
+    let choices = pins::merged(project, user.as_deref().map(|(input, pins)| (input.path.as_path(), pins)));
+    if let Some((input, _)) = user.as_deref() {
+        let relative = closure::relative_to(&input.path, &closure.project_root);
+        closure.plugin_files.push(Input { relative, ..input.clone() });
+        // Whether it is there is in the name of the manifest.
+        closure.user_configuration = Some(input.path.clone());
+    }
     if choices.is_empty() {
         return Ok(true);
     }
+    let root = closure.project_root.clone();
     let mut plugins = Vec::new();
     for choice in choices {
         match describe(&choice, closure) {
