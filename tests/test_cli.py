@@ -101,6 +101,22 @@ def traced(project, tmp_path):
 # plan: what, and why.
 
 
+def test_names_that_the_encoding_does_not_have_are_escaped(project):
+    project.write("größe.zig", ADD)
+    for command in ("plan", "build"):
+        ran = project.cli(command, "größe.zig", env={"PYTHONIOENCODING": "ascii"})
+        assert ran.returncode == 0 and "gr\\xf6\\xdfe" in ran.stdout, ran
+
+
+def test_a_folder_that_is_no_cache_is_left_alone(project, tmp_path):
+    (tmp_path / "src").mkdir(mode=0o700)
+    (tmp_path / "src/a.zig").write_text(ADD)
+    for command in ("clear", "gc"):
+        ran = project.cli("cache", command, env={"ZIGIMPORT_BUILD_DIR": tmp_path / "src"})
+        assert ran.returncode == 0, ran
+    assert os.listdir(tmp_path / "src") == ["a.zig"]
+
+
 def test_a_plan_says_what_which_module_which_target_and_why(project):
     write_module(project)
     result = project.cli("plan", "m.zig")

@@ -325,6 +325,15 @@ def test_a_compiler_that_makes_nothing_of_sense_is_one_clear_error(project, tmp_
     assert project.stored("entries") == [] and project.stored("libraries") == []
 
 
+@pytest.mark.parametrize("name", ["KILL", "TERM", "SEGV"])
+def test_a_compiler_that_is_killed_is_no_source_that_changes(project, tmp_path, default_zig, name):
+    project.write("m.zig", ADD)
+    # Without its part of the protocol, which comes first, the compile goes well.
+    body = f"case \"$*\" in *--listen*-Muser=*|*-Muser=*--listen*) kill -{name} $$;; esac\nexec '{default_zig}' \"$@\""
+    failed = project.fails("m", env={"ZIGIMPORT_ZIG": script(tmp_path / "zig", body)})
+    assert failed.exit_code == 3 and f"SIG{name}" in failed.message and "runs out of memory" in failed.message, failed
+
+
 # The cache.
 
 

@@ -271,6 +271,14 @@ def test_a_cell_gives_its_public_names(project, notebooks):
     assert files_of(project) == []
 
 
+def test_a_cell_says_which_names_it_leaves_out(project, notebooks):
+    cell = "%%zig\npub fn h(a: i64) i64 {\n    return a;\n}"
+    without = "%%zig\npub fn h(a: anytype) i64 {\n    _ = a;\n    return 1;\n}\npub const answer = 42;"
+    answers = run_shell(project, "%load_ext zigimport", cell, without, without)
+    for _, text in answers[2:]:
+        assert "leaves out `h` (parameter 1: type `anytype`)" in text and len(text.splitlines()) == 1, text
+
+
 def test_running_a_cell_again_compiles_nothing(project, notebooks, wrapped_zig):
     cell = "%%zig\npub fn f() i64 {\n    return 1;\n}"
     run_shell(project, "%load_ext zigimport", cell, cell)

@@ -558,6 +558,20 @@ def test_a_program_that_ends_is_told_and_started_again(project):
     output.end()
 
 
+def test_an_edit_without_new_code_runs_nothing_again_and_says_so(project):
+    text = "pub const answer = 1;\n"
+    project.write("m.zig", text)
+    output = Output(project.start("-m", "zigimport", "watch", "m.zig", "--run", "echo started; exit 7"))
+    output.until("waiting for a change")
+    project.write("m.zig", text + "pub const broken = nothing;\n")
+    output.until("undeclared identifier")
+    project.write("m.zig", text)
+    output.until("the code is what it was before, and runs")
+    project.write("m.zig", "pub const answer = 2;\n")
+    output.until("started")
+    output.end()
+
+
 def test_ending_the_command_ends_its_program(project):
     project.write("m.zig", "pub const answer = 1;\n")
     process = project.start("-m", "zigimport", "watch", "m.zig", "--run", "echo pid $$; exec sleep 1000")

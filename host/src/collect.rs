@@ -115,7 +115,7 @@ pub struct Collected {
 /// # Errors
 /// The store cannot be written.
 pub fn collect(store: &Store, limits: Limits, now: SystemTime) -> Result<Collected> {
-    if !store.root().is_dir() {
+    if !store.has_buckets() {
         return Ok(Collected::default());
     }
     let _lock = if limits.dry_run { None } else { Some(collector_lock(store)?) };

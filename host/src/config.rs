@@ -448,7 +448,7 @@ fn invalid(name: &str, value: &str, expected: &str) -> Error {
 
 /// `[tool.zigimport]` of a `pyproject.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table of settings")]
 pub struct ProjectSettings {
     /// Optimize mode of imports and builds.
     pub optimize: Option<String>,

@@ -241,6 +241,7 @@ impl Error {
             Self::Module { hint, .. } | Self::Compile { hint, .. } => hint.clone(),
             Self::NotFound { hint, .. } | Self::Registry { hint, .. } | Self::Plugin { hint, .. } => Some(hint.clone()),
             Self::Cache { .. } => Some("set ZIGIMPORT_BUILD_DIR to a directory that only you can write".to_owned()),
+            Self::Archive { .. } => Some("export it again, or copy it again".to_owned()),
             Self::LockTimeout { .. } => Some("wait for that process, or end it; the lock goes with it".to_owned()),
             _ => None,
         }

@@ -129,14 +129,19 @@ pub(crate) fn synced(file: &File) -> io::Result<()> {
     }
 }
 
+/// A smaller file is on its medium as soon when that is asked for once.
+const SYNC_BYTES_MIN: u64 = 4 << 20;
+
 /// Fills a file piece by piece, and has what is there written to its medium meanwhile:
-/// at the end there is little left to wait for.
-pub(crate) fn syncing_meanwhile<T>(file: &File, fill: impl FnOnce(&Put<'_>) -> T) -> T {
+/// of one with so many bytes there is little left to wait for at the end.
+pub(crate) fn syncing_meanwhile<T>(file: &File, bytes: u64, fill: impl FnOnce(&Put<'_>) -> T) -> T {
     let (written, to_sync) = mpsc::sync_channel(1);
     std::thread::scope(move |scope| {
         let sync = move || to_sync.into_iter().for_each(|()| drop(file.sync_data()));
-        // Without the thread, the end is waited for a little longer.
-        let _ = std::thread::Builder::new().spawn_scoped(scope, sync);
+        if bytes >= SYNC_BYTES_MIN {
+            // Without the thread, the end is waited for a little longer.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, sync);
+        }
         fill(&move |at, piece| {
             write_all_at(file, piece, at)?;
             let _ = written.try_send(());

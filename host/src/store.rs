@@ -642,7 +642,7 @@ impl Store {
             .bytes;
         let mut damage = None;
         let restored = self.publish_library(digest, suffix, &mut |library| {
-            let written = publish::syncing_meanwhile(library, |put| unpack(&object, digest, bytes, put));
+            let written = publish::syncing_meanwhile(library, bytes, |put| unpack(&object, digest, bytes, put));
             match written {
                 Err(Failure::Object(error)) => Err(damage.insert(error).kind().into()),
                 outcome => outcome.map_err(Failure::into_error),
@@ -954,13 +954,18 @@ impl Store {
             .collect()
     }
 
+    /// Returns whether anything was ever stored: a folder without is not ours to write to.
+    pub(crate) fn has_buckets(&self) -> bool {
+        BUCKETS.iter().any(|bucket| self.root.join(bucket).is_dir())
+    }
+
     /// Removes every bucket and nothing else; returns the bytes that were freed.
     /// Waits for the builds that are running, and lets no other one begin.
     ///
     /// # Errors
     /// A bucket cannot be removed, the time is over, or the user interrupted.
     pub fn clear(&self, wait: &Wait<'_>) -> Result<u64> {
-        if !self.root.is_dir() {
+        if !self.has_buckets() {
             return Ok(0);
         }
         let bytes = self.sizes().iter().map(|size| size.bytes).sum();

@@ -23,6 +23,9 @@ def _run(arguments):
         if getattr(sys, name) is None:
             # Whoever started us has closed it: what goes there is wanted by nobody.
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  As long as the process.
+    if getattr(sys.stdout, "errors", None) == "strict":
+        # A name that the terminal's encoding does not have is shown all the same.
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _plan.options_of(arguments)
     if options is None:
         from zigimport import _cli

@@ -93,7 +93,7 @@ def _new(found, library, key, zig_version, mode):
     return library, record
 
 
-def tell_skipped(module):
+def tell_skipped(module, level="info"):
     """Reports the public functions of a module that Python cannot call: who misses
     one would look for a mistake of theirs."""
     skipped = getattr(module, "__zigimport_skipped__", None)
@@ -102,7 +102,7 @@ def tell_skipped(module):
     told = ", ".join(f"`{name}` ({reason})" for name, reason in list(skipped.items())[:SKIPPED_MAX])
     more = len(skipped) - SKIPPED_MAX
     told += f" and {more} more, see {module.__name__}.__zigimport_skipped__" if more > 0 else ""
-    _log.report("info", f"{module.__name__} leaves out {told}")
+    _log.report(level, f"{module.__name__} leaves out {told}")
 
 
 _memory_paths = {}

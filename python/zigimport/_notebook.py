@@ -37,6 +37,8 @@ class ZigMagics(Magics):
             lines = str(error).replace(f" ({error.path})", "").splitlines()
             error._render_traceback_ = lambda: lines
             raise
+        # Not only progress: a function of an earlier cell may still have the name.
+        _build.tell_skipped(module, "warning")
         names = getattr(module, "__all__", None)
         if names is None:
             names = [name for name in vars(module) if not name.startswith("_")]

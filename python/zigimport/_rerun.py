@@ -48,6 +48,7 @@ def watch(paths, command, in_parallel):
             known = modules
             libraries = {source: library for source, library in libraries.items() if source in modules}
             stale, told = {}, {}
+            failed_before = bool(files.failed)
             for source, found in modules.items():
                 is_new = source not in libraries and source not in files.failed
                 paths_changed = files.changed(source, changed)
@@ -71,6 +72,8 @@ def watch(paths, command, in_parallel):
             if problem is None and not files.failed and libraries != running:
                 running = dict(libraries)
                 runner.restart()
+            elif problem is None and not files.failed and (stale or failed_before):
+                _log.report("info", "the code is what it was before" + (", and runs" if command else ""))
             if len(modules) != told_count:
                 told_count = len(modules)
                 count = "1 module" if told_count == 1 else f"{told_count} modules"

@@ -44,7 +44,10 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option
     }
     let output = answer.as_ref().filter(|_| finished.status.success()).and_then(|answer| answer.output_digest.as_ref());
     let Some((answer, output)) = answer.as_ref().zip(output) else {
-        return Err(explain(job, &invocation, work)?);
+        return Err(match finished.was_killed() {
+            true => job.compile_error(&finished, &finished.text, &invocation.directory),
+            false => explain(job, &invocation, work)?,
+        });
     };
     let folder = work.join("local/o").join(output);
     let library = read_output(&folder, target, job.module().leaf()).map_err(|reason| job.compiler_error(reason))?;

@@ -204,7 +204,8 @@ impl Job<'_> {
         if diagnostics.is_empty() {
             // It crashed, or could not work at all: its status says which.
             let text: String = text.trim().chars().take(CRASH_TEXT_CHARACTERS_MAX).collect();
-            let reason = format!("it ended with {} and without a diagnostic\n{text}", finished.status);
+            let memory = if finished.was_killed() { " (a system that runs out of memory kills programs)" } else { "" };
+            let reason = format!("it ended with {}{memory} and without a diagnostic\n{text}", finished.status);
             return self.compiler_error(reason.trim_end().to_owned());
         }
         Error::Compile {

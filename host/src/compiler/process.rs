@@ -99,6 +99,21 @@ pub struct Finished {
     pub text: String,
 }
 
+impl Finished {
+    /// Returns whether a signal ended it that no user sends from the keyboard.
+    #[must_use]
+    pub fn was_killed(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::ExitStatusExt;
+            let keyboard = rustix::process::Signal::INT.as_raw();
+            self.status.signal().is_some_and(|signal| signal != keyboard)
+        }
+        #[cfg(not(unix))]
+        false
+    }
+}
+
 /// Runs a program to its end.
 ///
 /// # Errors
