@@ -87,7 +87,6 @@ fn Strided(comptime T: type, comptime n: usize, comptime mutable: bool) type {
 /// Something to call in Python.
 pub const Callable = struct {
     object: *anyopaque,
-    module: *anyopaque,
     scope: *anyopaque,
 
     pub const zigimport_kind = .callable;
