@@ -97,12 +97,10 @@ pub const Buffer = extern struct {
 };
 
 /// What a consumer asks of `PyObject_GetBuffer`.
-pub const BufferFlags = struct {
-    pub const format: c_int = 0x04;
-    pub const shape: c_int = 0x08;
-    pub const strides: c_int = 0x10 | shape;
-    pub const fortran_contiguous: c_int = 0x40;
-};
+pub const PyBUF_FORMAT: c_int = 0x04;
+pub const PyBUF_ND: c_int = 0x08;
+pub const PyBUF_STRIDES: c_int = 0x10 | PyBUF_ND;
+pub const PyBUF_F_CONTIGUOUS: c_int = 0x40;
 
 pub const Slot = extern struct {
     id: c_int = 0,

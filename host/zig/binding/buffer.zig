@@ -9,6 +9,7 @@ const state = @import("state.zig");
 const Heap = @import("heap.zig").Heap;
 const Refusal = @import("scope.zig").Refusal;
 const Scope = @import("scope.zig").Scope;
+const setContiguous = @import("types.zig").setContiguous;
 
 const Object = abi.Object;
 
@@ -161,18 +162,6 @@ pub fn strided(comptime V: type, object: *Object, scope: *Scope) Refusal!V {
     return view;
 }
 
-/// Writes the strides of a contiguous array, and returns its size. All are in bytes.
-fn setContiguous(strides: []isize, shape: []const isize, item_size: isize) isize {
-    var size = item_size;
-    var dimension = shape.len;
-    while (dimension > 0) {
-        dimension -= 1;
-        strides[dimension] = size;
-        size *= shape[dimension];
-    }
-    return size;
-}
-
 /// What is behind the head of an object that has memory: what a slice of numbers is in Python. Always
 /// contiguous.
 const Array = struct {
@@ -186,36 +175,34 @@ const Array = struct {
         return instance.content(Array, object);
     }
 
-    /// Creates an array without memory.
-    fn new(class: *Object, format: [*:0]const u8, item_size: isize, shape: []const isize) ?*Object {
+    /// Creates an array of what a buffer has: over the same memory if it is contiguous and a block of
+    /// `owner`, else a copy.
+    fn new(class: *Object, given: *const abi.Buffer, owner: ?*Heap) ?*Object {
         const object = abi.PyType_GenericAlloc(class, 0) orelse return null;
         const array = of(object);
+        const shape = given.shape.?[0..@intCast(given.dimensions)];
+        const strides = given.strides.?[0..shape.len];
         @memcpy(array.shape[0..shape.len], shape);
-        array.view = .{
-            .data = @ptrFromInt(16),
-            .object = object,
-            .length = setContiguous(&array.strides, shape, item_size),
-            .item_size = item_size,
-            .dimensions = @intCast(shape.len),
-            .format = format,
-            .shape = &array.shape,
-            .strides = &array.strides,
-        };
-        return object;
-    }
-
-    /// Gives it memory of its own with a copy of what lies at some strides. Ends it on failure.
-    fn fill(array: *Array, data: [*]const u8, strides: []const isize) ?*Object {
-        const object = array.view.object.?;
+        array.view = given.*;
+        array.view.object = object;
+        array.view.shape = &array.shape;
+        array.view.strides = &array.strides;
+        array.view.length = setContiguous(&array.strides, shape, given.item_size);
+        array.view.data = @ptrFromInt(16);
         if (array.view.length == 0) return object;
+        const is_contiguous = std.mem.eql(isize, strides, array.strides[0..shape.len]);
+        if (is_contiguous and owner != null and owner.?.give(@intFromPtr(given.data), &array.heap)) {
+            array.view.data = given.data;
+            return object;
+        }
         const words: usize = @intCast(@divTrunc(array.view.length + 7, 8));
         const memory = array.heap.allocator().alloc(u64, words) catch {
             abi.Py_DecRef(object);
             return abi.raise(?*Object, "MemoryError", "OutOfMemory", .{});
         };
         array.view.data = @ptrCast(memory.ptr);
-        const shape = array.shape[0..strides.len];
-        copy(array.view.data.?, data, shape, &array.strides, strides.ptr, @intCast(array.view.item_size));
+        const size: usize = @intCast(given.item_size);
+        copy(array.view.data.?, given.data.?, shape, &array.strides, strides.ptr, size);
         return object;
     }
 
@@ -244,16 +231,15 @@ const Array = struct {
     }
 
     fn getBuffer(object: *Object, view: *abi.Buffer, flags: c_int) callconv(.c) c_int {
-        const wanted = abi.BufferFlags;
         view.* = of(object).view;
-        if (flags & wanted.fortran_contiguous != 0 and view.dimensions > 1) {
+        if (flags & abi.PyBUF_F_CONTIGUOUS != 0 and view.dimensions > 1) {
             view.object = null;
             return abi.raise(c_int, "BufferError", "the array is not Fortran contiguous", .{});
         }
         abi.Py_IncRef(object);
-        if (flags & wanted.format == 0) view.format = null;
-        if (flags & wanted.shape == 0) view.shape = null;
-        if (flags & wanted.strides != wanted.strides) view.strides = null;
+        if (flags & abi.PyBUF_FORMAT == 0) view.format = null;
+        if (flags & abi.PyBUF_ND == 0) view.shape = null;
+        if (flags & abi.PyBUF_STRIDES != abi.PyBUF_STRIDES) view.strides = null;
         return 0;
     }
 
@@ -262,17 +248,17 @@ const Array = struct {
     }
 
     fn item(object: *Object, index: isize) callconv(.c) ?*Object {
-        const array = of(object);
-        const view = &array.view;
-        if (index < 0 or index >= array.shape[0]) {
+        var row = of(object).view;
+        if (index < 0 or index >= row.shape.?[0]) {
             return abi.raise(?*Object, "IndexError", "array index out of range", .{});
         }
-        const data = view.data.? + offset(array.strides[0], @intCast(index));
-        if (view.dimensions == 1) return number(view.format.?[0], data);
+        row.data.? += offset(row.strides.?[0], @intCast(index));
+        if (row.dimensions == 1) return number(row.format.?[0], row.data.?);
         // A row is an array of its own.
-        const end: usize = @intCast(view.dimensions);
-        const row = new(object.type, view.format.?, view.item_size, array.shape[1..end]) orelse return null;
-        return of(row).fill(data, array.strides[1..end]);
+        row.dimensions -= 1;
+        row.shape.? += 1;
+        row.strides.? += 1;
+        return new(object.type, &row, null);
     }
 
     fn number(format: u8, data: [*]const u8) ?*Object {
@@ -315,25 +301,18 @@ fn copy(
 /// Returns a new array of a view: over the same memory if that is contiguous and the call allocated it,
 /// else a copy.
 pub fn arrayOf(comptime V: type, view: V, scope: *Scope) ?*Object {
+    const class = state.classOf(Array, scope.module, &Array.create) orelse return null;
     var shape: [V.dimensions]isize = undefined;
     for (&shape, view.shape) |*count, source| count.* = @intCast(source);
-    return newArray(comptime .of(V.Element), view.data, &shape, &view.strides, scope);
-}
-
-fn newArray(
-    element: *const Element,
-    data: [*]const u8,
-    shape: []const isize,
-    strides: []const isize,
-    scope: *Scope,
-) ?*Object {
-    const class = state.classOf(Array, scope.module, &Array.create) orelse return null;
-    const object = Array.new(class, element.format, @intCast(element.size), shape) orelse return null;
-    const array = Array.of(object);
-    const is_contiguous = array.view.length > 0 and std.mem.eql(isize, strides, array.strides[0..shape.len]);
-    if (!is_contiguous or !scope.heap.give(@intFromPtr(data), &array.heap)) return array.fill(data, strides);
-    array.view.data = @constCast(data);
-    return object;
+    var strides = view.strides;
+    return Array.new(class, &.{
+        .data = @constCast(view.data),
+        .item_size = @sizeOf(V.Element),
+        .dimensions = V.dimensions,
+        .format = comptime formatOf(V.Element).?,
+        .shape = &shape,
+        .strides = &strides,
+    }, &scope.heap);
 }
 
 test "formats that mean the same" {
@@ -363,7 +342,7 @@ test copy {
     const from = [_]u8{ 1, 2, 3, 4, 5, 6 };
     var to: [6]u8 = undefined;
     var strides: [2]isize = undefined;
-    try std.testing.expectEqual(6, setContiguous(&strides, &.{ 3, 2 }, 1));
+    try std.testing.expectEqual(6, setContiguous(&strides, &[_]usize{ 3, 2 }, 1));
     // The transpose of two rows of three.
     copy(&to, &from, &.{ 3, 2 }, &strides, &.{ 1, 3 }, 1);
     try std.testing.expectEqualSlices(u8, &.{ 1, 4, 2, 5, 3, 6 }, &to);

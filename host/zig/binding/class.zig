@@ -15,69 +15,54 @@ const Object = abi.Object;
 const TypeSlot = abi.TypeSlot;
 
 /// Functions that Python reaches by other means than their names.
-pub const Special = enum {
-    init,
-    deinit,
-    repr,
-    str,
-    hash,
-    len,
-    next,
-    iterator,
-    contains,
-    eql,
-    getItem,
-    setItem,
+pub const Special = enum { init, deinit, repr, str, hash, len, next, iterator, contains, eql, getItem, setItem };
 
-    pub fn pythonName(comptime special: Special) [:0]const u8 {
-        return switch (special) {
-            .iterator => "__iter__",
-            .eql => "__eq__",
-            .getItem => "__getitem__",
-            .setItem => "__setitem__",
-            else => "__" ++ @tagName(special) ++ "__",
-        };
-    }
+pub fn pythonName(comptime special: Special) [:0]const u8 {
+    return switch (special) {
+        .iterator => "__iter__",
+        .eql => "__eq__",
+        .getItem => "__getitem__",
+        .setItem => "__setitem__",
+        else => "__" ++ @tagName(special) ++ "__",
+    };
+}
 
-    /// True if a method has the parameters that are expected of it.
-    fn fits(comptime special: Special, comptime shape: function.Shape) bool {
-        const count = switch (special) {
-            .init, .deinit => return shape.receiver == .constructor,
-            .contains, .eql, .getItem => 1,
-            .setItem => 2,
-            else => 0,
-        };
-        return shape.receiver == .instance and shape.positional == count and shape.parameters.len == count;
-    }
-};
+/// True if a method has the parameters that are expected of it.
+fn fits(comptime special: Special, comptime shape: function.Shape) bool {
+    const count = switch (special) {
+        .init => return shape.receiver == .constructor,
+        .deinit => return true,
+        .contains, .eql, .getItem => 1,
+        .setItem => 2,
+        else => 0,
+    };
+    return shape.receiver == .instance and shape.positional == count and shape.parameters.len == count;
+}
 
 /// A function of a class.
 pub const Method = struct {
-    declaration: Declaration,
     shape: function.Shape,
-    special: ?Special,
+    special: ?Special = null,
 
     fn of(comptime T: type, comptime declaration: Declaration) Method {
-        const name = declaration.name;
-        const F = @TypeOf(@field(T, name));
+        const F = @TypeOf(@field(T, declaration.name));
         const info = reflection.function(F);
-        const is_constructor = std.mem.eql(u8, name, "init") and reflection.Payload(info.result orelse void) == T;
-        const shape: function.Shape = .of(F, declaration, if (is_constructor)
+        const makes_one = reflection.Payload(info.result orelse void) == T;
+        const receiver: function.Receiver = if (makes_one and std.mem.eql(u8, declaration.name, "init"))
             .{ .constructor = T }
-        else if (isMethod(info, T)) .{ .instance = T } else .{ .class = T });
-        const special: ?Special = if (@hasField(Special, name)) @field(Special, name) else null;
-        var method: Method = .{ .declaration = declaration, .shape = shape, .special = special };
-        if (special == .deinit) {
-            const reason = "a deinit takes self and at most an allocator, and returns nothing";
-            method.shape.obstacle = if (hasDeinit(T)) null else reason;
-        } else if (special) |one| if (!one.fits(shape)) {
-            method.special = null;
-        };
+        else if (isMethod(info, T)) .{ .instance = T } else .{ .class = T };
+        var method: Method = .{ .shape = .of(F, declaration, receiver) };
+        if (!@hasField(Special, declaration.name)) return method;
+        const special = @field(Special, declaration.name);
+        if (fits(special, method.shape)) method.special = special;
+        const reason = "a deinit takes self and at most an allocator, and returns nothing";
+        if (special == .deinit) method.shape.obstacle = if (hasDeinit(T)) null else reason;
+        if (method.shape.obstacle != null) method.special = null;
         return method;
     }
 
     fn Wrapper(comptime method: Method, comptime T: type) type {
-        return function.Wrapper(@field(T, method.declaration.name), method.declaration, method.shape.receiver);
+        return function.Wrapper(@field(T, method.shape.declaration.name), method.shape);
     }
 };
 
@@ -127,7 +112,7 @@ pub fn Class(comptime T: type) type {
         };
 
         fn find(comptime special: Special) ?Method {
-            for (methods) |method| if (method.special == special and method.shape.obstacle == null) return method;
+            for (methods) |method| if (method.special == special) return method;
             return null;
         }
 
@@ -143,7 +128,7 @@ pub fn Class(comptime T: type) type {
                 const may_be_left_out = field.default != null or field.is_undefined;
                 if (has_init or !isTaken(field) and !may_be_left_out) break :blk void;
             }
-            break :blk function.Wrapper(fromFields, .{ .name = name }, .{ .fields = T });
+            break :blk function.Wrapper(fromFields, .of(@TypeOf(fromFields), .{ .name = name }, .{ .fields = T }));
         };
 
         /// Makes a value of the fields that Python may set. Text is copied, and stays until the instance
@@ -161,14 +146,13 @@ pub fn Class(comptime T: type) type {
 
         /// True if a function without the interpreter's lock may allocate in an instance's heap.
         pub const is_shared = for (methods) |method| {
-            if (method.declaration.nogil) break true;
+            if (method.shape.declaration.nogil) break true;
         } else false;
 
         /// True for `getItem` and `setItem` whose key is an index of 0 to `len`, a number of the value alone.
         pub fn isIndexed(comptime method: []const u8) bool {
-            const is_get = std.mem.eql(u8, method, "getItem") and has(.getItem);
-            const is_set = std.mem.eql(u8, method, "setItem") and has(.setItem);
-            if (!is_get and !is_set or !has(.len)) return false;
+            const is_item = std.mem.eql(u8, method, "getItem") or std.mem.eql(u8, method, "setItem");
+            if (!is_item or !has(@field(Special, method)) or !has(.len)) return false;
             const len = reflection.function(@TypeOf(T.len));
             const has_count = len.parameters.len == 1 and @typeInfo(reflection.Payload(len.result.?)) == .int;
             const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
@@ -219,7 +203,7 @@ pub fn Class(comptime T: type) type {
             // Makes it iterable without an iterator of its own.
             if (isIndexed("getItem")) list = list ++ slot(TypeSlot.sq_item, &sequenceItem);
             if (has(.next) and !has(.iterator)) list = list ++ slot(TypeSlot.tp_iter, &abi.PyObject_SelfIter);
-            for (methods) |method| if (method.shape.obstacle == null) {
+            for (methods) |method| {
                 list = list ++ switch (method.special orelse continue) {
                     .init, .deinit => continue,
                     .repr => slot(TypeSlot.tp_repr, &Unary(.repr).call),
@@ -233,7 +217,7 @@ pub fn Class(comptime T: type) type {
                     .getItem => slot(TypeSlot.mp_subscript, &getItem),
                     .setItem => slot(TypeSlot.mp_ass_subscript, &setItem),
                 };
-            };
+            }
             break :blk list ++ .{abi.Slot{}};
         };
 
@@ -274,7 +258,7 @@ pub fn Class(comptime T: type) type {
                 }
 
                 fn get(self: *Object, _: ?*anyopaque) callconv(.c) ?*Object {
-                    return function.Wrapper(read, .{ .name = name }, .{ .instance = T }).invoke(self, &.{});
+                    return Accessor(read, "").invoke(self, &.{});
                 }
 
                 fn write(value: *T, new: field.type, allocator: std.mem.Allocator) error{OutOfMemory}!void {
@@ -285,12 +269,15 @@ pub fn Class(comptime T: type) type {
                     if (value == null) {
                         return abi.raise(c_int, "AttributeError", "'%s' cannot be deleted", .{field.name.ptr});
                     }
-                    const declaration: Declaration = .{ .name = name, .parameters = &.{ "", field.name } };
-                    const wrapper = function.Wrapper(write, declaration, .{ .instance = T });
-                    abi.Py_DecRef(wrapper.invoke(self, &.{value}) orelse return -1);
+                    abi.Py_DecRef(Accessor(write, field.name).invoke(self, &.{value}) orelse return -1);
                     return 0;
                 }
             };
+        }
+
+        fn Accessor(comptime access: anytype, comptime parameter: [:0]const u8) type {
+            const declaration: Declaration = .{ .name = name, .parameters = &.{ "", parameter } };
+            return function.Wrapper(access, .of(@TypeOf(access), declaration, .{ .instance = T }));
         }
 
         fn init(self: *Object, arguments: *Object, keywords: ?*Object) callconv(.c) c_int {

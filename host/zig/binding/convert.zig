@@ -257,8 +257,8 @@ pub fn toPython(comptime T: type, value: T, scope: *Scope) ?*Object {
         .byte_array => newBytes(&value),
         .numbers => buffer.arrayOf(View(Child(T), 1), .init(value, .{value.len}), scope),
         .view => buffer.arrayOf(T, value, scope),
-        .list => newSequence(Child(T), value, abi.PyList_New, abi.PyList_SetItem, scope),
-        .array => newSequence(Child(T), &value, abi.PyTuple_New, abi.PyTuple_SetItem, scope),
+        .list => newSequence(Child(T), value, true, scope),
+        .array => newSequence(Child(T), &value, false, scope),
         .tuple => newTuple(comptime reflection.fields(T), value, scope),
         .record => newRecord(T, value, scope),
         .class => instance.new(T, value, scope.module),
@@ -295,14 +295,10 @@ pub fn newBytes(bytes: []const u8) ?*Object {
 }
 
 /// Makes a list or tuple. From the end: the heap finds what was allocated last first.
-fn newSequence(
-    comptime E: type,
-    values: []const E,
-    comptime new: fn (isize) callconv(.c) ?*Object,
-    comptime set: fn (*Object, isize, *Object) callconv(.c) c_int,
-    scope: *Scope,
-) ?*Object {
-    const made = new(@intCast(values.len)) orelse return null;
+fn newSequence(comptime E: type, values: []const E, comptime is_list: bool, scope: *Scope) ?*Object {
+    const set = if (is_list) abi.PyList_SetItem else abi.PyTuple_SetItem;
+    const size: isize = @intCast(values.len);
+    const made = (if (is_list) abi.PyList_New(size) else abi.PyTuple_New(size)) orelse return null;
     var index = values.len;
     while (index > 0) {
         index -= 1;
@@ -325,7 +321,7 @@ pub fn newTuple(comptime list: []const reflection.Field, value: anytype, scope: 
 
 /// Returns a tuple of texts.
 pub fn newNames(names: []const [:0]const u8, scope: *Scope) ?*Object {
-    return newSequence([:0]const u8, names, abi.PyTuple_New, abi.PyTuple_SetItem, scope);
+    return newSequence([:0]const u8, names, false, scope);
 }
 
 fn newName(comptime T: type, value: T) ?*Object {

@@ -194,9 +194,9 @@ pub const Shape = struct {
     }
 };
 
-pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, comptime receiver: Receiver) type {
-    const F = @TypeOf(function);
-    const wrapped: Shape = .of(F, declaration, receiver);
+pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
+    const declaration = wrapped.declaration;
+    const receiver = wrapped.receiver;
     const parameters = wrapped.info.parameters;
     const has_errors = @typeInfo(wrapped.info.result.?) == .error_union;
     const is_constructor = receiver == .constructor or receiver == .fields;
@@ -248,7 +248,7 @@ pub fn Wrapper(comptime function: anytype, comptime declaration: Declaration, co
             const heap = if (@as(?*Object, owner)) |object| &instance.Body.of(object).heap else &scope.heap;
             if (Made != void and !owns and declaration.nogil) heap.is_shared = true;
 
-            var arguments: std.meta.ArgsTuple(F) = undefined;
+            var arguments: std.meta.ArgsTuple(@TypeOf(function)) = undefined;
             inline for (parameters, 0..) |T, index| if (T.? == std.mem.Allocator) {
                 arguments[index] = heap.allocator();
             };

@@ -27,21 +27,21 @@ const skipped_attribute = "__zigimport_skipped__";
 
 /// Exports the init function of the extension module of a user's file.
 pub fn exportModule(comptime user: type, comptime init_symbol: []const u8) void {
-    const exports = sort(user, declarations.of(user).?.list, &.{user});
+    const exports: Exports = .of(&.{user});
     // A package may be there for its submodules only.
     const is_package = std.mem.endsWith(u8, declarations.source_path, "__init__.zig");
     if (exports.list.len == 0 and !is_package) {
         @compileError(emptyMessage(declarations.source_path, exports.skipped));
     }
-    @export(&Module(user, exports).init, .{ .name = init_symbol });
+    @export(&Module(user).init, .{ .name = init_symbol });
 }
 
-fn Module(comptime user: type, comptime exports: Exports) type {
+fn Module(comptime user: type) type {
     const doc = declarations.of(user).?.doc;
     return struct {
         const slots = [_]abi.Slot{ .{ .id = abi.Py_mod_exec, .value = &execute }, .{} };
 
-        const stub_pieces = stub.pieces(user, doc, exports)[0..].*;
+        const stub_pieces = stub.pieces(user)[0..].*;
 
         var definition: abi.ModuleDefinition = .{
             .name = declarations.module_name,
@@ -64,9 +64,9 @@ fn Module(comptime user: type, comptime exports: Exports) type {
             std.mem.doNotOptimizeAway(&stub_pieces);
             const zig_error = state.zigError(module) orelse return -1;
             // The user's own declaration of that name wins.
-            const is_visible = comptime !exports.has("ZigError");
+            const is_visible = comptime !Exports.of(&.{user}).has("ZigError");
             if (is_visible and abi.PyObject_SetAttrString(module, "ZigError", zig_error) < 0) return -1;
-            return if (fill(user, exports, &.{user}, module, module)) 0 else -1;
+            return if (fill(&.{user}, module, module)) 0 else -1;
         }
     };
 }
@@ -79,16 +79,11 @@ fn isSupportedInterpreter() bool {
     return abi.raise(bool, "ImportError", message, .{});
 }
 
-/// Puts what a namespace of the user's has into a module object. `module` is bound to functions and owns
-/// classes. False with an exception set on failure.
-fn fill(
-    comptime user: type,
-    comptime exports: Exports,
-    comptime path: []const type,
-    holder: *Object,
-    module: *Object,
-) bool {
+/// Puts what the last of a path of namespaces has into a module object. `module` is bound to functions
+/// and owns classes. False with an exception set on failure.
+fn fill(comptime path: []const type, holder: *Object, module: *Object) bool {
     @setEvalBranchQuota(reflection.quota);
+    const exports = comptime Exports.of(path);
     const module_name = abi.PyModule_GetNameObject(holder) orelse return false;
     defer abi.Py_DecRef(module_name);
     const skipped = abi.PyDict_New();
@@ -98,9 +93,9 @@ fn fill(
     defer scope.close();
     inline for (exports.list) |one| {
         const name = one.declaration.name;
-        const value = @field(user, name);
+        const value = @field(path[path.len - 1], name);
         const object = switch (one.what) {
-            .function => newFunction(function.Wrapper(value, one.declaration, .module), module, module_name),
+            .function => newFunction(value, .of(@TypeOf(value), one.declaration, .module), module, module_name),
             .constant => constant(kind.Constant(value), value, &scope),
             .enumeration => convert.newNames(comptime reflection.names(value), &scope),
             .class => newClass(class.of(value, module), ""),
@@ -119,18 +114,14 @@ fn fill(
             if (is_type and path.len > 1) {
                 if (abi.PyObject_SetAttrString(object.?, "__module__", module_name) < 0) return false;
             }
-            if (one.what == .namespace) {
-                const inside = path ++ .{value};
-                const inner = comptime sort(value, declarations.of(value).?.list, inside);
-                if (!fill(value, inner, inside, object.?, module)) return false;
-            }
+            if (one.what == .namespace and !fill(path ++ .{value}, object.?, module)) return false;
         }
     }
     return true;
 }
 
-fn newFunction(comptime Wrapper: type, module: *Object, module_name: *Object) ?*Object {
-    return abi.PyCFunction_NewEx(&Wrapper.definition, module, module_name);
+fn newFunction(comptime f: anytype, comptime shape: function.Shape, module: *Object, module_name: *Object) ?*Object {
+    return abi.PyCFunction_NewEx(&function.Wrapper(f, shape).definition, module, module_name);
 }
 
 /// Returns a new reference to a class. `null` with an exception set if there is none.
@@ -187,6 +178,12 @@ pub const Exports = struct {
     const Export = struct { declaration: Declaration, what: What };
     const Skipped = struct { name: [:0]const u8, reason: [:0]const u8 };
 
+    /// Returns those of the last of a path of namespaces.
+    pub fn of(comptime path: []const type) Exports {
+        const user = path[path.len - 1];
+        return sort(user, declarations.of(user).?.list, path);
+    }
+
     pub fn has(comptime exports: Exports, comptime name: []const u8) bool {
         @setEvalBranchQuota(reflection.quota);
         for (exports.list) |one| if (std.mem.eql(u8, one.declaration.name, name)) return true;
@@ -207,14 +204,15 @@ pub const Exports = struct {
         const is_struct = @typeInfo(T) == .@"struct";
         if (is_struct and declarations.isNamespace(T)) {
             for (path) |around| if (around == T) return null;
-            return if (sort(T, declarations.of(T).?.list, path ++ .{T}).list.len > 0) .namespace else null;
+            return if (Exports.of(path ++ .{T}).list.len > 0) .namespace else null;
         }
         switch (kind.of(T)) {
             .enumeration => return .enumeration,
             .record => return if (kind.isResult(T) or kind.isParameter(T)) .record else null,
             .class => {
                 for (class.Class(T).methods) |method| {
-                    _ = exports.skip(name ++ "." ++ method.declaration.name, method.shape.obstacle orelse continue);
+                    const shape = method.shape;
+                    _ = exports.skip(name ++ "." ++ shape.declaration.name, shape.obstacle orelse continue);
                 }
                 return .class;
             },

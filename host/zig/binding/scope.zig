@@ -44,8 +44,7 @@ pub const Scope = struct {
     /// Gets a buffer; it stays exported until the call ends.
     pub fn holdBuffer(scope: *Scope, object: *Object) Raised!*const abi.Buffer {
         const held = try scope.newHeld();
-        const flags = abi.BufferFlags.strides | abi.BufferFlags.format;
-        if (abi.PyObject_GetBuffer(object, &held.view, flags) == 0) return &held.view;
+        if (abi.PyObject_GetBuffer(object, &held.view, abi.PyBUF_STRIDES | abi.PyBUF_FORMAT) == 0) return &held.view;
         held.view.object = null;
         return error.Raised;
     }

@@ -27,10 +27,10 @@ const mark = "# zigimport stub ";
 
 const error_class = "\nclass ZigError(\x01RuntimeError):\n\x02name: \x01str\n\x03";
 
-pub fn pieces(comptime user: type, comptime doc: [:0]const u8, comptime exports: Exports) []const [*:0]const u8 {
+pub fn pieces(comptime user: type) []const [*:0]const u8 {
     @setEvalBranchQuota(reflection.quota);
-    const zig_error = if (exports.has("ZigError")) "" else error_class;
-    const list = [_][:0]const u8{ docText(doc), zig_error } ++ namespacePieces(user, exports, &.{user});
+    const zig_error = if (Exports.of(&.{user}).has("ZigError")) "" else error_class;
+    const list = [_][:0]const u8{ docText(declarations.of(user).?.doc), zig_error } ++ namespacePieces(&.{user});
     var marked: [list.len][*:0]const u8 = undefined;
     for (&marked, list, 0..) |*piece, content, index| {
         piece.* = mark ++ text.decimal(index) ++ "\n" ++ content;
@@ -39,14 +39,14 @@ pub fn pieces(comptime user: type, comptime doc: [:0]const u8, comptime exports:
     return &final;
 }
 
-fn namespacePieces(comptime user: type, comptime exports: Exports, comptime path: []const type) []const [:0]const u8 {
+fn namespacePieces(comptime path: []const type) []const [:0]const u8 {
     @setEvalBranchQuota(reflection.quota);
     var list: []const [:0]const u8 = &.{};
-    for (exports.list) |one| {
+    for (Exports.of(path).list) |one| {
         const name = one.declaration.name;
         // A name that Python cannot write has no place in a stub.
         if (!text.isParameterName(name)) continue;
-        const value = @field(user, name);
+        const value = @field(path[path.len - 1], name);
         const decorator = if (path.len > 1) "@\x01staticmethod\n" else "";
         list = list ++ .{switch (one.what) {
             .function => decorator ++ functionText(.of(@TypeOf(value), one.declaration, .module), name),
@@ -56,9 +56,7 @@ fn namespacePieces(comptime user: type, comptime exports: Exports, comptime path
             .class => classText(value, one.declaration),
             .namespace => "\nclass " ++ name ++ ":\n\x02",
         }};
-        if (one.what != .namespace) continue;
-        const inner = module.sort(value, declarations.of(value).?.list, path ++ .{value});
-        list = list ++ namespacePieces(value, inner, path ++ .{value}) ++ .{"\x03"};
+        if (one.what == .namespace) list = list ++ namespacePieces(path ++ .{value}) ++ .{"\x03"};
     }
     return list;
 }
@@ -103,9 +101,9 @@ fn classText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
 fn methodText(comptime method: class.Method, comptime has_iterator: bool) [:0]const u8 {
     const special = method.special orelse {
         const decorator = if (method.shape.receiver == .class) "@\x01classmethod\n" else "";
-        return decorator ++ functionText(method.shape, method.declaration.name);
+        return decorator ++ functionText(method.shape, method.shape.declaration.name);
     };
-    const name = special.pythonName();
+    const name = class.pythonName(special);
     switch (special) {
         .init, .deinit => return "",
         .eql, .contains => return "def " ++ name ++ "(self, value: \x01object, /) -> \x01bool: ...\n",
