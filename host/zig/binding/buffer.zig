@@ -23,7 +23,7 @@ const elements = .{
 };
 
 /// Returns the format character of an element type, or `null` if slices of it are no buffers.
-fn formatOf(comptime T: type) ?[:0]const u8 {
+pub fn formatOf(comptime T: type) ?[:0]const u8 {
     const tag = std.meta.activeTag(@typeInfo(T));
     inline for (elements) |entry| {
         const E = entry[0];
@@ -35,14 +35,9 @@ fn formatOf(comptime T: type) ?[:0]const u8 {
     return null;
 }
 
-/// True if slices of the type are buffers.
-pub fn isNumber(comptime T: type) bool {
-    return comptime formatOf(T) != null;
-}
-
 /// True for views of numbers with a supported count of dimensions.
 pub fn isView(comptime V: type) bool {
-    return isNumber(V.Element) and V.dimensions >= 1 and V.dimensions <= dimensions_max;
+    return formatOf(V.Element) != null and V.dimensions >= 1 and V.dimensions <= dimensions_max;
 }
 
 /// What is known of the elements of a buffer.

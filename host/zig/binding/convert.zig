@@ -181,20 +181,23 @@ fn Word(comptime T: type) type {
 /// Converts an `int`, or anything that says which one it stands for. Only other objects are asked,
 /// because 3.9 would also take a `float` and cut it.
 fn integerOf(comptime W: type, object: *Object) Refusal!W {
-    if (object.type != abi.int_type and !abi.is(object, .int)) {
-        if (abi.PyIndex_Check(object) == 0) return error.WrongType;
-        const int = abi.PyNumber_Index(object) orelse return error.Raised;
-        defer abi.Py_DecRef(int);
-        return integerOf(W, int);
-    }
+    if (object.type == abi.int_type or abi.is(object, .int)) return integerOfInt(W, object);
+    if (abi.PyIndex_Check(object) == 0) return error.WrongType;
+    const int = abi.PyNumber_Index(object) orelse return error.Raised;
+    defer abi.Py_DecRef(int);
+    return integerOfInt(W, int);
+}
+
+fn integerOfInt(comptime W: type, int: *Object) Refusal!W {
     if (W == i64 or W == u64) {
-        const value = if (W == i64) abi.PyLong_AsLongLong(object) else abi.PyLong_AsUnsignedLongLong(object);
-        return if (~value == 0 and abi.PyErr_Occurred() != null) outOfRange() else value;
+        const value = if (W == i64) abi.PyLong_AsLongLong(int) else abi.PyLong_AsUnsignedLongLong(int);
+        if (~value == 0 and abi.PyErr_Occurred() != null) return outOfRange();
+        return value;
     }
-    const shifted = abi.PyNumber_Rshift(object, abi.word_bits) orelse return error.Raised;
+    const shifted = abi.PyNumber_Rshift(int, abi.word_bits) orelse return error.Raised;
     defer abi.Py_DecRef(shifted);
-    const high = try integerOf(if (W == i128) i64 else u64, shifted);
-    return @as(W, high) << 64 | abi.PyLong_AsUnsignedLongLongMask(object);
+    const high = try integerOfInt(if (W == i128) i64 else u64, shifted);
+    return @as(W, high) << 64 | abi.PyLong_AsUnsignedLongLongMask(int);
 }
 
 /// Replaces the interpreter's overflow error, the only one that converting an `int` can raise.
@@ -206,7 +209,8 @@ fn outOfRange() Refusal {
 
 inline fn float64(object: *Object) Refusal!f64 {
     const value = abi.PyFloat_AsDouble(object);
-    return if (value == -1.0 and abi.PyErr_Occurred() != null) floatRefusal() else value;
+    if (value == -1.0 and abi.PyErr_Occurred() != null) return floatRefusal();
+    return value;
 }
 
 /// Says why there is no float, when an exception is set.

@@ -89,7 +89,7 @@ fn ofSlice(comptime S: type) Kind {
     if (S == []u8 or S == [:0]u8) return .text_mutable;
     // Neither with a sentinel nor with an alignment of its own.
     if (S != []T and S != []const T) return .none;
-    return if (buffer.isNumber(T)) .numbers else .list;
+    return if (buffer.formatOf(T) != null) .numbers else .list;
 }
 
 fn ofStruct(comptime T: type) Kind {
