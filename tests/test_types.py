@@ -61,6 +61,7 @@ def test_a_default_that_is_undefined_is_none(make_project, zig):
         print(*(inspect.signature(one) for one in (m.smooth, m.Pair, m.Sensor)))
         print(m.smooth(1.0, window=2, name="ab"), m.sum({"b": 4}), m.Pair(1, None).b, m.Sensor(level=7).fill())
         calls = [(m.smooth, (1.0,), {"window": 2}), (m.sum, ({"a": 1},), {}), (m.Pair, (1,), {}), (m.Sensor, (), {})]
+        calls += [(m.sum, ({"b": 1, "c": 2, 3: 4},), {}), (m.sum, ({3: 4, "a": 1, "b": 2},), {})]
         for function, arguments, keywords in calls:
             try:
                 print(function(*arguments, **keywords))
@@ -75,6 +76,8 @@ def test_a_default_that_is_undefined_is_none(make_project, zig):
         "sum() argument 'pair': missing 'b' for Pair",
         "Pair.__new__() missing 1 required positional argument: 'b'",
         "Sensor() missing required argument 'level' (pos 1)",
+        "sum() argument 'pair': unexpected key 'c'; Pair has (a, b)",
+        "sum() argument 'pair': unexpected key 3; Pair has (a, b)",
     ], ran
 
 

@@ -148,6 +148,7 @@ pub extern fn PyCFunction_NewEx(definition: *const MethodDefinition, self: *Obje
 pub extern fn PyCallable_Check(object: *Object) c_int;
 
 pub extern fn PyDict_Copy(dict: *Object) ?*Object;
+pub extern fn PyDict_DelItemString(dict: *Object, key: [*:0]const u8) c_int;
 /// Borrowed; `null` without an exception if it is absent.
 pub extern fn PyDict_GetItemString(dict: *Object, key: [*:0]const u8) ?*Object;
 pub extern fn PyDict_New() ?*Object;

@@ -147,20 +147,13 @@ fn fromDict(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
         }
     }
     if (found == abi.PyDict_Size(dict)) return value;
-    const shape: [*:0]const u8 = comptime kind.shapeOf(T);
-    const key = unknownKey(dict, comptime reflection.names(T));
-    return scope.raise("TypeError", "unexpected key %R; %s has %s", .{ key, name, shape });
-}
-
-fn unknownKey(dict: *Object, names: []const [:0]const u8) ?*Object {
+    // What is left without the known ones.
+    for (comptime reflection.names(T)) |known| if (abi.PyDict_DelItemString(dict, known) < 0) abi.PyErr_Clear();
     var position: isize = 0;
     var key: ?*Object = null;
-    search: while (abi.PyDict_Next(dict, &position, &key, null) != 0) {
-        const text = borrowString(key.?) catch break;
-        for (names) |name| if (std.mem.eql(u8, name, text)) continue :search;
-        break;
-    }
-    return key;
+    _ = abi.PyDict_Next(dict, &position, &key, null);
+    const shape: [*:0]const u8 = comptime kind.shapeOf(T);
+    return scope.raise("TypeError", "unexpected key %R; %s has %s", .{ key, name, shape });
 }
 
 fn variant(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
