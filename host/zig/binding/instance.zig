@@ -106,7 +106,8 @@ pub fn new(comptime T: type, value: T, module: *Object) ?*Object {
 /// Ends the memory of an object whose content is gone.
 pub fn free(object: *Object) void {
     const class_object = object.type;
-    const end: *const fn (*Object) callconv(.c) void = @ptrCast(abi.PyType_GetSlot(class_object, abi.TypeSlot.tp_free));
+    const slot = abi.PyType_GetSlot(class_object, abi.TypeSlot.tp_free);
+    const end: *const fn (*Object) callconv(.c) void = @ptrCast(@alignCast(slot));
     end(object);
     abi.Py_DecRef(class_object);
 }
