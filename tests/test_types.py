@@ -33,6 +33,54 @@ def test_a_callable_may_answer_with_text(make_project, zig):
     assert project.imports("m", f"[{values}]").value == ["é é", "A"]
 
 
+def test_a_default_that_is_undefined_is_none(make_project, zig):
+    project = make_project(zig=zig)
+    source = """
+        pub const Options = struct { window: u32 = undefined, scale: f64 = 2.0, name: []const u8 = undefined };
+        pub const Pair = struct { a: u8 = 1, b: ?u8 = undefined };
+        pub const Sensor = struct {
+            scratch: [4]u8 = undefined,
+            level: u8 = undefined,
+            items: []u8 = undefined,
+
+            pub fn fill(self: *Sensor) u8 {
+                @memset(&self.scratch, self.level);
+                return self.scratch[3];
+            }
+        };
+        pub fn smooth(x: f64, options: Options) f64 {
+            return x * options.scale + @as(f64, @floatFromInt(options.window + options.name.len));
+        }
+        pub fn sum(pair: Pair) u32 {
+            return @as(u32, pair.a) + pair.b.?;
+        }
+    """
+    project.write("m.zig", source)
+    code = """
+        import inspect, zigimport, m
+        print(*(inspect.signature(one) for one in (m.smooth, m.Pair, m.Sensor)))
+        print(m.smooth(1.0, window=2, name="ab"), m.sum({"b": 4}), m.Pair(1, None).b, m.Sensor(level=7).fill())
+        calls = [(m.smooth, (1.0,), {"window": 2}), (m.sum, ({"a": 1},), {}), (m.Pair, (1,), {}), (m.Sensor, (), {})]
+        calls += [(m.sum, ({"b": 1, "c": 2, 3: 4},), {}), (m.sum, ({3: 4, "a": 1, "b": 2},), {})]
+        for function, arguments, keywords in calls:
+            try:
+                print(function(*arguments, **keywords))
+            except TypeError as error:
+                print(error)
+    """
+    ran = project.run(dedented(code))
+    assert ran.stdout.splitlines() == [
+        "(x, *, window, scale=2.0, name) (a, b) (level)",
+        "6.0 5 None 7",
+        "smooth() missing required keyword-only argument 'name'",
+        "sum() argument 'pair': missing 'b' for Pair",
+        "Pair.__new__() missing 1 required positional argument: 'b'",
+        "Sensor() missing required argument 'level' (pos 1)",
+        "sum() argument 'pair': unexpected key 'c'; Pair has (a, b)",
+        "sum() argument 'pair': unexpected key 3; Pair has (a, b)",
+    ], ran
+
+
 def test_a_function_of_a_type_that_is_not_known_does_not_keep_the_others_out(project):
     functions = {
         "pointer": "pub fn pointer(a: *u8) void {\n    a.* = 1;\n}\n",

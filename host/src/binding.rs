@@ -25,11 +25,9 @@ const NOGIL: &str = "nogil";
 pub const SOURCES: &[(&str, &[u8])] = sources![
     "binding/abi.zig",
     "binding/buffer.zig",
-    "binding/builtins.zig",
     "binding/class.zig",
     "binding/convert.zig",
     "binding/declarations.zig",
-    "binding/exception.zig",
     "binding/function.zig",
     "binding/heap.zig",
     "binding/instance.zig",

@@ -14,18 +14,13 @@ const builtin = @import("builtin");
 /// differ and are refused by the init function.
 pub const Object = extern struct {
     refcount: isize,
-    type: *Type,
+    /// Its class, which is an object too.
+    type: *Object,
 };
 
-pub const Type = opaque {};
-
-/// `names` is a tuple of the keywords of the last arguments, or null.
-pub const Function = *const fn (
-    self: *Object,
-    arguments: [*]const *Object,
-    count: isize,
-    names: ?*Object,
-) callconv(.c) ?*Object;
+/// Gets `self`, the arguments, their number without the last ones that are given by name, and a tuple of
+/// those names or null.
+pub const Function = *const fn (*Object, [*]const *Object, isize, ?*Object) callconv(.c) ?*Object;
 
 pub const MethodDefinition = extern struct {
     name: ?[*:0]const u8 = null,
@@ -102,12 +97,10 @@ pub const Buffer = extern struct {
 };
 
 /// What a consumer asks of `PyObject_GetBuffer`.
-pub const BufferFlags = struct {
-    pub const format: c_int = 0x04;
-    pub const shape: c_int = 0x08;
-    pub const strides: c_int = 0x10 | shape;
-    pub const fortran_contiguous: c_int = 0x40;
-};
+pub const PyBUF_FORMAT: c_int = 0x04;
+pub const PyBUF_ND: c_int = 0x08;
+pub const PyBUF_STRIDES: c_int = 0x10 | PyBUF_ND;
+pub const PyBUF_F_CONTIGUOUS: c_int = 0x40;
 
 pub const Slot = extern struct {
     id: c_int = 0,
@@ -120,7 +113,7 @@ pub const Visit = *const fn (object: *Object, argument: ?*anyopaque) callconv(.c
 
 pub const ModuleDefinition = extern struct {
     refcount: isize = 1,
-    type: ?*Type = null,
+    type: ?*Object = null,
     init: ?*const anyopaque = null,
     index: isize = 0,
     copy: ?*Object = null,
@@ -134,21 +127,13 @@ pub const ModuleDefinition = extern struct {
     free: ?*const fn (module: ?*anyopaque) callconv(.c) void,
 };
 
-/// A built-in class, by the bit of `PyType_GetFlags` that it and the classes derived from it have;
-/// `PyLong_Check` and its like are compiled into extensions as such a test.
-pub const Builtin = struct {
-    flag: c_ulong,
+/// The bits of `PyType_GetFlags` that a built-in class and the classes derived from it have.
+const class_bits = .{ .int = 24, .list = 25, .tuple = 26, .bytes = 27, .str = 28, .dict = 29 };
 
-    pub const int: Builtin = .{ .flag = 1 << 24 };
-    pub const list: Builtin = .{ .flag = 1 << 25 };
-    pub const tuple: Builtin = .{ .flag = 1 << 26 };
-    pub const bytes: Builtin = .{ .flag = 1 << 27 };
-    pub const str: Builtin = .{ .flag = 1 << 28 };
-    pub const dict: Builtin = .{ .flag = 1 << 29 };
-};
-
-pub fn is(object: *const Object, class: Builtin) bool {
-    return PyType_GetFlags(object.type) & class.flag != 0;
+/// True for an instance of a built-in class; `PyLong_Check` and its like are compiled into extensions
+/// as such a test.
+pub fn is(object: *const Object, comptime class: @TypeOf(.name)) bool {
+    return PyType_GetFlags(object.type) & 1 << @field(class_bits, @tagName(class)) != 0;
 }
 
 pub extern fn PyBool_FromLong(value: c_long) ?*Object;
@@ -163,6 +148,7 @@ pub extern fn PyCFunction_NewEx(definition: *const MethodDefinition, self: *Obje
 pub extern fn PyCallable_Check(object: *Object) c_int;
 
 pub extern fn PyDict_Copy(dict: *Object) ?*Object;
+pub extern fn PyDict_DelItemString(dict: *Object, key: [*:0]const u8) c_int;
 /// Borrowed; `null` without an exception if it is absent.
 pub extern fn PyDict_GetItemString(dict: *Object, key: [*:0]const u8) ?*Object;
 pub extern fn PyDict_New() ?*Object;
@@ -183,7 +169,6 @@ pub extern fn PyErr_Occurred() ?*Object;
 /// Steals the references.
 pub extern fn PyErr_Restore(class: ?*Object, value: ?*Object, traceback: ?*Object) void;
 pub extern fn PyErr_SetObject(class: *Object, value: *Object) void;
-pub extern fn PyErr_SetString(class: *Object, message: [*:0]const u8) void;
 
 pub extern fn PyEval_RestoreThread(thread: *anyopaque) void;
 pub extern fn PyEval_SaveThread() *anyopaque;
@@ -249,12 +234,12 @@ pub extern fn PyTuple_Size(tuple: *Object) isize;
 
 /// In the limited API from 3.10.
 pub extern fn PyType_FromModuleAndSpec(module: *Object, spec: *const TypeSpec, bases: ?*Object) ?*Object;
-pub extern fn PyType_GenericAlloc(class: *Type, count: isize) ?*Object;
-pub extern fn PyType_GetFlags(class: *Type) c_ulong;
+pub extern fn PyType_GenericAlloc(class: *Object, count: isize) ?*Object;
+pub extern fn PyType_GetFlags(class: *Object) c_ulong;
 /// Borrowed. In the limited API from 3.10.
-pub extern fn PyType_GetModule(class: *Type) ?*Object;
-pub extern fn PyType_GetSlot(class: *Type, slot: c_int) ?*anyopaque;
-pub extern fn PyType_IsSubtype(class: *Type, base: *Type) c_int;
+pub extern fn PyType_GetModule(class: *Object) ?*Object;
+pub extern fn PyType_GetSlot(class: *Object, slot: c_int) ?*anyopaque;
+pub extern fn PyType_IsSubtype(class: *Object, base: *Object) c_int;
 
 pub extern fn PyUnicode_AsUTF8AndSize(object: *Object, size: *isize) ?[*:0]const u8;
 pub extern fn PyUnicode_CompareWithASCIIString(object: *Object, text: [*:0]const u8) c_int;
@@ -267,6 +252,63 @@ pub extern fn Py_DecRef(object: ?*Object) void;
 pub extern fn Py_FatalError(message: [*:0]const u8) noreturn;
 pub extern fn Py_GetVersion() [*:0]const u8;
 pub extern fn Py_IncRef(object: ?*Object) void;
+
+/// Objects that the interpreter creates statically, found once through functions because the stable
+/// ABI of older versions has them only as data symbols.
+///
+/// These are the only variables of the binding beside the numbers of `state.zig`. They are the same in
+/// every interpreter of a process, so a second init (another interpreter, a module loaded again) stores
+/// what is already there.
+pub var none: *Object = undefined;
+pub var true_object: *Object = undefined;
+pub var false_object: *Object = undefined;
+/// `int` itself: a comparison with it spares the usual integer argument a call.
+pub var int_type: *Object = undefined;
+pub var str_type: *Object = undefined;
+/// The `int` 64, by which wide integers are shifted.
+pub var word_bits: *Object = undefined;
+/// `NotImplemented`, for classes that compare.
+pub var not_implemented: *Object = undefined;
+
+/// Finds these objects. False with an exception set on failure.
+pub fn findObjects() bool {
+    // The references are kept: they guard objects that live as long as the process.
+    none = Py_BuildValue("") orelse return false;
+    true_object = PyBool_FromLong(1) orelse return false;
+    false_object = PyBool_FromLong(0) orelse return false;
+    word_bits = PyLong_FromLongLong(64) orelse return false;
+    int_type = word_bits.type;
+    str_type = (PyUnicode_FromStringAndSize(null, 0) orelse return false).type;
+    // What every object answers when it is compared with something of another kind.
+    not_implemented = PyObject_CallMethod(none, "__eq__", "O", word_bits) orelse return false;
+    return true;
+}
+
+/// Returns a new reference to an object.
+pub fn newReference(object: *Object) *Object {
+    Py_IncRef(object);
+    return object;
+}
+
+/// Gives a reference back, and returns `null`: something that it was for has failed.
+pub fn drop(object: ?*Object) ?*Object {
+    Py_DecRef(object);
+    return null;
+}
+
+/// Raises an exception of a built-in class, and returns what tells a caller so: `null`, false, -1 or
+/// `error.Raised`. Takes values that are known at run time, so that the code exists once per library
+/// and not once per function.
+pub fn raise(comptime Answer: type, comptime class: []const u8, comptime format: [:0]const u8, values: anytype) Answer {
+    @branchHint(.cold);
+    _ = @call(.auto, PyErr_Format, .{ exception(class), format.ptr } ++ values);
+    return switch (@typeInfo(Answer)) {
+        .optional => null,
+        .bool => false,
+        .int => -1,
+        else => error.Raised,
+    };
+}
 
 /// Returns a built-in exception class (borrowed). These are the only data symbols in use.
 pub fn exception(comptime name: []const u8) *Object {

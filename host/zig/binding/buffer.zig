@@ -3,14 +3,13 @@
 const builtin = @import("builtin");
 const std = @import("std");
 const abi = @import("abi.zig");
-const builtins = @import("builtins.zig");
 const convert = @import("convert.zig");
-const exception = @import("exception.zig");
 const instance = @import("instance.zig");
 const state = @import("state.zig");
-const Context = @import("scope.zig").Context;
 const Heap = @import("heap.zig").Heap;
 const Refusal = @import("scope.zig").Refusal;
+const Scope = @import("scope.zig").Scope;
+const setContiguous = @import("types.zig").setContiguous;
 
 const Object = abi.Object;
 
@@ -24,7 +23,7 @@ const elements = .{
 };
 
 /// Returns the format character of an element type, or `null` if slices of it are no buffers.
-fn formatOf(comptime T: type) ?[:0]const u8 {
+pub fn formatOf(comptime T: type) ?[:0]const u8 {
     const tag = std.meta.activeTag(@typeInfo(T));
     inline for (elements) |entry| {
         const E = entry[0];
@@ -36,14 +35,9 @@ fn formatOf(comptime T: type) ?[:0]const u8 {
     return null;
 }
 
-/// True if slices of the type are buffers.
-pub fn isNumber(comptime T: type) bool {
-    return comptime formatOf(T) != null;
-}
-
 /// True for views of numbers with a supported count of dimensions.
 pub fn isView(comptime V: type) bool {
-    return isNumber(V.Element) and V.dimensions >= 1 and V.dimensions <= dimensions_max;
+    return formatOf(V.Element) != null and V.dimensions >= 1 and V.dimensions <= dimensions_max;
 }
 
 /// What is known of the elements of a buffer.
@@ -54,12 +48,8 @@ const Element = struct {
     alignment: usize,
 
     fn of(comptime T: type) *const Element {
-        return &.{
-            .name = @typeName(T),
-            .format = comptime formatOf(T).?,
-            .size = @sizeOf(T),
-            .alignment = @alignOf(T),
-        };
+        const format = comptime formatOf(T).?;
+        return &.{ .name = @typeName(T), .format = format, .size = @sizeOf(T), .alignment = @alignOf(T) };
     }
 
     /// True if a format means the same. The sizes of characters depend on the platform and are given
@@ -83,41 +73,51 @@ const Element = struct {
     }
 };
 
-/// Gets a buffer. Its elements are checked, its shape is not.
+/// Gets a buffer with a count of dimensions, for a slice if that is null, and checks its elements.
 fn acquire(
     element: *const Element,
     object: *Object,
     is_mutable: bool,
-    context: *const Context,
+    count: ?usize,
+    scope: *Scope,
 ) Refusal!*const abi.Buffer {
     if (abi.PyObject_CheckBuffer(object) == 0) return error.WrongType;
-    const view = try context.scope.holdBuffer(object);
+    const view = try scope.holdBuffer(object);
     const has_elements = view.length > 0;
+    const dimensions: usize = @intCast(view.dimensions);
     // Some exporters say that elements of an empty buffer have no size.
     if ((view.item_size != element.size and has_elements) or !element.matches(view.format)) {
         const format = "expected a buffer of %s (format '%s', %zd bytes), got format '%s', %zd bytes";
         const got = view.format orelse "B";
         const values = .{ element.name, element.format.ptr, element.size, got, view.item_size };
-        return context.raise("TypeError", format, values);
+        return scope.raise("TypeError", format, values);
     }
     if (is_mutable and view.read_only != 0) {
-        const format = "expected a writable buffer of %s, got a read-only one";
-        return context.raise("BufferError", format, .{element.name});
+        return scope.raise("BufferError", "expected a writable buffer of %s, got a read-only one", .{element.name});
     }
     if (element.size > 1 and @intFromPtr(view.data) % element.alignment != 0 and has_elements) {
-        const format = "expected a buffer of %s aligned to %zd bytes";
-        return context.raise("TypeError", format, .{ element.name, element.alignment });
+        const values = .{ element.name, element.alignment };
+        return scope.raise("TypeError", "expected a buffer of %s aligned to %zd bytes", values);
     }
-    if (element.format[0] == '?' and has_elements) {
-        const shape = view.shape.?[0..@intCast(view.dimensions)];
-        const is_valid = if (view.strides) |strides|
-            areBools(view.data.?, shape, strides)
-        else
-            areBools(view.data.?, &.{view.length}, &.{1});
-        const format = "expected a buffer of bool, got bytes other than 0 and 1";
-        if (!is_valid) return context.raise("TypeError", format, .{});
+    if (dimensions != count orelse 1) {
+        const slice_format = "expected a one-dimensional buffer of %s, got %zd dimensions";
+        const given = count orelse return scope.raise("TypeError", slice_format, .{ element.name, dimensions });
+        const format = "expected a buffer of %s with %zd dimensions, got %zd";
+        return scope.raise("TypeError", format, .{ element.name, given, dimensions });
+    }
+    var contiguous: [dimensions_max]isize = undefined;
+    const strides = stridesOf(view, &contiguous);
+    if (element.format[0] == '?' and has_elements and !areBools(view.data.?, view.shape.?[0..dimensions], strides)) {
+        return scope.raise("TypeError", "expected a buffer of bool, got bytes other than 0 and 1", .{});
     }
     return view;
+}
+
+/// Some exporters leave strides out where they are contiguous.
+fn stridesOf(view: *const abi.Buffer, contiguous: *[dimensions_max]isize) [*]const isize {
+    if (view.strides) |strides| return strides;
+    _ = setContiguous(contiguous, view.shape.?[0..@intCast(view.dimensions)], view.item_size);
+    return contiguous;
 }
 
 /// Any other byte than 0 and 1 would be illegal behaviour in Zig.
@@ -134,121 +134,86 @@ fn offset(stride: isize, index: usize) usize {
 }
 
 /// Returns a slice of numbers over a one-dimensional contiguous buffer.
-pub fn slice(comptime T: type, object: *Object, is_mutable: bool, context: *const Context) Refusal![]T {
+pub fn slice(comptime T: type, object: *Object, is_mutable: bool, scope: *Scope) Refusal![]T {
     const element = comptime Element.of(T);
-    const view = try acquire(element, object, is_mutable, context);
-    const count = try contiguousCount(view, element, context);
-    if (count == 0) return &.{};
-    return @as([*]T, @ptrCast(@alignCast(view.data.?)))[0..count];
-}
-
-fn contiguousCount(view: *const abi.Buffer, element: *const Element, context: *const Context) Refusal!usize {
-    const dimensions: usize = @intCast(view.dimensions);
-    if (dimensions != 1) {
-        const format = "expected a one-dimensional buffer of %s, got %zd dimensions";
-        return context.raise("TypeError", format, .{ element.name, dimensions });
-    }
-    const count = if (view.shape) |shape| shape[0] else @divTrunc(view.length, view.item_size);
+    const view = try acquire(element, object, is_mutable, null, scope);
+    const count = view.shape.?[0];
     const stride = if (view.strides) |strides| strides[0] else view.item_size;
     if (count > 1 and stride != view.item_size) {
         const format = "expected a contiguous buffer of %s, got one with a stride of %zd bytes";
-        return context.raise("TypeError", format, .{ element.name, stride });
+        return scope.raise("TypeError", format, .{ element.name, stride });
     }
-    return @intCast(count);
+    return if (count == 0) &.{} else @as([*]T, @ptrCast(@alignCast(view.data.?)))[0..@intCast(count)];
 }
 
 /// Returns a view of any strides, such as `View(f64, 2)`.
-pub fn strided(comptime V: type, object: *Object, context: *const Context) Refusal!V {
-    const element = comptime Element.of(V.Element);
-    const buffer = try acquire(element, object, V.is_mutable, context);
-    const dimensions: usize = @intCast(buffer.dimensions);
-    if (dimensions != V.dimensions) {
-        const format = "expected a buffer of %s with %zd dimensions, got %zd";
-        return context.raise("TypeError", format, .{ element.name, @as(usize, V.dimensions), dimensions });
-    }
+pub fn strided(comptime V: type, object: *Object, scope: *Scope) Refusal!V {
+    const buffer = try acquire(comptime .of(V.Element), object, V.is_mutable, V.dimensions, scope);
+    var contiguous: [dimensions_max]isize = undefined;
+    const strides = stridesOf(buffer, &contiguous)[0..V.dimensions].*;
     // An empty buffer may have no address.
-    var view: V = .{ .data = buffer.data orelse @ptrFromInt(16), .shape = undefined, .strides = undefined };
+    var view: V = .{ .data = buffer.data orelse @ptrFromInt(16), .shape = undefined, .strides = strides };
     for (&view.shape, buffer.shape.?) |*count, given| count.* = @intCast(given);
-    // Some exporters leave them out where they are contiguous.
-    if (buffer.strides) |strides| {
-        view.strides = strides[0..V.dimensions].*;
-    } else {
-        _ = setContiguous(&view.strides, buffer.shape.?[0..V.dimensions], buffer.item_size);
-    }
     return view;
 }
 
-/// Writes the strides of a contiguous array, and returns its size. All are in bytes.
-fn setContiguous(strides: []isize, shape: []const isize, item_size: isize) isize {
-    var size = item_size;
-    var dimension = shape.len;
-    while (dimension > 0) {
-        dimension -= 1;
-        strides[dimension] = size;
-        size *= shape[dimension];
-    }
-    return size;
-}
-
-/// An object that has memory: what a slice of numbers is in Python. Always contiguous.
-const Array = extern struct {
-    head: Object,
+/// What is behind the head of an object that has memory: what a slice of numbers is in Python. Always
+/// contiguous.
+const Array = struct {
     /// Has one block, or none if the array is empty.
     heap: Heap,
-    data: [*]u8,
-    length: isize,
-    item_size: isize,
-    dimensions: c_int,
-    format: [*:0]const u8,
     shape: [dimensions_max]isize,
     strides: [dimensions_max]isize,
+    view: abi.Buffer,
 
     fn of(object: *Object) *Array {
-        return @ptrCast(@alignCast(object));
+        return instance.content(Array, object);
     }
 
-    /// Creates an array without memory.
-    fn new(class: *abi.Type, format: [*:0]const u8, item_size: isize, shape: []const isize) ?*Array {
-        const array = of(abi.PyType_GenericAlloc(class, 0) orelse return null);
-        array.heap = .{};
-        array.data = @ptrFromInt(16);
-        array.length = setContiguous(&array.strides, shape, item_size);
-        array.item_size = item_size;
-        array.dimensions = @intCast(shape.len);
-        array.format = format;
+    /// Creates an array of what a buffer has: over the same memory if it is contiguous and a block of
+    /// `owner`, else a copy.
+    fn new(class: *Object, given: *const abi.Buffer, owner: ?*Heap) ?*Object {
+        const object = abi.PyType_GenericAlloc(class, 0) orelse return null;
+        const array = of(object);
+        const shape = given.shape.?[0..@intCast(given.dimensions)];
+        const strides = given.strides.?[0..shape.len];
         @memcpy(array.shape[0..shape.len], shape);
-        return array;
-    }
-
-    /// Gives it memory of its own with a copy of what lies at some strides. Ends it on failure.
-    fn fill(array: *Array, data: [*]const u8, strides: []const isize) ?*Object {
-        if (array.length == 0) return &array.head;
-        const words: usize = @intCast(@divTrunc(array.length + 7, 8));
+        array.view = given.*;
+        array.view.object = object;
+        array.view.shape = &array.shape;
+        array.view.strides = &array.strides;
+        array.view.length = setContiguous(&array.strides, shape, given.item_size);
+        array.view.data = @ptrFromInt(16);
+        if (array.view.length == 0) return object;
+        const is_contiguous = std.mem.eql(isize, strides, array.strides[0..shape.len]);
+        if (is_contiguous and owner != null and owner.?.give(@intFromPtr(given.data), &array.heap)) {
+            array.view.data = given.data;
+            return object;
+        }
+        const words: usize = @intCast(@divTrunc(array.view.length + 7, 8));
         const memory = array.heap.allocator().alloc(u64, words) catch {
-            abi.Py_DecRef(&array.head);
-            return exception.raise("MemoryError", "OutOfMemory", .{});
+            abi.Py_DecRef(object);
+            return abi.raise(?*Object, "MemoryError", "OutOfMemory", .{});
         };
-        array.data = @ptrCast(memory.ptr);
-        const size: usize = @intCast(array.item_size);
-        copy(array.data, data, array.shape[0..strides.len], &array.strides, strides.ptr, size);
-        return &array.head;
+        array.view.data = @ptrCast(memory.ptr);
+        const size: usize = @intCast(given.item_size);
+        copy(array.view.data.?, given.data.?, shape, &array.strides, strides.ptr, size);
+        return object;
     }
-
-    const slots = [_]abi.Slot{
-        .{ .id = abi.TypeSlot.bf_getbuffer, .value = &getBuffer },
-        .{ .id = abi.TypeSlot.sq_length, .value = &count },
-        .{ .id = abi.TypeSlot.sq_item, .value = &item },
-        .{ .id = abi.TypeSlot.tp_repr, .value = &repr },
-        .{ .id = abi.TypeSlot.tp_dealloc, .value = &dealloc },
-        .{ .id = abi.TypeSlot.tp_doc, .value = "Numbers that a Zig function returned, with the buffer protocol." },
-        .{},
-    };
 
     const spec: abi.TypeSpec = .{
         .name = "zigimport.Array",
-        .basic_size = @sizeOf(Array),
+        .basic_size = instance.endOf(Array, @sizeOf(Object)),
         .flags = abi.type_flags_default,
-        .slots = &slots,
+        .slots = &.{
+            .{ .id = abi.TypeSlot.bf_getbuffer, .value = &getBuffer },
+            .{ .id = abi.TypeSlot.sq_length, .value = &count },
+            .{ .id = abi.TypeSlot.sq_item, .value = &item },
+            .{ .id = abi.TypeSlot.tp_repr, .value = &repr },
+            .{ .id = abi.TypeSlot.tp_dealloc, .value = &dealloc },
+            .{ .id = abi.TypeSlot.tp_doc, .value = "Numbers that a Zig function returned, with the buffer protocol." },
+            .{},
+        },
     };
 
     fn create(module: *Object) ?*Object {
@@ -261,23 +226,15 @@ const Array = extern struct {
     }
 
     fn getBuffer(object: *Object, view: *abi.Buffer, flags: c_int) callconv(.c) c_int {
-        const array = of(object);
-        const wanted = abi.BufferFlags;
-        if (flags & wanted.fortran_contiguous != 0 and array.dimensions > 1) {
+        view.* = of(object).view;
+        if (flags & abi.PyBUF_F_CONTIGUOUS != 0 and view.dimensions > 1) {
             view.object = null;
-            _ = exception.raise("BufferError", "the array is not Fortran contiguous", .{});
-            return -1;
+            return abi.raise(c_int, "BufferError", "the array is not Fortran contiguous", .{});
         }
-        view.* = .{
-            .data = array.data,
-            .object = builtins.newReference(object),
-            .length = array.length,
-            .item_size = array.item_size,
-            .dimensions = array.dimensions,
-            .format = if (flags & wanted.format != 0) array.format else null,
-            .shape = if (flags & wanted.shape != 0) &array.shape else null,
-            .strides = if (flags & wanted.strides == wanted.strides) &array.strides else null,
-        };
+        abi.Py_IncRef(object);
+        if (flags & abi.PyBUF_FORMAT == 0) view.format = null;
+        if (flags & abi.PyBUF_ND == 0) view.shape = null;
+        if (flags & abi.PyBUF_STRIDES != abi.PyBUF_STRIDES) view.strides = null;
         return 0;
     }
 
@@ -286,23 +243,23 @@ const Array = extern struct {
     }
 
     fn item(object: *Object, index: isize) callconv(.c) ?*Object {
-        const array = of(object);
-        if (index < 0 or index >= array.shape[0]) {
-            return exception.raise("IndexError", "array index out of range", .{});
+        var row = of(object).view;
+        if (index < 0 or index >= row.shape.?[0]) {
+            return abi.raise(?*Object, "IndexError", "array index out of range", .{});
         }
-        const data = array.data + offset(array.strides[0], @intCast(index));
-        if (array.dimensions == 1) return number(array.format[0], data);
+        row.data.? += offset(row.strides.?[0], @intCast(index));
+        if (row.dimensions == 1) return number(row.format.?[0], row.data.?);
         // A row is an array of its own.
-        const rest: usize = @intCast(array.dimensions - 1);
-        const shape = array.shape[1..][0..rest];
-        const row = new(object.type, array.format, array.item_size, shape) orelse return null;
-        return row.fill(data, array.strides[1..][0..rest]);
+        row.dimensions -= 1;
+        row.shape.? += 1;
+        row.strides.? += 1;
+        return new(object.type, &row, null);
     }
 
     fn number(format: u8, data: [*]const u8) ?*Object {
         inline for (elements) |entry| if (entry[1][0] == format) {
             const value = @as(*align(1) const entry[0], @ptrCast(data)).*;
-            return convert.toPython(entry[0], value, undefined); // A number needs no context.
+            return convert.toPython(entry[0], value, undefined); // A number needs no scope.
         };
         unreachable; // Arrays are made with these formats only.
     }
@@ -312,7 +269,7 @@ const Array = extern struct {
         defer abi.Py_DecRef(memory);
         const list = abi.PyObject_CallMethod(memory, "tolist", null) orelse return null;
         defer abi.Py_DecRef(list);
-        return abi.PyUnicode_FromFormat("Array('%s', %R)", of(object).format, list);
+        return abi.PyUnicode_FromFormat("Array('%s', %R)", of(object).view.format, list);
     }
 };
 
@@ -336,37 +293,21 @@ fn copy(
     }
 }
 
-/// Returns a new array of a slice: over the same memory if the call allocated it, else a copy.
-pub fn arrayOfSlice(comptime T: type, values: []const T, context: *const Context) ?*Object {
-    const data: [*]const u8 = @ptrCast(values.ptr);
-    return arrayOf(comptime .of(T), data, &.{@intCast(values.len)}, &.{@sizeOf(T)}, context);
-}
-
-/// Returns a new array of a view; one that is not contiguous is copied.
-pub fn arrayOfView(comptime V: type, view: V, context: *const Context) ?*Object {
+/// Returns a new array of a view: over the same memory if that is contiguous and the call allocated it,
+/// else a copy.
+pub fn arrayOf(comptime V: type, view: V, scope: *Scope) ?*Object {
+    const class = state.classOf(Array, scope.module, &Array.create) orelse return null;
     var shape: [V.dimensions]isize = undefined;
     for (&shape, view.shape) |*count, source| count.* = @intCast(source);
-    return arrayOf(comptime .of(V.Element), view.data, &shape, &view.strides, context);
-}
-
-fn arrayOf(
-    element: *const Element,
-    data: [*]const u8,
-    shape: []const isize,
-    strides: []const isize,
-    context: *const Context,
-) ?*Object {
-    const class = state.classOf(Array, context.module, &Array.create) orelse return null;
-    const size: isize = @intCast(element.size);
-    const array = Array.new(@ptrCast(@alignCast(class)), element.format, size, shape) orelse return null;
-    const is_contiguous = std.mem.eql(isize, strides, array.strides[0..shape.len]);
-    if (array.length > 0 and is_contiguous) {
-        if (context.scope.heap.give(@intFromPtr(data), &array.heap)) {
-            array.data = @constCast(data);
-            return &array.head;
-        }
-    }
-    return array.fill(data, strides);
+    var strides = view.strides;
+    return Array.new(class, &.{
+        .data = @constCast(view.data),
+        .item_size = @sizeOf(V.Element),
+        .dimensions = V.dimensions,
+        .format = comptime formatOf(V.Element).?,
+        .shape = &shape,
+        .strides = &strides,
+    }, &scope.heap);
 }
 
 test "formats that mean the same" {
@@ -396,7 +337,7 @@ test copy {
     const from = [_]u8{ 1, 2, 3, 4, 5, 6 };
     var to: [6]u8 = undefined;
     var strides: [2]isize = undefined;
-    try std.testing.expectEqual(6, setContiguous(&strides, &.{ 3, 2 }, 1));
+    try std.testing.expectEqual(6, setContiguous(&strides, &[_]usize{ 3, 2 }, 1));
     // The transpose of two rows of three.
     copy(&to, &from, &.{ 3, 2 }, &strides, &.{ 1, 3 }, 1);
     try std.testing.expectEqualSlices(u8, &.{ 1, 4, 2, 5, 3, 6 }, &to);

@@ -2,9 +2,7 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const builtins = @import("builtins.zig");
 const declarations = @import("declarations.zig");
-const exception = @import("exception.zig");
 const function = @import("function.zig");
 const instance = @import("instance.zig");
 const kind = @import("kind.zig");
@@ -17,65 +15,56 @@ const Object = abi.Object;
 const TypeSlot = abi.TypeSlot;
 
 /// Functions that Python reaches by other means than their names.
-pub const Special = enum {
-    init,
-    deinit,
-    repr,
-    str,
-    hash,
-    len,
-    next,
-    iterator,
-    contains,
-    eql,
-    getItem,
-    setItem,
+pub const Special = enum { init, deinit, repr, str, hash, len, next, iterator, contains, eql, getItem, setItem };
 
-    /// Returns how many parameters it has after `self`.
-    fn count(special: Special) usize {
-        return switch (special) {
-            .contains, .eql, .getItem => 1,
-            .setItem => 2,
-            else => 0,
-        };
-    }
+pub fn pythonName(comptime special: Special) [:0]const u8 {
+    return switch (special) {
+        .iterator => "__iter__",
+        .eql => "__eq__",
+        .getItem => "__getitem__",
+        .setItem => "__setitem__",
+        else => "__" ++ @tagName(special) ++ "__",
+    };
+}
 
-    pub fn pythonName(comptime special: Special) [:0]const u8 {
-        return switch (special) {
-            .iterator => "__iter__",
-            .eql => "__eq__",
-            .getItem => "__getitem__",
-            .setItem => "__setitem__",
-            else => "__" ++ @tagName(special) ++ "__",
-        };
-    }
-};
+/// True if a method has the parameters that are expected of it.
+fn fits(comptime special: Special, comptime shape: function.Shape) bool {
+    const count = switch (special) {
+        .init => return shape.receiver == .constructor,
+        .deinit => return true,
+        .contains, .eql, .getItem => 1,
+        .setItem => 2,
+        else => 0,
+    };
+    return shape.receiver == .instance and shape.positional == count and shape.parameters.len == count;
+}
 
-/// A function of a class that Python can call.
+/// A function of a class.
 pub const Method = struct {
-    declaration: Declaration,
-    receiver: function.Receiver,
-    special: ?Special,
+    shape: function.Shape,
+    special: ?Special = null,
 
-    pub fn Wrapper(comptime method: Method, comptime T: type) type {
-        return function.Wrapper(@field(T, method.declaration.name), method.declaration, method.receiver);
+    fn of(comptime T: type, comptime declaration: Declaration) Method {
+        const F = @TypeOf(@field(T, declaration.name));
+        const info = reflection.function(F);
+        const makes_one = reflection.Payload(info.result orelse void) == T;
+        const receiver: function.Receiver = if (makes_one and std.mem.eql(u8, declaration.name, "init"))
+            .{ .constructor = T }
+        else if (isMethod(info, T)) .{ .instance = T } else .{ .class = T };
+        var method: Method = .{ .shape = .of(F, declaration, receiver) };
+        if (!@hasField(Special, declaration.name)) return method;
+        const special = @field(Special, declaration.name);
+        if (fits(special, method.shape)) method.special = special;
+        const reason = "a deinit takes self and at most an allocator, and returns nothing";
+        if (special == .deinit) method.shape.obstacle = if (hasDeinit(T)) null else reason;
+        if (method.shape.obstacle != null) method.special = null;
+        return method;
+    }
+
+    fn Wrapper(comptime method: Method, comptime T: type) type {
+        return function.Wrapper(@field(T, method.shape.declaration.name), method.shape);
     }
 };
-
-fn ShapeOf(comptime T: type, comptime declaration: Declaration) type {
-    return function.Shape(@TypeOf(@field(T, declaration.name)), declaration, receiverOf(T, declaration));
-}
-
-fn receiverOf(comptime T: type, comptime declaration: Declaration) function.Receiver {
-    const info = reflection.function(@TypeOf(@field(T, declaration.name)));
-    if (std.mem.eql(u8, declaration.name, "init")) {
-        const Result = info.result orelse void;
-        const is_error = @typeInfo(Result) == .error_union;
-        const Payload = if (is_error) @typeInfo(Result).error_union.payload else Result;
-        if (Payload == T) return .{ .constructor = T };
-    }
-    return if (isMethod(info, T)) .{ .instance = T } else .{ .class = T };
-}
 
 /// True if the first parameter is a T or a pointer to one.
 fn isMethod(comptime info: reflection.Function, comptime T: type) bool {
@@ -90,30 +79,13 @@ pub fn hasDeinit(comptime T: type) bool {
     return isMethod(info, T) and info.result == void and (info.parameters.len == 1 or takes_allocator);
 }
 
-/// Returns why a function of a class is left out, or `null`.
-pub fn obstacle(comptime T: type, comptime declaration: Declaration) ?[:0]const u8 {
-    if (!std.mem.eql(u8, declaration.name, "deinit")) return ShapeOf(T, declaration).obstacle();
-    return if (hasDeinit(T)) null else "a deinit takes self and at most an allocator, and returns nothing";
-}
-
-fn specialOf(comptime T: type, comptime declaration: Declaration) ?Special {
-    if (!@hasField(Special, declaration.name)) return null;
-    const special = @field(Special, declaration.name);
-    if (special == .deinit) return special;
-    const receiver = receiverOf(T, declaration);
-    if (special == .init) return if (receiver == .constructor) special else null;
-    const shape = ShapeOf(T, declaration);
-    const is_alike = shape.positional == special.count() and shape.parameters.len == shape.positional;
-    return if (receiver == .instance and is_alike) special else null;
-}
-
 /// Returns the class of a type (borrowed), or `null` with an exception set.
-pub fn of(comptime T: type, module: *Object) ?*abi.Type {
-    return @ptrCast(@alignCast(state.classOf(T, module, &Class(T).create)));
+pub fn of(comptime T: type, module: *Object) ?*Object {
+    return state.classOf(T, module, &Class(T).create);
 }
 
 /// Returns the module of a class or of one derived from it (borrowed).
-pub fn moduleOf(comptime T: type, class: *abi.Type) ?*Object {
+pub fn moduleOf(comptime T: type, class: *Object) ?*Object {
     var base = class;
     const ours: *const anyopaque = @ptrCast(&Class(T).dealloc);
     while (abi.PyType_GetSlot(base, TypeSlot.tp_dealloc) != ours) {
@@ -134,12 +106,7 @@ pub fn Class(comptime T: type) type {
             @setEvalBranchQuota(reflection.quota);
             var list: []const Method = &.{};
             for (container.list) |declaration| {
-                if (!declarations.isFunction(T, declaration) or obstacle(T, declaration) != null) continue;
-                list = list ++ .{Method{
-                    .declaration = declaration,
-                    .receiver = receiverOf(T, declaration),
-                    .special = specialOf(T, declaration),
-                }};
+                if (declarations.isFunction(T, declaration)) list = list ++ .{Method.of(T, declaration)};
             }
             break :blk list;
         };
@@ -153,15 +120,15 @@ pub fn Class(comptime T: type) type {
             return comptime find(special) != null;
         }
 
-        /// The shape of what makes an instance, or `void` if Python cannot.
+        /// What makes an instance, or `void` if Python cannot.
         pub const Constructor = blk: {
             @setEvalBranchQuota(reflection.quota);
             if (find(.init)) |method| break :blk method.Wrapper(T);
-            if (has_init) break :blk void;
             for (fields) |field| {
-                if (!kind.isSettable(field.type) and field.default == null) break :blk void;
+                const may_be_left_out = field.default != null or field.is_undefined;
+                if (has_init or !isTaken(field) and !may_be_left_out) break :blk void;
             }
-            break :blk function.Wrapper(fromFields, .{ .name = name }, .{ .fields = T });
+            break :blk function.Wrapper(fromFields, .of(@TypeOf(fromFields), .{ .name = name }, .{ .fields = T }));
         };
 
         /// Makes a value of the fields that Python may set. Text is copied, and stays until the instance
@@ -169,40 +136,28 @@ pub fn Class(comptime T: type) type {
         fn fromFields(given: T, allocator: std.mem.Allocator) error{OutOfMemory}!T {
             @setEvalBranchQuota(reflection.quota);
             var value = given;
-            inline for (fields) |field| {
-                const place = &@field(value, field.name);
-                if (comptime kind.isSettable(field.type)) {
-                    if (field.type == []const u8) place.* = try allocator.dupe(u8, place.*);
-                } else {
-                    place.* = comptime field.defaultValue().?;
-                }
-            }
+            inline for (fields) |field| if (comptime !isTaken(field)) {
+                @field(value, field.name) = comptime field.defaultValue() orelse undefined;
+            } else if (field.type == []const u8) {
+                @field(value, field.name) = try allocator.dupe(u8, @field(value, field.name));
+            };
             return value;
         }
 
         /// True if a function without the interpreter's lock may allocate in an instance's heap.
         pub const is_shared = for (methods) |method| {
-            if (method.declaration.nogil) break true;
+            if (method.shape.declaration.nogil) break true;
         } else false;
 
-        /// True for `getItem` and `setItem` whose key is an index of 0 to `len`.
+        /// True for `getItem` and `setItem` whose key is an index of 0 to `len`, a number of the value alone.
         pub fn isIndexed(comptime method: []const u8) bool {
-            const is_get = std.mem.eql(u8, method, "getItem") and has(.getItem);
-            const is_set = std.mem.eql(u8, method, "setItem") and has(.setItem);
-            if (!is_get and !is_set or !has(.len)) return false;
-            const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
-            return parameters.len >= 2 and @typeInfo(parameters[1].?) == .int and has_count;
-        }
-
-        /// True if `len` is a number of the value alone.
-        const has_count = blk: {
+            const is_item = std.mem.eql(u8, method, "getItem") or std.mem.eql(u8, method, "setItem");
+            if (!is_item or !has(@field(Special, method)) or !has(.len)) return false;
             const len = reflection.function(@TypeOf(T.len));
-            const Count = switch (@typeInfo(len.result.?)) {
-                .error_union => |error_union| error_union.payload,
-                else => len.result.?,
-            };
-            break :blk len.parameters.len == 1 and @typeInfo(Count) == .int;
-        };
+            const has_count = len.parameters.len == 1 and @typeInfo(reflection.Payload(len.result.?)) == .int;
+            const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
+            return has_count and parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
+        }
 
         /// False with an exception set if an index is not, or by now no longer, one of the value.
         pub fn isInside(self: *Object, index: anytype) bool {
@@ -210,13 +165,11 @@ pub fn Class(comptime T: type) type {
             const takes_value = comptime reflection.function(@TypeOf(T.len)).parameters[0].? == T;
             const count = T.len(if (takes_value) value.* else value);
             const all = if (@typeInfo(@TypeOf(count)) == .error_union) count catch 0 else count;
-            if (index >= 0 and index < all) return true;
-            raiseIndexError();
-            return false;
+            return index >= 0 and index < all or raiseIndexError(bool);
         }
 
-        fn raiseIndexError() void {
-            _ = exception.raise("IndexError", "%s index out of range", .{name.ptr});
+        fn raiseIndexError(comptime Answer: type) Answer {
+            return abi.raise(Answer, "IndexError", "%s index out of range", .{name.ptr});
         }
 
         /// True if Python may write a field: nobody else looks after it.
@@ -226,7 +179,7 @@ pub fn Class(comptime T: type) type {
 
         fn create(module: *Object) ?*Object {
             const class = abi.PyType_FromModuleAndSpec(module, &spec, null) orelse return null;
-            return exception.withModule(class, module);
+            return state.withModule(class, module);
         }
 
         const spec: abi.TypeSpec = .{
@@ -238,53 +191,49 @@ pub fn Class(comptime T: type) type {
 
         const slots: []const abi.Slot = blk: {
             @setEvalBranchQuota(reflection.quota);
-            const documentation: [:0]const u8 = if (Constructor == void)
-                container.doc
-            else
-                Constructor.shape.documentation(container.doc);
+            const doc = if (Constructor == void) container.doc else Constructor.shape.documentation(container.doc);
             var list: []const abi.Slot = &.{
                 .{ .id = TypeSlot.tp_dealloc, .value = &dealloc },
                 .{ .id = TypeSlot.tp_init, .value = &init },
-                .{ .id = TypeSlot.tp_doc, .value = documentation.ptr },
+                .{ .id = TypeSlot.tp_doc, .value = doc.ptr },
                 .{ .id = TypeSlot.tp_methods, .value = method_table.ptr },
                 .{ .id = TypeSlot.tp_getset, .value = attribute_table.ptr },
             };
-            if (!has(.repr) and !has_init and Constructor != void) {
-                list = list ++ .{abi.Slot{ .id = TypeSlot.tp_repr, .value = &reprOfFields }};
-            }
+            if (!has(.repr) and !has_init and Constructor != void) list = list ++ slot(TypeSlot.tp_repr, &reprOfFields);
             // Makes it iterable without an iterator of its own.
-            if (isIndexed("getItem")) {
-                list = list ++ .{abi.Slot{ .id = TypeSlot.sq_item, .value = &sequenceItem }};
+            if (isIndexed("getItem")) list = list ++ slot(TypeSlot.sq_item, &sequenceItem);
+            if (has(.next) and !has(.iterator)) list = list ++ slot(TypeSlot.tp_iter, &abi.PyObject_SelfIter);
+            for (methods) |method| {
+                list = list ++ switch (method.special orelse continue) {
+                    .init, .deinit => continue,
+                    .repr => slot(TypeSlot.tp_repr, &Unary(.repr).call),
+                    .str => slot(TypeSlot.tp_str, &Unary(.str).call),
+                    .hash => slot(TypeSlot.tp_hash, &hash),
+                    .len => slot(TypeSlot.mp_length, &length),
+                    .next => slot(TypeSlot.tp_iternext, &Unary(.next).call),
+                    .iterator => slot(TypeSlot.tp_iter, &Unary(.iterator).call),
+                    .contains => slot(TypeSlot.sq_contains, &contains),
+                    .eql => slot(TypeSlot.tp_richcompare, &compare),
+                    .getItem => slot(TypeSlot.mp_subscript, &getItem),
+                    .setItem => slot(TypeSlot.mp_ass_subscript, &setItem),
+                };
             }
-            if (has(.next) and !has(.iterator)) {
-                list = list ++ .{abi.Slot{ .id = TypeSlot.tp_iter, .value = &abi.PyObject_SelfIter }};
-            }
-            for (methods) |method| list = list ++ .{switch (method.special orelse continue) {
-                .init, .deinit => continue,
-                .repr => abi.Slot{ .id = TypeSlot.tp_repr, .value = &Unary(.repr).call },
-                .str => abi.Slot{ .id = TypeSlot.tp_str, .value = &Unary(.str).call },
-                .hash => abi.Slot{ .id = TypeSlot.tp_hash, .value = &hash },
-                .len => abi.Slot{ .id = TypeSlot.mp_length, .value = &length },
-                .next => abi.Slot{ .id = TypeSlot.tp_iternext, .value = &next },
-                .iterator => abi.Slot{ .id = TypeSlot.tp_iter, .value = &Unary(.iterator).call },
-                .contains => abi.Slot{ .id = TypeSlot.sq_contains, .value = &contains },
-                .eql => abi.Slot{ .id = TypeSlot.tp_richcompare, .value = &compare },
-                .getItem => abi.Slot{ .id = TypeSlot.mp_subscript, .value = &getItem },
-                .setItem => abi.Slot{ .id = TypeSlot.mp_ass_subscript, .value = &setItem },
-            }};
             break :blk list ++ .{abi.Slot{}};
         };
+
+        fn slot(id: c_int, value: *const anyopaque) [1]abi.Slot {
+            return .{.{ .id = id, .value = value }};
+        }
 
         const method_table: []const abi.MethodDefinition = blk: {
             @setEvalBranchQuota(reflection.quota);
             var list: []const abi.MethodDefinition = &.{};
-            for (methods) |method| {
-                if (method.special == null) list = list ++ .{method.Wrapper(T).definition};
-            }
-            const flags = abi.METH_FASTCALL_KEYWORDS;
-            if (hasDeinit(T)) list = list ++ .{
-                abi.MethodDefinition{ .name = "__enter__", .function = &enter, .flags = flags },
-                abi.MethodDefinition{ .name = "__exit__", .function = &exit, .flags = flags },
+            for (methods) |method| if (method.special == null and method.shape.obstacle == null) {
+                list = list ++ .{method.Wrapper(T).definition};
+            };
+            if (hasDeinit(T)) list = list ++ [_]abi.MethodDefinition{
+                .{ .name = "__enter__", .function = &enter, .flags = abi.METH_FASTCALL_KEYWORDS },
+                .{ .name = "__exit__", .function = &exit, .flags = abi.METH_FASTCALL_KEYWORDS },
             };
             break :blk list ++ .{abi.MethodDefinition{}};
         };
@@ -293,9 +242,7 @@ pub fn Class(comptime T: type) type {
             @setEvalBranchQuota(reflection.quota);
             var list: []const abi.GetSetDefinition = &.{};
             for (fields) |field| if (kind.isReadable(field.type)) {
-                const set = if (isWritable(field)) &Attribute(field).set else null;
-                const get = &Attribute(field).get;
-                list = list ++ .{abi.GetSetDefinition{ .name = field.name, .get = get, .set = set }};
+                list = list ++ .{Attribute(field).definition};
             };
             break :blk list ++ .{abi.GetSetDefinition{}};
         };
@@ -303,42 +250,43 @@ pub fn Class(comptime T: type) type {
         /// Reads and writes a field, as methods do.
         fn Attribute(comptime field: reflection.Field) type {
             return struct {
+                const set = if (isWritable(field)) &assign else null;
+                const definition: abi.GetSetDefinition = .{ .name = field.name, .get = &get, .set = set };
+
                 fn read(value: *const T) field.type {
                     return @field(value, field.name);
                 }
 
                 fn get(self: *Object, _: ?*anyopaque) callconv(.c) ?*Object {
-                    return function.Wrapper(read, .{ .name = name }, .{ .instance = T }).invoke(self, &.{});
+                    return Accessor(read, "").invoke(self, &.{});
                 }
 
                 fn write(value: *T, new: field.type, allocator: std.mem.Allocator) error{OutOfMemory}!void {
                     @field(value, field.name) = if (field.type == []const u8) try allocator.dupe(u8, new) else new;
                 }
 
-                fn set(self: *Object, value: ?*Object, _: ?*anyopaque) callconv(.c) c_int {
+                fn assign(self: *Object, value: ?*Object, _: ?*anyopaque) callconv(.c) c_int {
                     if (value == null) {
-                        _ = exception.raise("AttributeError", "'%s' cannot be deleted", .{field.name.ptr});
-                        return -1;
+                        return abi.raise(c_int, "AttributeError", "'%s' cannot be deleted", .{field.name.ptr});
                     }
-                    const declaration: Declaration = .{ .name = name, .parameters = &.{ "", field.name } };
-                    const wrapper = function.Wrapper(write, declaration, .{ .instance = T });
-                    abi.Py_DecRef(wrapper.invoke(self, &.{value}) orelse return -1);
+                    abi.Py_DecRef(Accessor(write, field.name).invoke(self, &.{value}) orelse return -1);
                     return 0;
                 }
             };
         }
 
+        fn Accessor(comptime access: anytype, comptime parameter: [:0]const u8) type {
+            const declaration: Declaration = .{ .name = name, .parameters = &.{ "", parameter } };
+            return function.Wrapper(access, .of(@TypeOf(access), declaration, .{ .instance = T }));
+        }
+
         fn init(self: *Object, arguments: *Object, keywords: ?*Object) callconv(.c) c_int {
             if (Constructor == void) {
-                _ = exception.raise("TypeError", "cannot create '%s' instances from Python", .{name.ptr});
-                return -1;
+                return abi.raise(c_int, "TypeError", "cannot create '%s' instances from Python", .{name.ptr});
             }
             const body = Body.of(self);
-            if (body.is_busy or body.readers + body.keepers > 0) {
-                instance.raiseInUse(name);
-                return -1;
-            }
-            const signature = &Constructor.shape.signature;
+            if (body.is_busy or body.readers + body.keepers > 0) return instance.raiseInUse(c_int, name);
+            const signature = &Constructor.signature;
             var objects: [signature.parameters.len]?*Object = @splat(null);
             if (!signature.bindTuple(arguments, keywords, &objects)) return -1;
             close(self);
@@ -372,32 +320,26 @@ pub fn Class(comptime T: type) type {
         }
 
         fn enter(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
-            return if (instance.isUsable(T, self, false)) builtins.newReference(self) else null;
+            return if (instance.isUsable(T, self, false)) abi.newReference(self) else null;
         }
 
         fn exit(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
             if (!instance.isUsable(T, self, true)) return null;
-            if (Body.of(self).keepers > 0) {
-                instance.raiseInUse(name);
-                return null;
-            }
+            if (Body.of(self).keepers > 0) return instance.raiseInUse(?*Object, name);
             close(self);
-            return builtins.newReference(builtins.none);
+            return abi.newReference(abi.none);
         }
 
         fn reprOfFields(self: *Object) callconv(.c) ?*Object {
-            @setEvalBranchQuota(reflection.quota);
             var text = abi.PyUnicode_FromFormat("%s(", name.ptr) orelse return null;
-            comptime var separator: [:0]const u8 = "";
-            inline for (fields) |field| if (comptime kind.isReadable(field.type)) {
+            for (attribute_table[0 .. attribute_table.len - 1], 0..) |attribute, index| {
                 const before = text;
                 defer abi.Py_DecRef(before);
-                const value = Attribute(field).get(self, null) orelse return null;
+                const value = attribute.get.?(self, null) orelse return null;
                 defer abi.Py_DecRef(value);
-                const values = .{ before, separator.ptr, field.name.ptr, value };
-                text = @call(.auto, abi.PyUnicode_FromFormat, .{"%U%s%s=%R"} ++ values) orelse return null;
-                separator = ", ";
-            };
+                const format = if (index == 0) "%U%s=%R" else "%U, %s=%R";
+                text = abi.PyUnicode_FromFormat(format, before, attribute.name.?, value) orelse return null;
+            }
             defer abi.Py_DecRef(text);
             return abi.PyUnicode_FromFormat("%U)", text);
         }
@@ -409,7 +351,9 @@ pub fn Class(comptime T: type) type {
         fn Unary(comptime special: Special) type {
             return struct {
                 fn call(self: *Object) callconv(.c) ?*Object {
-                    return Class(T).call(special, self, &.{});
+                    const result = Class(T).call(special, self, &.{});
+                    // No result without an exception: the end.
+                    return if (special == .next and result == abi.none) abi.drop(result) else result;
                 }
             };
         }
@@ -417,14 +361,13 @@ pub fn Class(comptime T: type) type {
         fn compare(self: *Object, other: *Object, operation: c_int) callconv(.c) ?*Object {
             const equal = 2;
             const not_equal = 3;
-            const class = of(T, instance.moduleOf(T, self) orelse return null) orelse return null;
-            const is_same = abi.PyType_IsSubtype(other.type, class) != 0;
-            if ((operation != equal and operation != not_equal) or !is_same) {
-                return builtins.newReference(builtins.not_implemented);
+            const module = instance.moduleOf(T, self) orelse return null;
+            if ((operation != equal and operation != not_equal) or !instance.is(T, other, module)) {
+                return abi.newReference(abi.not_implemented);
             }
             const result = call(.eql, self, &.{other}) orelse return null;
             defer abi.Py_DecRef(result);
-            return abi.PyBool_FromLong(@intFromBool((result == builtins.true_object) == (operation == equal)));
+            return abi.PyBool_FromLong(@intFromBool((result == abi.true_object) == (operation == equal)));
         }
 
         fn hash(self: *Object) callconv(.c) isize {
@@ -438,8 +381,7 @@ pub fn Class(comptime T: type) type {
             defer abi.Py_DecRef(result);
             const count = abi.PyLong_AsSsize_t(result);
             if (count >= 0 or abi.PyErr_Occurred() != null) return count;
-            _ = exception.raise("ValueError", "the len() of a %s is negative", .{name.ptr});
-            return -1;
+            return abi.raise(isize, "ValueError", "the len() of a %s is negative", .{name.ptr});
         }
 
         fn contains(self: *Object, key: *Object) callconv(.c) c_int {
@@ -450,15 +392,14 @@ pub fn Class(comptime T: type) type {
 
         /// Returns a new reference to the key that a method gets.
         fn keyOf(comptime special: Special, self: *Object, key: *Object) ?*Object {
-            if (comptime !isIndexed(@tagName(special))) return builtins.newReference(key);
+            if (comptime !isIndexed(@tagName(special))) return abi.newReference(key);
             const index = abi.PyNumber_AsSsize_t(key, abi.exception("IndexError"));
             if (index == -1 and abi.PyErr_Occurred() != null) return null;
             const count = length(self);
             if (count < 0) return null;
             const from_start = if (index < 0) index + count else index;
             if (from_start >= 0 and from_start < count) return abi.PyLong_FromLongLong(from_start);
-            raiseIndexError();
-            return null;
+            return raiseIndexError(?*Object);
         }
 
         fn getItem(self: *Object, key: *Object) callconv(.c) ?*Object {
@@ -474,21 +415,18 @@ pub fn Class(comptime T: type) type {
         }
 
         fn setItem(self: *Object, key: *Object, value: ?*Object) callconv(.c) c_int {
-            const object = value orelse {
-                _ = exception.raise("TypeError", "'%s' does not support item deletion", .{name.ptr});
-                return -1;
-            };
+            const object = value orelse
+                return abi.raise(c_int, "TypeError", "'%s' does not support item deletion", .{name.ptr});
             const own = keyOf(.setItem, self, key) orelse return -1;
             defer abi.Py_DecRef(own);
             abi.Py_DecRef(call(.setItem, self, &.{ own, object }) orelse return -1);
             return 0;
         }
-
-        fn next(self: *Object) callconv(.c) ?*Object {
-            const result = call(.next, self, &.{}) orelse return null;
-            if (result != builtins.none) return result;
-            abi.Py_DecRef(result);
-            return null; // Without an exception: the end.
-        }
     };
+}
+
+/// True for fields that the constructor takes. An array that is `undefined` at first is for the class
+/// itself to fill.
+pub fn isTaken(comptime field: reflection.Field) bool {
+    return kind.isSettable(field.type) and !(field.is_undefined and @typeInfo(field.type) == .array);
 }

@@ -6,46 +6,39 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const buffer = @import("buffer.zig");
-const builtins = @import("builtins.zig");
-const exception = @import("exception.zig");
 const instance = @import("instance.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
-const Context = @import("scope.zig").Context;
 const Refusal = @import("scope.zig").Refusal;
 const Scope = @import("scope.zig").Scope;
 const state = @import("state.zig");
+const View = @import("types.zig").View;
 
 const Child = std.meta.Child;
 const Object = abi.Object;
 
 /// The same as `fromPython`, with the usual objects converted on the spot: a call and an error union in
 /// memory cost as much as the conversion itself.
-pub inline fn fromArgument(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+pub inline fn fromArgument(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     switch (comptime kind.of(T)) {
-        .int => if (Word(T) == i64 and object.type == builtins.int_type) {
+        .int => if (Word(T) == i64 and object.type == abi.int_type) {
             const value = abi.PyLong_AsLongLong(object);
             if (value == -1 and abi.PyErr_Occurred() != null) return outOfRange();
             return if (T == i64) value else std.math.cast(T, value) orelse error.OutOfRange;
         },
         .float => if (T == f64) return float64(object),
-        .text => if (T == []const u8 and object.type == builtins.str_type) {
-            var size: isize = 0;
-            const data = abi.PyUnicode_AsUTF8AndSize(object, &size) orelse return error.Raised;
-            return data[0..@intCast(size)];
-        },
+        .text => if (T == []const u8 and object.type == abi.str_type) return borrowUnicode(object),
         else => {},
     }
-    return fromPython(T, object, context);
+    return fromPython(T, object, scope);
 }
 
 /// Converts an argument. `kind.isParameter(T)` must hold.
-pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+pub fn fromPython(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     switch (comptime kind.of(T)) {
         .bool => {
-            if (object == builtins.true_object) return true;
-            if (object == builtins.false_object) return false;
-            return error.WrongType;
+            const is_true = object == abi.true_object;
+            return if (is_true or object == abi.false_object) is_true else error.WrongType;
         },
         .int => return std.math.cast(T, try integerOf(Word(T), object)) orelse error.OutOfRange,
         .float => {
@@ -55,44 +48,39 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Re
             return result;
         },
         .text => {
-            const bytes = if (abi.is(object, .str)) try borrowString(object) else try borrowBytes(object, context);
-            return if (T == []const u8) bytes else zeroTerminated(bytes, context);
+            const bytes = if (abi.is(object, .str)) try borrowUnicode(object) else try borrowBytes(object, scope);
+            return if (T == []const u8) bytes else zeroTerminated(bytes, scope);
         },
-        .bytes => return .{ .data = try borrowBytes(object, context) },
+        .bytes => return .{ .data = try borrowBytes(object, scope) },
         .byte_array => {
-            // Copied at once: the scope of the call is not needed.
-            var scope: Scope = .{};
-            defer scope.close();
-            var inner = context.*;
-            inner.scope = &scope;
-            const bytes = try borrowBytes(object, &inner);
             const count = @typeInfo(T).array.len;
+            const bytes = try borrowBytes(object, scope);
             if (bytes.len == count) return bytes[0..count].*;
-            return context.raise("TypeError", "expected %zd bytes, got %zd", .{ @as(usize, count), bytes.len });
+            return scope.raise("TypeError", "expected %zd bytes, got %zd", .{ @as(usize, count), bytes.len });
         },
         .numbers, .text_mutable => {
             const is_mutable = comptime !reflection.isConst(T);
-            if (!is_mutable and isSequence(object)) return sequence(Child(T), object, context);
-            return buffer.slice(Child(T), object, is_mutable, context);
+            const is_sequence = abi.is(object, .list) or abi.is(object, .tuple);
+            if (!is_mutable and is_sequence) return sequence(Child(T), object, scope);
+            return buffer.slice(Child(T), object, is_mutable, scope);
         },
-        .view => return buffer.strided(T, object, context),
-        .list => return sequence(Child(T), object, context),
+        .view => return buffer.strided(T, object, scope),
+        .list => return sequence(Child(T), object, scope),
         .array => {
-            const tuple = try heldTuple(object, context);
+            const tuple = try heldTuple(object, scope);
             var array: T = undefined;
             if (abi.PyTuple_Size(tuple) != array.len) return error.WrongType;
-            try elements(Child(T), tuple, &array, context);
+            for (&array, 0..) |*to, index| to.* = try element(Child(T), tuple, index, scope);
             return array;
         },
-        .tuple => return if (abi.is(object, .tuple)) fromTuple(T, object, context) else error.WrongType,
+        .tuple => return if (abi.is(object, .tuple)) fromTuple(T, object, scope) else error.WrongType,
         .record => {
-            if (abi.is(object, .tuple)) return fromTuple(T, object, context);
-            return if (abi.is(object, .dict)) fromDict(T, object, context) else error.WrongType;
+            if (abi.is(object, .tuple)) return fromTuple(T, object, scope);
+            return if (abi.is(object, .dict)) fromDict(T, object, scope) else error.WrongType;
         },
         .class => {
-            if (!instance.is(T, object, context.module)) return error.WrongType;
-            if (!instance.isUsable(T, object, false)) return error.Raised;
-            return instance.valueOf(T, object).*;
+            if (!instance.is(T, object, scope.module)) return error.WrongType;
+            return if (instance.isUsable(T, object, false)) instance.valueOf(T, object).* else error.Raised;
         },
         .enumeration => {
             const name = try borrowString(object);
@@ -101,117 +89,92 @@ pub fn fromPython(comptime T: type, object: *Object, context: *const Context) Re
             }
             return error.WrongValue;
         },
-        .variant => return variant(T, object, context),
-        .optional => return if (object == builtins.none) null else try fromPython(Child(T), object, context),
+        .variant => return variant(T, object, scope),
+        .optional => return if (object == abi.none) null else try fromPython(Child(T), object, scope),
         .callable => {
             if (abi.PyCallable_Check(object) == 0) return error.WrongType;
-            return .{ .object = object, .module = context.module, .scope = context.scope };
+            return .{ .object = object, .scope = scope };
         },
         else => unreachable, // `isParameter` admits no other type.
     }
 }
 
-fn isSequence(object: *Object) bool {
-    return abi.is(object, .list) or abi.is(object, .tuple);
-}
-
 /// Returns a tuple (borrowed) that cannot change while its elements are in use.
-fn heldTuple(object: *Object, context: *const Context) Refusal!*Object {
+fn heldTuple(object: *Object, scope: *Scope) Refusal!*Object {
     if (abi.is(object, .tuple)) return object;
     if (!abi.is(object, .list)) return error.WrongType;
     const tuple = abi.PyList_AsTuple(object) orelse return error.Raised;
-    try context.scope.holdObject(tuple);
+    try scope.holdObject(tuple);
     return tuple;
 }
 
-fn sequence(comptime E: type, object: *Object, context: *const Context) Refusal![]E {
-    const tuple = try heldTuple(object, context);
-    const slice = try context.scope.alloc(E, @intCast(abi.PyTuple_Size(tuple)));
-    try elements(E, tuple, slice, context);
+fn sequence(comptime E: type, object: *Object, scope: *Scope) Refusal![]E {
+    const tuple = try heldTuple(object, scope);
+    const slice = try scope.alloc(E, @intCast(abi.PyTuple_Size(tuple)));
+    for (slice, 0..) |*to, index| to.* = try element(E, tuple, index, scope);
     return slice;
 }
 
-fn elements(comptime E: type, tuple: *Object, slice: []E, context: *const Context) Refusal!void {
-    for (slice, 0..) |*element, index| element.* = try fromPython(E, try item(tuple, index), context);
-}
-
-fn item(tuple: *Object, index: usize) error{Raised}!*Object {
-    return abi.PyTuple_GetItem(tuple, @intCast(index)) orelse error.Raised;
+fn element(comptime E: type, tuple: *Object, index: usize, scope: *Scope) Refusal!E {
+    return fromPython(E, abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return error.Raised, scope);
 }
 
 /// Converts a tuple of as many. Only a real one: it cannot change while its elements are converted or
 /// in use.
-fn fromTuple(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+fn fromTuple(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     const list = comptime reflection.fields(T);
     if (abi.PyTuple_Size(object) != list.len) return error.WrongType;
     var value: T = undefined;
-    inline for (list, 0..) |field, index| {
-        @field(value, field.name) = try fromPython(field.type, try item(object, index), context);
-    }
+    inline for (list, 0..) |field, index| @field(value, field.name) = try element(field.type, object, index, scope);
     return value;
 }
 
 /// Converts a dict by the names of the fields.
-fn fromDict(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+fn fromDict(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     const name: [*:0]const u8 = comptime kind.nameOf(T);
     // It may change while its values are converted.
     const dict = abi.PyDict_Copy(object) orelse return error.Raised;
-    try context.scope.holdObject(dict);
+    try scope.holdObject(dict);
     var value: T = undefined;
     var found: isize = 0;
     inline for (comptime reflection.fields(T)) |field| {
-        if (abi.PyDict_GetItemString(dict, field.name)) |element| {
-            @field(value, field.name) = try fromPython(field.type, element, context);
+        if (abi.PyDict_GetItemString(dict, field.name)) |item| {
+            @field(value, field.name) = try fromPython(field.type, item, scope);
             found += 1;
-        } else if (comptime field.defaultValue()) |default| {
-            @field(value, field.name) = default;
         } else {
-            return context.raise("TypeError", "missing '%s' for %s", .{ field.name.ptr, name });
+            @field(value, field.name) = (comptime field.defaultValue()) orelse
+                return scope.raise("TypeError", "missing '%s' for %s", .{ field.name.ptr, name });
         }
     }
     if (found == abi.PyDict_Size(dict)) return value;
-    const shape: [*:0]const u8 = comptime kind.shapeOf(T);
-    const key = unknownKey(dict, comptime reflection.names(T));
-    return context.raise("TypeError", "unexpected key %R; %s has %s", .{ key, name, shape });
-}
-
-fn unknownKey(dict: *Object, names: []const [:0]const u8) ?*Object {
+    // What is left without the known ones.
+    for (comptime reflection.names(T)) |known| if (abi.PyDict_DelItemString(dict, known) < 0) abi.PyErr_Clear();
     var position: isize = 0;
     var key: ?*Object = null;
-    search: while (abi.PyDict_Next(dict, &position, &key, null) != 0) {
-        const text = borrowString(key.?) catch break;
-        for (names) |name| if (std.mem.eql(u8, name, text)) continue :search;
-        break;
-    }
-    return key;
+    _ = abi.PyDict_Next(dict, &position, &key, null);
+    const shape: [*:0]const u8 = comptime kind.shapeOf(T);
+    return scope.raise("TypeError", "unexpected key %R; %s has %s", .{ key, name, shape });
 }
 
-fn variant(comptime T: type, object: *Object, context: *const Context) Refusal!T {
+fn variant(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     if (!abi.is(object, .tuple) or abi.PyTuple_Size(object) != 2) return error.WrongType;
-    const name = try borrowString(try item(object, 0));
-    const payload = try item(object, 1);
+    const name = try borrowString(abi.PyTuple_GetItem(object, 0) orelse return error.Raised);
     inline for (comptime reflection.fields(T)) |field| if (std.mem.eql(u8, field.name, name)) {
-        if (field.type != void) return @unionInit(T, field.name, try fromPython(field.type, payload, context));
-        return if (payload == builtins.none) @unionInit(T, field.name, {}) else error.WrongType;
+        if (field.type != void) return @unionInit(T, field.name, try element(field.type, object, 1, scope));
+        return if (abi.PyTuple_GetItem(object, 1) == abi.none) @unionInit(T, field.name, {}) else error.WrongType;
     };
     return error.WrongValue;
 }
 
-/// Returns the type through which integers of a type go: the first that has all of its values.
+/// Returns the type through which integers of a type go.
 fn Word(comptime T: type) type {
-    return WordFor(std.math.minInt(T), std.math.maxInt(T)).?;
-}
-
-pub fn WordFor(comptime low: comptime_int, comptime high: comptime_int) ?type {
-    return inline for (.{ i64, u64, i128, u128 }) |W| {
-        if (low >= std.math.minInt(W) and high <= std.math.maxInt(W)) break W;
-    } else null;
+    return kind.WordFor(std.math.minInt(T), std.math.maxInt(T)).?;
 }
 
 /// Converts an `int`, or anything that says which one it stands for. Only other objects are asked,
 /// because 3.9 would also take a `float` and cut it.
 fn integerOf(comptime W: type, object: *Object) Refusal!W {
-    if (object.type == builtins.int_type or abi.is(object, .int)) return integerOfInt(W, object);
+    if (object.type == abi.int_type or abi.is(object, .int)) return integerOfInt(W, object);
     if (abi.PyIndex_Check(object) == 0) return error.WrongType;
     const int = abi.PyNumber_Index(object) orelse return error.Raised;
     defer abi.Py_DecRef(int);
@@ -219,19 +182,14 @@ fn integerOf(comptime W: type, object: *Object) Refusal!W {
 }
 
 fn integerOfInt(comptime W: type, int: *Object) Refusal!W {
-    const Half = switch (W) {
-        i64, u64 => {
-            const value = if (W == i64) abi.PyLong_AsLongLong(int) else abi.PyLong_AsUnsignedLongLong(int);
-            if (~value == 0 and abi.PyErr_Occurred() != null) return outOfRange();
-            return value;
-        },
-        i128 => i64,
-        u128 => u64,
-        else => comptime unreachable,
-    };
-    const shifted = abi.PyNumber_Rshift(int, builtins.word_bits) orelse return error.Raised;
+    if (W == i64 or W == u64) {
+        const value = if (W == i64) abi.PyLong_AsLongLong(int) else abi.PyLong_AsUnsignedLongLong(int);
+        if (~value == 0 and abi.PyErr_Occurred() != null) return outOfRange();
+        return value;
+    }
+    const shifted = abi.PyNumber_Rshift(int, abi.word_bits) orelse return error.Raised;
     defer abi.Py_DecRef(shifted);
-    const high = try integerOfInt(Half, shifted);
+    const high = try integerOfInt(if (W == i128) i64 else u64, shifted);
     return @as(W, high) << 64 | abi.PyLong_AsUnsignedLongLongMask(int);
 }
 
@@ -257,72 +215,68 @@ fn floatRefusal() Refusal {
     return error.WrongType;
 }
 
+fn borrowString(object: *Object) Refusal![:0]const u8 {
+    return if (abi.is(object, .str)) borrowUnicode(object) else error.WrongType;
+}
+
 /// The text of a `str`; a zero byte follows it.
-pub fn borrowString(object: *Object) Refusal![:0]const u8 {
-    if (!abi.is(object, .str)) return error.WrongType;
+inline fn borrowUnicode(object: *Object) Refusal![:0]const u8 {
     var size: isize = 0;
     const data = abi.PyUnicode_AsUTF8AndSize(object, &size) orelse return error.Raised;
     return data[0..@intCast(size) :0];
 }
 
-fn borrowBytes(object: *Object, context: *const Context) Refusal![]const u8 {
-    if (!abi.is(object, .bytes)) return buffer.slice(u8, object, false, context);
+fn borrowBytes(object: *Object, scope: *Scope) Refusal![]const u8 {
+    if (!abi.is(object, .bytes)) return buffer.slice(u8, object, false, scope);
     var size: isize = 0;
     var data: ?[*:0]u8 = null;
     if (abi.PyBytes_AsStringAndSize(object, &data, &size) < 0) return error.Raised;
     return data.?[0..@intCast(size)];
 }
 
-fn zeroTerminated(bytes: []const u8, context: *const Context) Refusal![:0]const u8 {
+fn zeroTerminated(bytes: []const u8, scope: *Scope) Refusal![:0]const u8 {
     if (std.mem.indexOfScalar(u8, bytes, 0) != null) return error.EmbeddedZero;
-    const copy = try context.scope.alloc(u8, bytes.len + 1);
+    const copy = try scope.alloc(u8, bytes.len + 1);
     @memcpy(copy[0..bytes.len], bytes);
     copy[bytes.len] = 0;
     return copy[0..bytes.len :0];
 }
 
 /// Converts a result to a new reference, or `null` with an exception set. `kind.isResult(T)` must hold.
-pub fn toPython(comptime T: type, value: T, context: *const Context) ?*Object {
+pub fn toPython(comptime T: type, value: T, scope: *Scope) ?*Object {
     return switch (comptime kind.of(T)) {
-        .void => builtins.newReference(builtins.none),
+        .void => abi.newReference(abi.none),
         .bool => abi.PyBool_FromLong(@intFromBool(value)),
         .int => newInteger(Word(T), value),
         .float => abi.PyFloat_FromDouble(value),
         .text, .text_mutable, .literal => newText(value),
         .bytes => newBytes(value.data),
         .byte_array => newBytes(&value),
-        .numbers => buffer.arrayOfSlice(Child(T), value, context),
-        .view => buffer.arrayOfView(T, value, context),
-        .list => newSequence(Child(T), value, abi.PyList_New, abi.PyList_SetItem, context),
-        .array => newSequence(Child(T), &value, abi.PyTuple_New, abi.PyTuple_SetItem, context),
-        .tuple => newTuple(comptime reflection.fields(T), value, context),
-        .record => newRecord(T, value, context),
-        .class => instance.new(T, value, context.module),
+        .numbers => buffer.arrayOf(View(Child(T), 1), .init(value, .{value.len}), scope),
+        .view => buffer.arrayOf(T, value, scope),
+        .list => newSequence(Child(T), value, true, scope),
+        .array => newSequence(Child(T), &value, false, scope),
+        .tuple => newTuple(comptime reflection.fields(T), value, scope),
+        .record => newRecord(T, value, scope),
+        .class => instance.new(T, value, scope.module),
         .enumeration => newName(T, value),
         .variant => switch (value) {
-            inline else => |payload, tag| abi.Py_BuildValue(
-                "(sN)",
-                @tagName(tag).ptr,
-                toPython(@TypeOf(payload), payload, context),
-            ),
+            inline else => |payload, tag| blk: {
+                const object = toPython(@TypeOf(payload), payload, scope);
+                break :blk abi.Py_BuildValue("(sN)", @tagName(tag).ptr, object);
+            },
         },
-        .optional => if (value) |some|
-            toPython(Child(T), some, context)
-        else
-            builtins.newReference(builtins.none),
+        .optional => if (value) |some| toPython(Child(T), some, scope) else abi.newReference(abi.none),
         else => unreachable, // `isResult` admits no other type.
     };
 }
 
 fn newInteger(comptime W: type, value: W) ?*Object {
-    switch (W) {
-        i64 => return abi.PyLong_FromLongLong(value),
-        u64 => return abi.PyLong_FromUnsignedLongLong(value),
-        else => {},
-    }
+    if (W == i64) return abi.PyLong_FromLongLong(value);
+    if (W == u64) return abi.PyLong_FromUnsignedLongLong(value);
     const high = newInteger(if (W == i128) i64 else u64, @intCast(value >> 64)) orelse return null;
     defer abi.Py_DecRef(high);
-    const shifted = abi.PyNumber_Lshift(high, builtins.word_bits) orelse return null;
+    const shifted = abi.PyNumber_Lshift(high, abi.word_bits) orelse return null;
     defer abi.Py_DecRef(shifted);
     const low = abi.PyLong_FromUnsignedLongLong(@truncate(@as(u128, @bitCast(value)))) orelse return null;
     defer abi.Py_DecRef(low);
@@ -338,42 +292,33 @@ pub fn newBytes(bytes: []const u8) ?*Object {
 }
 
 /// Makes a list or tuple. From the end: the heap finds what was allocated last first.
-fn newSequence(
-    comptime E: type,
-    values: []const E,
-    comptime new: fn (isize) callconv(.c) ?*Object,
-    comptime set: fn (*Object, isize, *Object) callconv(.c) c_int,
-    context: *const Context,
-) ?*Object {
-    const made = new(@intCast(values.len)) orelse return null;
+fn newSequence(comptime E: type, values: []const E, comptime is_list: bool, scope: *Scope) ?*Object {
+    const set = if (is_list) abi.PyList_SetItem else abi.PyTuple_SetItem;
+    const size: isize = @intCast(values.len);
+    const made = (if (is_list) abi.PyList_New(size) else abi.PyTuple_New(size)) orelse return null;
     var index = values.len;
     while (index > 0) {
         index -= 1;
-        const element = toPython(E, values[index], context) orelse {
-            abi.Py_DecRef(made);
-            return null;
-        };
-        _ = set(made, @intCast(index), element); // Cannot fail: it is new.
+        const object = toPython(E, values[index], scope) orelse return abi.drop(made);
+        _ = set(made, @intCast(index), object); // Cannot fail: it is new.
     }
     return made;
 }
 
-/// Returns a tuple of fields of a structure or tuple.
-pub fn newTuple(comptime list: []const reflection.Field, value: anytype, context: *const Context) ?*Object {
+/// Returns a tuple of fields of a structure or tuple. Numbers that only the compiler knows are there as
+/// an `i64` or `f64`.
+pub fn newTuple(comptime list: []const reflection.Field, value: anytype, scope: *Scope) ?*Object {
     const tuple = abi.PyTuple_New(list.len) orelse return null;
     inline for (list, 0..) |field, index| {
-        const element = toPython(field.type, @field(value, field.name), context) orelse {
-            abi.Py_DecRef(tuple);
-            return null;
-        };
-        _ = abi.PyTuple_SetItem(tuple, index, element); // Cannot fail: the tuple is new.
+        const object = toPython(field.type, @field(value, field.name), scope) orelse return abi.drop(tuple);
+        _ = abi.PyTuple_SetItem(tuple, index, object); // Cannot fail: the tuple is new.
     }
     return tuple;
 }
 
 /// Returns a tuple of texts.
-pub fn newNames(names: []const [:0]const u8, context: *const Context) ?*Object {
-    return newSequence([:0]const u8, names, abi.PyTuple_New, abi.PyTuple_SetItem, context);
+pub fn newNames(names: []const [:0]const u8, scope: *Scope) ?*Object {
+    return newSequence([:0]const u8, names, false, scope);
 }
 
 fn newName(comptime T: type, value: T) ?*Object {
@@ -382,34 +327,29 @@ fn newName(comptime T: type, value: T) ?*Object {
     const Tag = @typeInfo(T).@"enum".tag_type;
     const number = newInteger(Word(Tag), @as(*const Tag, @ptrCast(&value)).*) orelse return null;
     defer abi.Py_DecRef(number);
-    const format = "the value %S of %s has no name";
-    return exception.raise("ValueError", format, .{ number, @as([*:0]const u8, @typeName(T)) });
+    const values = .{ number, @as([*:0]const u8, @typeName(T)) };
+    return abi.raise(?*Object, "ValueError", "the value %S of %s has no name", values);
 }
 
-fn newRecord(comptime T: type, value: T, context: *const Context) ?*Object {
-    const class = recordClass(T, context.module) orelse return null;
-    const tuple = newTuple(comptime reflection.fields(T), value, context) orelse return null;
+fn newRecord(comptime T: type, value: T, scope: *Scope) ?*Object {
+    const class = recordClass(T, scope.module) orelse return null;
+    const tuple = newTuple(comptime reflection.fields(T), value, scope) orelse return null;
     defer abi.Py_DecRef(tuple);
     // `tuple.__new__`, because the class's own takes the fields one by one.
-    const base: *Object = @ptrCast(@alignCast(tuple.type));
-    return abi.PyObject_CallMethod(base, "__new__", "OO", class, tuple);
+    return abi.PyObject_CallMethod(tuple.type, "__new__", "OO", class, tuple);
 }
 
 /// Returns the named tuple of a record (borrowed), or `null` with an exception set.
 pub fn recordClass(comptime T: type, module: *Object) ?*Object {
     return state.classOf(T, module, &struct {
         fn create(owner: *Object) ?*Object {
-            var scope: Scope = .{};
+            var scope: Scope = .{ .module = owner };
             defer scope.close();
-            const context: Context = .{ .module = owner, .scope = &scope };
             const last = comptime lastDefaults(T);
             var value: T = undefined;
             inline for (last) |field| @field(value, field.name) = comptime field.defaultValue().?;
-            const defaults = newTuple(last, value, &context) orelse return null;
-            defer abi.Py_DecRef(defaults);
-            const names = newNames(comptime reflection.names(T), &context) orelse return null;
-            defer abi.Py_DecRef(names);
-            return newClass(comptime kind.nameOf(T), names, defaults, owner);
+            const defaults = newTuple(last, value, &scope) orelse return null;
+            return newClass(comptime kind.nameOf(T), newNames(comptime reflection.names(T), &scope), defaults, owner);
         }
     }.create);
 }
@@ -423,23 +363,18 @@ fn lastDefaults(comptime T: type) []const reflection.Field {
     return fields[first..];
 }
 
-fn newClass(name: [*:0]const u8, names: *Object, defaults: *Object, module: *Object) ?*Object {
+/// Makes a named tuple. Takes over the names, which may be missing with an exception set, and defaults.
+fn newClass(name: [*:0]const u8, names: ?*Object, defaults: *Object, module: *Object) ?*Object {
+    const arguments = abi.Py_BuildValue("(sN)", name, names);
+    defer abi.Py_DecRef(arguments);
+    const rename = abi.true_object;
+    const owner = abi.PyModule_GetNameObject(module);
+    const keywords = abi.Py_BuildValue("{sNsNsO}", "module", owner, "defaults", defaults, "rename", rename);
+    defer abi.Py_DecRef(keywords);
+    if (arguments == null or keywords == null) return null;
     const collections = abi.PyImport_ImportModule("collections") orelse return null;
     defer abi.Py_DecRef(collections);
     const factory = abi.PyObject_GetAttrString(collections, "namedtuple") orelse return null;
     defer abi.Py_DecRef(factory);
-    const arguments = abi.Py_BuildValue("(sO)", name, names) orelse return null;
-    defer abi.Py_DecRef(arguments);
-    const owner = abi.PyModule_GetNameObject(module) orelse return null;
-    const format = "{sNsOsO}";
-    const rename = builtins.true_object;
-    const keywords = abi.Py_BuildValue(format, "module", owner, "defaults", defaults, "rename", rename);
-    defer abi.Py_DecRef(keywords);
-    return abi.PyObject_Call(factory, arguments, keywords orelse return null);
-}
-
-test WordFor {
-    try std.testing.expect(comptime Word(u1) == i64 and Word(i64) == i64 and Word(usize) == u64);
-    try std.testing.expect(comptime Word(i65) == i128 and Word(u128) == u128);
-    try std.testing.expect(comptime WordFor(0, 1 << 200) == null and WordFor(-1, 1 << 127) == null);
+    return abi.PyObject_Call(factory, arguments.?, keywords);
 }

@@ -10,17 +10,17 @@ const std = @import("std");
 const abi = @import("abi.zig");
 
 const Alignment = std.mem.Alignment;
+const List = std.DoublyLinkedList;
 
-pub const Heap = extern struct {
-    first: ?*Block = null,
+pub const Heap = struct {
+    blocks: List = .{},
     /// Whether the interpreter's lock is not held and other threads may allocate too.
     is_shared: bool = false,
     lock: std.atomic.Value(bool) = .init(false),
 
     /// What precedes the memory that the user's code gets. A multiple of `natural`.
-    const Block = extern struct {
-        previous: ?*Block,
-        next: ?*Block,
+    const Block = struct {
+        node: List.Node = .{},
         /// What must be freed.
         start: *anyopaque,
         size: usize,
@@ -45,20 +45,18 @@ pub const Heap = extern struct {
 
     /// Frees every block.
     pub fn deinit(heap: *Heap) void {
-        while (heap.first) |block| {
-            heap.first = block.next;
-            heap.release(block.start);
-        }
+        while (heap.blocks.popFirst()) |node| heap.release(@fieldParentPtr("node", node));
     }
 
     /// Moves the block that has an address to an empty heap. False if there is none.
     pub fn give(heap: *Heap, address: usize, receiver: *Heap) bool {
-        var next = heap.first;
-        while (next) |block| : (next = block.next) {
+        var next = heap.blocks.first;
+        while (next) |node| : (next = node.next) {
+            const block: *Block = @fieldParentPtr("node", node);
             if (address < block.memory() or address - block.memory() >= block.size) continue;
-            heap.unlink(block);
+            heap.blocks.remove(node);
             receiver.* = .{ .is_shared = heap.is_shared };
-            receiver.link(block);
+            receiver.blocks.prepend(node);
             return true;
         }
         return false;
@@ -71,15 +69,13 @@ pub const Heap = extern struct {
         const heap: *Heap = @ptrCast(@alignCast(context));
         const extra = if (alignment.compare(.lte, natural)) 0 else alignment.toByteUnits();
         const size = std.math.add(usize, length, @sizeOf(Block) + extra) catch return null;
-        const start = if (heap.isSystem()) system.malloc(size) else abi.PyMem_Malloc(size);
-        const address = alignment.forward(@intFromPtr(start orelse return null) + @sizeOf(Block));
-        const block: *Block = .before(address);
-        block.start = start.?;
-        block.size = length;
+        const start = (if (heap.isSystem()) system.malloc(size) else abi.PyMem_Malloc(size)) orelse return null;
+        const block: *Block = .before(alignment.forward(@intFromPtr(start) + @sizeOf(Block)));
+        block.* = .{ .start = start, .size = length };
         heap.enter();
         defer heap.leave();
-        heap.link(block);
-        return @ptrFromInt(address);
+        heap.blocks.prepend(&block.node);
+        return @ptrFromInt(block.memory());
     }
 
     fn remap(context: *anyopaque, memory: []u8, alignment: Alignment, length: usize, _: usize) ?[*]u8 {
@@ -89,45 +85,26 @@ pub const Heap = extern struct {
         const block: *Block = .before(@intFromPtr(memory.ptr));
         heap.enter();
         defer heap.leave();
-        heap.unlink(block);
+        heap.blocks.remove(&block.node);
         const start = block.start;
         const longer = if (heap.isSystem()) system.realloc(start, size) else abi.PyMem_Realloc(start, size);
-        const moved: *Block = @ptrCast(@alignCast(longer orelse {
-            heap.link(block);
-            return null;
-        }));
-        moved.start = moved;
-        moved.size = length;
-        heap.link(moved);
-        return @ptrFromInt(moved.memory());
+        const moved: *Block = if (longer) |new| @ptrCast(@alignCast(new)) else block;
+        if (longer) |new| moved.* = .{ .start = new, .size = length };
+        heap.blocks.prepend(&moved.node);
+        return if (longer == null) null else @ptrFromInt(moved.memory());
     }
 
     fn free(context: *anyopaque, memory: []u8, _: Alignment, _: usize) void {
         const heap: *Heap = @ptrCast(@alignCast(context));
         const block: *Block = .before(@intFromPtr(memory.ptr));
-        {
-            heap.enter();
-            defer heap.leave();
-            heap.unlink(block);
-        }
-        heap.release(block.start);
-    }
-
-    fn link(heap: *Heap, block: *Block) void {
-        block.previous = null;
-        block.next = heap.first;
-        if (heap.first) |first| first.previous = block;
-        heap.first = block;
-    }
-
-    fn unlink(heap: *Heap, block: *Block) void {
-        if (block.previous) |previous| previous.next = block.next else heap.first = block.next;
-        if (block.next) |next| next.previous = block.previous;
+        heap.enter();
+        heap.blocks.remove(&block.node);
+        heap.leave();
+        heap.release(block);
     }
 
     fn enter(heap: *Heap) void {
-        if (!heap.is_shared) return;
-        while (heap.lock.swap(true, .acquire)) std.atomic.spinLoopHint();
+        while (heap.is_shared and heap.lock.swap(true, .acquire)) std.atomic.spinLoopHint();
     }
 
     fn leave(heap: *Heap) void {
@@ -139,30 +116,26 @@ pub const Heap = extern struct {
         return builtin.is_test or heap.is_shared;
     }
 
-    fn release(heap: *const Heap, start: *anyopaque) void {
-        if (heap.isSystem()) system.free(start) else abi.PyMem_Free(start);
+    fn release(heap: *const Heap, block: *Block) void {
+        if (heap.isSystem()) system.free(block.start) else abi.PyMem_Free(block.start);
     }
 };
 
 /// The system's memory functions, which need no lock.
 const system = if (builtin.os.tag == .windows) struct {
+    const Memory = *anyopaque;
     extern "kernel32" fn GetProcessHeap() callconv(.winapi) *anyopaque;
-    extern "kernel32" fn HeapAlloc(heap: *anyopaque, flags: u32, size: usize) callconv(.winapi) ?*anyopaque;
-    extern "kernel32" fn HeapReAlloc(
-        heap: *anyopaque,
-        flags: u32,
-        memory: *anyopaque,
-        size: usize,
-    ) callconv(.winapi) ?*anyopaque;
-    extern "kernel32" fn HeapFree(heap: *anyopaque, flags: u32, memory: *anyopaque) callconv(.winapi) i32;
+    extern "kernel32" fn HeapAlloc(heap: *anyopaque, flags: u32, size: usize) callconv(.winapi) ?Memory;
+    extern "kernel32" fn HeapReAlloc(heap: *anyopaque, flags: u32, Memory, size: usize) callconv(.winapi) ?Memory;
+    extern "kernel32" fn HeapFree(heap: *anyopaque, flags: u32, Memory) callconv(.winapi) i32;
 
-    fn malloc(size: usize) ?*anyopaque {
+    fn malloc(size: usize) ?Memory {
         return HeapAlloc(GetProcessHeap(), 0, size);
     }
-    fn realloc(memory: *anyopaque, size: usize) ?*anyopaque {
+    fn realloc(memory: Memory, size: usize) ?Memory {
         return HeapReAlloc(GetProcessHeap(), 0, memory, size);
     }
-    fn free(memory: *anyopaque) void {
+    fn free(memory: Memory) void {
         _ = HeapFree(GetProcessHeap(), 0, memory);
     }
 } else struct {
@@ -186,6 +159,6 @@ test Heap {
     defer other.deinit();
     try std.testing.expect(heap.give(@intFromPtr(&list.items[999]), &other));
     try std.testing.expect(!heap.give(@intFromPtr(list.items.ptr), &other));
-    try std.testing.expect(other.is_shared and other.first != null);
+    try std.testing.expect(other.is_shared and other.blocks.first != null);
     allocator.free(first);
 }

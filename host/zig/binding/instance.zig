@@ -6,7 +6,6 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const class = @import("class.zig");
-const exception = @import("exception.zig");
 const kind = @import("kind.zig");
 const Heap = @import("heap.zig").Heap;
 
@@ -28,10 +27,8 @@ pub const Body = struct {
     locks_owners: bool,
     status: enum(u8) { new = 0, live, closed },
 
-    const offset = std.mem.alignForward(usize, @sizeOf(Object), @alignOf(Body));
-
     pub fn of(object: *Object) *Body {
-        return @ptrFromInt(@intFromPtr(object) + offset);
+        return content(Body, object);
     }
 
     /// Lets the owners go. A tuple is what keeps the interpreter's stack flat where owners have owners.
@@ -47,30 +44,36 @@ pub const Body = struct {
 
     fn refuse(body: *const Body, name: [*:0]const u8) bool {
         @branchHint(.cold);
-        switch (body.status) {
-            .new => _ = exception.raise("RuntimeError", "%s.__init__() was not called", .{name}),
-            .closed => _ = exception.raise("ValueError", "the %s is closed", .{name}),
-            .live => raiseInUse(name),
-        }
-        return false;
+        return switch (body.status) {
+            .new => abi.raise(bool, "RuntimeError", "%s.__init__() was not called", .{name}),
+            .closed => abi.raise(bool, "ValueError", "the %s is closed", .{name}),
+            .live => raiseInUse(bool, name),
+        };
     }
 };
 
-pub fn raiseInUse(name: [*:0]const u8) void {
+pub fn raiseInUse(comptime Answer: type, name: [*:0]const u8) Answer {
     const format = "the %s is in use, by a running call or by an object such as an iterator";
-    _ = exception.raise("RuntimeError", format, .{name});
+    return abi.raise(Answer, "RuntimeError", format, .{name});
 }
 
-fn valueOffset(comptime T: type) usize {
-    return std.mem.alignForward(usize, Body.offset + @sizeOf(Body), @alignOf(T));
+/// Returns where a value ends that lies behind something else in an object.
+pub fn endOf(comptime T: type, comptime start_min: usize) usize {
+    return std.mem.alignForward(usize, start_min, @alignOf(T)) + @sizeOf(T);
 }
 
+/// Returns what an object has right behind its head.
+pub fn content(comptime T: type, object: *Object) *T {
+    return @ptrFromInt(@intFromPtr(object) + comptime endOf(T, @sizeOf(Object)) - @sizeOf(T));
+}
+
+/// Returns the size of an object with a value.
 pub fn sizeOf(comptime T: type) usize {
-    return valueOffset(T) + @sizeOf(T);
+    return endOf(T, endOf(Body, @sizeOf(Object)));
 }
 
 pub fn valueOf(comptime T: type, object: *Object) *T {
-    return @ptrFromInt(@intFromPtr(object) + comptime valueOffset(T));
+    return @ptrFromInt(@intFromPtr(object) + comptime sizeOf(T) - @sizeOf(T));
 }
 
 /// Returns the module of an instance (borrowed).
@@ -82,8 +85,7 @@ pub fn moduleOf(comptime T: type, object: *Object) ?*Object {
 
 /// Creates an instance without a value.
 pub fn allocate(comptime T: type, module: *Object) ?*Object {
-    const type_object = class.of(T, module) orelse return null;
-    const object = abi.PyType_GenericAlloc(type_object, 0) orelse return null;
+    const object = abi.PyType_GenericAlloc(class.of(T, module) orelse return null, 0) orelse return null;
     Body.of(object).module = module;
     Body.of(object).heap.is_shared = comptime class.Class(T).is_shared;
     return object;
@@ -103,17 +105,16 @@ pub fn new(comptime T: type, value: T, module: *Object) ?*Object {
 
 /// Ends the memory of an object whose content is gone.
 pub fn free(object: *Object) void {
-    const type_object = object.type;
-    const slot = abi.PyType_GetSlot(type_object, abi.TypeSlot.tp_free).?;
-    const end: *const fn (*anyopaque) callconv(.c) void = @ptrCast(@alignCast(slot));
+    const class_object = object.type;
+    const slot = abi.PyType_GetSlot(class_object, abi.TypeSlot.tp_free);
+    const end: *const fn (*Object) callconv(.c) void = @ptrCast(@alignCast(slot));
     end(object);
-    abi.Py_DecRef(@ptrCast(@alignCast(type_object)));
+    abi.Py_DecRef(class_object);
 }
 
 /// True if an object is an instance of the class of a type, or of one derived from it.
 pub fn is(comptime T: type, object: *Object, module: *Object) bool {
-    const type_object = class.of(T, module) orelse return false;
-    return abi.PyType_IsSubtype(object.type, type_object) != 0;
+    return abi.PyType_IsSubtype(object.type, class.of(T, module) orelse return false) != 0;
 }
 
 /// True if the value of an instance may be used now, else an exception is set.
@@ -149,12 +150,10 @@ pub fn adopt(object: *Object, borrows: []const Borrow, locks: bool) bool {
     for (borrows) |borrow| count += @intFromBool(borrow.object != null);
     if (count == 0) return true;
     const owners = abi.PyTuple_New(count) orelse return false;
-    var position: isize = 0;
     for (borrows) |borrow| {
         const owner = borrow.object orelse continue;
-        abi.Py_IncRef(owner);
-        _ = abi.PyTuple_SetItem(owners, position, owner); // Cannot fail: the tuple is new.
-        position += 1;
+        count -= 1;
+        _ = abi.PyTuple_SetItem(owners, count, abi.newReference(owner)); // Cannot fail: the tuple is new.
         if (locks) Body.of(owner).readers += 1 else Body.of(owner).keepers += 1;
     }
     Body.of(object).owners = owners;

@@ -64,7 +64,8 @@ fn find(comptime T: type) Kind {
         .float => |float| if (float.bits <= 64) .float else .none,
         // `None` could not tell the levels of nested optionals apart.
         .optional => |optional| if (@typeInfo(optional.child) == .optional) .none else .optional,
-        .array => |array| ofArray(T, array.len, array.child),
+        // One with a sentinel is another type.
+        .array => |array| if (T != [array.len]array.child) .none else if (array.child == u8) .byte_array else .array,
         .pointer => |pointer| if (pointer.size == .one) ofPointer(T) else ofSlice(T),
         .@"enum" => if (reflection.names(T).len > 0) .enumeration else .none,
         .@"union" => |info| if (info.tag_type != null) .variant else .none,
@@ -73,22 +74,13 @@ fn find(comptime T: type) Kind {
     };
 }
 
-fn ofArray(comptime T: type, comptime len: comptime_int, comptime Element: type) Kind {
-    // One with a sentinel is another type.
-    if (T != [len]Element) return .none;
-    return if (Element == u8) .byte_array else .array;
-}
-
 fn ofPointer(comptime P: type) Kind {
     const T = Child(P);
-    switch (@typeInfo(T)) {
-        .array => |array| return if (array.child == u8) .literal else .none,
-        .@"struct" => {
-            const is_plain = P == *T or P == *const T;
-            return if (is_plain and ofStruct(T) == .class) .class_pointer else .none;
-        },
-        else => return .none,
-    }
+    return switch (@typeInfo(T)) {
+        .array => |array| if (array.child == u8) .literal else .none,
+        .@"struct" => if ((P == *T or P == *const T) and ofStruct(T) == .class) .class_pointer else .none,
+        else => .none,
+    };
 }
 
 fn ofSlice(comptime S: type) Kind {
@@ -97,14 +89,13 @@ fn ofSlice(comptime S: type) Kind {
     if (S == []u8 or S == [:0]u8) return .text_mutable;
     // Neither with a sentinel nor with an alignment of its own.
     if (S != []T and S != []const T) return .none;
-    return if (buffer.isNumber(T)) .numbers else .list;
+    return if (buffer.formatOf(T) != null) .numbers else .list;
 }
 
 fn ofStruct(comptime T: type) Kind {
     @setEvalBranchQuota(reflection.quota);
     if (@hasDecl(T, "zigimport_kind")) {
-        const is_view = T.zigimport_kind == .view;
-        return if (is_view and !buffer.isView(T)) .none else T.zigimport_kind;
+        return if (T.zigimport_kind == .view and !buffer.isView(T)) .none else T.zigimport_kind;
     }
     if (T == std.mem.Allocator) return .none;
     const fields = reflection.fields(T);
@@ -153,6 +144,26 @@ pub fn InstanceOf(comptime T: type) type {
     };
 }
 
+/// Returns the type as which a constant goes to Python, or `void` if it does not.
+pub fn Constant(comptime value: anytype) type {
+    const T = @TypeOf(value);
+    return switch (@typeInfo(T)) {
+        .comptime_float => f64,
+        .comptime_int => WordFor(value, value) orelse void,
+        // An instance that points to something might free what is not its own.
+        else => if (isReadable(T)) T else void,
+    };
+}
+
+/// Returns the type through which integers of a range go: the first that has all of its values.
+pub fn WordFor(comptime low: comptime_int, comptime high: comptime_int) ?type {
+    return for (.{ i64, u64, i128, u128 }) |W| {
+        if (low >= std.math.minInt(W) and high <= std.math.maxInt(W)) break W;
+    } else null;
+}
+
+pub const Direction = enum { parameter, result };
+
 /// True if a value of the type can be a parameter.
 pub fn isParameter(comptime T: type) bool {
     return comptime T != void and isSupported(T, .parameter, 0);
@@ -163,8 +174,6 @@ pub fn isResult(comptime T: type) bool {
     return comptime isSupported(T, .result, 0);
 }
 
-pub const Direction = enum { parameter, result };
-
 /// Deeper types are refused, so that a struct with a slice of itself ends the search.
 const depth_max = 6;
 
@@ -172,9 +181,8 @@ const depth_max = 6;
 const value_bytes_max = 1 << 16;
 
 fn isSupported(comptime T: type, comptime direction: Direction, comptime depth: comptime_int) bool {
-    if (depth > depth_max) return false;
     const kind = of(T);
-    const is_supported = switch (kind) {
+    const is_supported = depth <= depth_max and switch (kind) {
         .none => false,
         .text_mutable => direction == .result or T == []u8,
         .literal => direction == .result,
@@ -206,11 +214,6 @@ pub fn hasPointers(comptime T: type) bool {
     };
 }
 
-/// True if a value may be an instance that shares what is not part of it.
-pub fn isShared(comptime T: type) bool {
-    return comptime InstanceOf(T) != void and hasPointers(T);
-}
-
 /// True if a value has something to call in it.
 pub fn hasCallable(comptime T: type) bool {
     return of(T) == .callable or any(parts(T), hasCallable);
@@ -230,9 +233,9 @@ pub fn isSettable(comptime T: type) bool {
     return comptime isParameter(T) and (T == []const u8 or !hasPointers(T));
 }
 
-/// True for fields that Python may read.
+/// True for fields that Python may read. An instance that shares what is not part of it has an owner.
 pub fn isReadable(comptime T: type) bool {
-    return comptime isResult(T) and !isShared(T);
+    return comptime isResult(T) and (InstanceOf(T) == void or !hasPointers(T));
 }
 
 /// What marks the names of types that the compiler made.
@@ -257,15 +260,14 @@ pub fn nameOf(comptime T: type) [:0]const u8 {
 
 /// Lists the names of an enumeration or union: `'red', 'green'`; `null` if one needs more than quotes.
 pub fn namesOf(comptime T: type) ?[:0]const u8 {
-    const names = reflection.names(T);
-    var quoted: [names.len][:0]const u8 = undefined;
-    for (&quoted, names) |*to, name| to.* = text.quoted(name) orelse return null;
-    return text.List.of(&quoted);
+    var list: [:0]const u8 = "";
+    for (reflection.names(T)) |name| list = text.append(list, ", ", text.quoted(name) orelse return null);
+    return list;
 }
 
 /// Lists the fields of a record: `(x, y)`.
 pub fn shapeOf(comptime T: type) [:0]const u8 {
-    return "(" ++ text.List.of(reflection.names(T)) ++ ")";
+    return "(" ++ text.listed(reflection.names(T)) ++ ")";
 }
 
 /// Names what Python must pass, for messages.
@@ -281,12 +283,11 @@ pub fn expected(comptime T: type) [:0]const u8 {
         .view => "buffer of " ++ @typeName(T.Element),
         .list => "list or tuple of " ++ expected(Child(T)),
         .array => "list or tuple of " ++ text.decimal(@typeInfo(T).array.len) ++ " " ++ expected(Child(T)),
-        .tuple => "tuple " ++ listed(T, expected),
+        .tuple => "tuple (" ++ described(parts(T), expected) ++ ")",
         .record => "tuple or dict " ++ shapeOf(T),
         .class, .class_pointer => nameOf(InstanceOf(T)),
         .enumeration => if (namesOf(T)) |names| "one of " ++ names else "name of a " ++ nameOf(T),
-        .variant => "tuple (name, value)" ++
-            if (namesOf(T)) |names| " with one of the names " ++ names else "",
+        .variant => "tuple (name, value)" ++ if (namesOf(T)) |names| " with one of the names " ++ names else "",
         .optional => expected(Child(T)) ++ " or None",
         else => unreachable, // `isParameter` admits no other type.
     };
@@ -297,16 +298,16 @@ pub fn range(comptime T: type) [:0]const u8 {
     return comptime switch (of(T)) {
         .int => @typeName(T) ++ " (" ++ text.decimal(std.math.minInt(T)) ++ " to " ++
             text.decimal(std.math.maxInt(T)) ++ ")",
-        .tuple => listed(T, range),
+        .tuple => "(" ++ described(parts(T), range) ++ ")",
         .optional, .numbers, .list, .array => range(Child(T)),
         else => @typeName(T),
     };
 }
 
-fn listed(comptime T: type, comptime describe: fn (comptime type) [:0]const u8) [:0]const u8 {
-    var list: text.List = .{};
-    for (parts(T)) |Part| list.add(describe(Part));
-    return "(" ++ list.text ++ ")";
+fn described(comptime types: []const type, comptime describe: fn (comptime type) [:0]const u8) [:0]const u8 {
+    var list: [:0]const u8 = "";
+    for (types) |T| list = text.append(list, ", ", describe(T));
+    return list;
 }
 
 /// Writes a default as Python shows it.
@@ -329,29 +330,21 @@ pub fn shown(comptime T: type, comptime value: T) [:0]const u8 {
 /// Writes a type as stub files do; `stub.zig` has the meaning of the byte 1.
 pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 {
     const is_result = direction == .result;
+    const sequence = if (is_result) "\x01list[" else "\x01Sequence[";
+    const readable = "\x01ReadableBuffer";
+    const writable = "\x01WriteableBuffer";
     return comptime switch (of(T)) {
         .void => "None",
         .bool, .int, .float => "\x01" ++ @tagName(of(T)),
-        .text => if (is_result) "\x01str" else "\x01str | \x01ReadableBuffer",
+        .text => if (is_result) "\x01str" else "\x01str | " ++ readable,
         .literal => "\x01str",
-        .text_mutable => if (is_result) "\x01str" else "\x01WriteableBuffer",
-        .bytes, .byte_array => if (is_result) "\x01bytes" else "\x01ReadableBuffer",
-        .numbers => blk: {
-            if (is_result) break :blk "\x01Array";
-            if (!reflection.isConst(T)) break :blk "\x01WriteableBuffer";
-            break :blk "\x01ReadableBuffer | \x01Sequence[" ++ annotation(Child(T), direction) ++ "]";
-        },
-        .view => blk: {
-            if (is_result) break :blk "\x01Array";
-            break :blk if (T.is_mutable) "\x01WriteableBuffer" else "\x01ReadableBuffer";
-        },
-        .list => (if (is_result) "\x01list[" else "\x01Sequence[") ++ annotation(Child(T), direction) ++ "]",
-        .array => blk: {
-            const element = annotation(Child(T), direction);
-            if (!is_result) break :blk "\x01Sequence[" ++ element ++ "]";
-            if (@typeInfo(T).array.len > listed_max) break :blk "\x01tuple[" ++ element ++ ", ...]";
-            break :blk tupleText(&@as([@typeInfo(T).array.len]type, @splat(Child(T))), direction);
-        },
+        .text_mutable => if (is_result) "\x01str" else writable,
+        .bytes, .byte_array => if (is_result) "\x01bytes" else readable,
+        .numbers => if (is_result) "\x01Array" else if (!reflection.isConst(T)) writable else readable ++ " | " ++
+            sequence ++ annotation(Child(T), direction) ++ "]",
+        .view => if (is_result) "\x01Array" else if (T.is_mutable) writable else readable,
+        .list => sequence ++ annotation(Child(T), direction) ++ "]",
+        .array => if (is_result) arrayText(T) else sequence ++ annotation(Child(T), direction) ++ "]",
         .tuple => tupleText(parts(T), direction),
         .record => if (is_result)
             declarations.publicName(T) orelse tupleText(parts(T), direction)
@@ -362,8 +355,8 @@ pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 
         .variant => blk: {
             var list: [:0]const u8 = "";
             for (reflection.fields(T)) |field| {
-                list = list ++ (if (list.len > 0) " | " else "") ++ "\x01tuple[" ++
-                    literalText(field.name) ++ ", " ++ annotation(field.type, direction) ++ "]";
+                const elements = literalText(field.name) ++ ", " ++ annotation(field.type, direction);
+                list = text.append(list, " | ", "\x01tuple[" ++ elements ++ "]");
             }
             break :blk list;
         },
@@ -381,10 +374,16 @@ pub fn literalText(comptime value: []const u8) [:0]const u8 {
 /// Longer arrays are tuples of any length to type checkers.
 const listed_max = 16;
 
+fn arrayText(comptime T: type) [:0]const u8 {
+    const count = @typeInfo(T).array.len;
+    if (count > listed_max) return "\x01tuple[" ++ annotation(Child(T), .result) ++ ", ...]";
+    return tupleText(&@as([count]type, @splat(Child(T))), .result);
+}
+
 fn tupleText(comptime elements: []const type, comptime direction: Direction) [:0]const u8 {
-    var list: text.List = .{};
-    for (elements) |T| list.add(annotation(T, direction));
-    return "\x01tuple[" ++ (if (elements.len == 0) "()" else list.text) ++ "]";
+    var list: [:0]const u8 = "";
+    for (elements) |T| list = text.append(list, ", ", annotation(T, direction));
+    return "\x01tuple[" ++ (if (elements.len == 0) "()" else list) ++ "]";
 }
 
 test of {
@@ -473,4 +472,9 @@ test annotation {
     try expectEqualStrings("\x01tuple[\x01float, \x01str]", comptime annotation(Pair, .result));
     try expectEqualStrings("\x01Literal['a', 'b']", comptime annotation(enum { a, b }, .result));
     try expectEqualStrings("\x01tuple[()]", comptime annotation([0]f64, .result));
+}
+
+test WordFor {
+    try std.testing.expect(comptime WordFor(0, 1).? == i64 and WordFor(0, std.math.maxInt(u65)).? == i128);
+    try std.testing.expect(comptime WordFor(0, 1 << 200) == null and WordFor(-1, 1 << 127) == null);
 }

@@ -15,7 +15,9 @@ const message_bytes_max = 1024;
 pub fn Panic(comptime module_name: [:0]const u8) type {
     return struct {
         pub fn call(message: []const u8, _: ?usize) noreturn {
-            end("%.*s", .{ length(message), message.ptr });
+            // What is longer is cut off anyway.
+            const length: c_int = @intCast(@min(message.len, message_bytes_max));
+            end("%.*s", .{ length, message.ptr });
         }
 
         pub fn outOfBounds(index: usize, count: usize) noreturn {
@@ -85,11 +87,6 @@ pub fn Panic(comptime module_name: [:0]const u8) type {
             abi.Py_FatalError(@ptrCast(&message));
         }
     };
-}
-
-/// What is longer is cut off anyway.
-fn length(message: []const u8) c_int {
-    return @intCast(@min(message.len, message_bytes_max));
 }
 
 test "every function that the compiler's own handler has is here" {

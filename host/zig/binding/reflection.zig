@@ -24,19 +24,15 @@ pub fn function(comptime F: type) Function {
     const has_attributes = @hasField(@TypeOf(info), "attrs");
     const convention = if (has_attributes) info.attrs.@"callconv" else info.calling_convention;
     return .{
-        .parameters = parameterTypes(info),
+        .parameters = if (@hasField(@TypeOf(info), "param_types")) info.param_types else parameterTypes(info),
         .result = info.return_type,
         .is_generic = info.is_generic,
         .is_variadic = if (has_attributes) info.attrs.varargs else info.is_var_args,
-        .is_callable = switch (convention) {
-            .auto, .@"inline" => true,
-            else => std.meta.eql(convention, .c),
-        },
+        .is_callable = convention == .auto or convention == .@"inline" or std.meta.eql(convention, .c),
     };
 }
 
 fn parameterTypes(comptime info: anytype) []const ?type {
-    if (@hasField(@TypeOf(info), "param_types")) return info.param_types;
     @setEvalBranchQuota(quota);
     var list: [info.params.len]?type = undefined;
     for (&list, info.params) |*destination, parameter| destination.* = parameter.type;
@@ -44,11 +40,19 @@ fn parameterTypes(comptime info: anytype) []const ?type {
     return &final;
 }
 
+/// Returns T itself for `E!T`.
+pub fn Payload(comptime T: type) type {
+    return if (@typeInfo(T) == .error_union) @typeInfo(T).error_union.payload else T;
+}
+
 /// A field of a structure, tuple or union.
 pub const Field = struct {
     name: [:0]const u8,
     type: type,
+    /// `undefined` is none: Python would be given what happens to lie there.
     default: ?*const anyopaque = null,
+    /// Whether its default is `undefined`.
+    is_undefined: bool = false,
     /// Its value is part of the type, so that no instance can hold another one.
     is_comptime: bool = false,
 
@@ -73,25 +77,30 @@ fn fieldsOf(comptime S: type) []const Field {
         field.* = .{ .name = name, .type = @FieldType(S, name) };
         if (@typeInfo(S) == .@"union") continue;
         const info = @typeInfo(S).@"struct";
-        if (@hasField(@TypeOf(info), "field_attrs")) {
-            field.default = info.field_attrs[index].default_value_ptr;
-            field.is_comptime = info.field_attrs[index].@"comptime";
-        } else {
-            field.default = info.fields[index].default_value_ptr;
-            field.is_comptime = info.fields[index].is_comptime;
-        }
+        const has_attributes = @hasField(@TypeOf(info), "field_attrs");
+        const known = if (has_attributes) info.field_attrs[index] else info.fields[index];
+        field.default = known.default_value_ptr;
+        field.is_comptime = if (has_attributes) known.@"comptime" else known.is_comptime;
+        const value: *const field.type = @ptrCast(@alignCast(field.default orelse continue));
+        field.is_undefined = Key(field.type, value.*) == Key(field.type, undefined);
+        if (field.is_undefined) field.default = null;
     }
     const final = list;
     return &final;
 }
 
+/// Makes one type of each value. No operation on `undefined` tells that a value is it.
+fn Key(comptime T: type, comptime value: T) type {
+    return struct {
+        const key = value;
+    };
+}
+
 /// Returns the types of the fields of a structure, tuple or union.
 pub fn types(comptime S: type) []const type {
-    @setEvalBranchQuota(quota);
-    var list: [names(S).len]type = undefined;
-    for (&list, names(S)) |*T, name| T.* = @FieldType(S, name);
-    const final = list;
-    return &final;
+    var list: []const type = &.{};
+    for (fields(S)) |field| list = list ++ .{field.type};
+    return list;
 }
 
 /// Returns the names of the fields of a structure or union, or of an enumeration's values.
@@ -131,6 +140,10 @@ test fields {
     try std.testing.expectEqual(3, comptime list[0].defaultValue().?);
     try std.testing.expect(list[1].default == null and !list[1].is_comptime);
     try std.testing.expect(comptime fields(@TypeOf(.{1}))[0].is_comptime);
+    const Given = struct { a: u8 = undefined, b: []const u8 = undefined, c: ?u8 = null, d: [2]u8 = @splat(1) };
+    inline for (comptime fields(Given), .{ true, true, false, false }) |field, is_undefined| {
+        try std.testing.expect(field.is_undefined == is_undefined and (field.default == null) == is_undefined);
+    }
     try std.testing.expectEqualStrings("b", comptime fields(union(enum) { a, b: u8 })[1].name);
 }
 

@@ -2,7 +2,6 @@
 //! them. The messages are those that Python has for its own functions.
 
 const abi = @import("abi.zig");
-const exception = @import("exception.zig");
 const Refusal = @import("scope.zig").Refusal;
 
 const Object = abi.Object;
@@ -23,37 +22,23 @@ pub const Signature = struct {
     };
 
     /// Sorts the arguments of a call into one slot for each parameter. False with an exception set if
-    /// they do not fit. `objects` has the values of the keywords `names` after the positional ones.
-    pub fn bind(
-        signature: *const Signature,
-        objects: [*]const *Object,
-        count: usize,
-        names: ?*Object,
-        slots: []?*Object,
-    ) bool {
-        if (!signature.takes(count)) return false;
-        for (slots[0..count], objects) |*slot, object| slot.* = object;
-        if (names) |tuple| for (0..@intCast(abi.PyTuple_Size(tuple))) |index| {
+    /// they do not fit. The values of the keywords `names` lie behind the positional ones.
+    pub fn bind(signature: *const Signature, positional: []const *Object, names: ?*Object, slots: []?*Object) bool {
+        if (!signature.takes(positional.len)) return false;
+        for (slots[0..positional.len], positional) |*slot, object| slot.* = object;
+        if (names) |tuple| for (0..@intCast(abi.PyTuple_Size(tuple)), positional.len..) |index, guess| {
             const name = abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return false;
             // Mostly they are the parameters that are left, in order.
-            const guess = count + index;
-            if (!signature.bindKeyword(name, objects[guess], slots, guess)) return false;
+            if (!signature.bindKeyword(name, positional.ptr[guess], slots, guess)) return false;
         };
         return signature.isComplete(slots);
     }
 
     /// The same for the arguments of a constructor, a tuple and perhaps a dict.
-    pub fn bindTuple(
-        signature: *const Signature,
-        arguments: *Object,
-        keywords: ?*Object,
-        slots: []?*Object,
-    ) bool {
-        const count: usize = @intCast(abi.PyTuple_Size(arguments));
+    pub fn bindTuple(signature: *const Signature, positional: *Object, keywords: ?*Object, slots: []?*Object) bool {
+        const count: usize = @intCast(abi.PyTuple_Size(positional));
         if (!signature.takes(count)) return false;
-        for (slots[0..count], 0..) |*slot, index| {
-            slot.* = abi.PyTuple_GetItem(arguments, @intCast(index));
-        }
+        for (slots[0..count], 0..) |*slot, index| slot.* = abi.PyTuple_GetItem(positional, @intCast(index));
         var position: isize = 0;
         var name: ?*Object = null;
         var value: ?*Object = null;
@@ -69,31 +54,24 @@ pub const Signature = struct {
         const arguments: [*:0]const u8 = if (count == 1) "argument" else "arguments";
         const verb: [*:0]const u8 = if (given == 1) "was" else "were";
         const format = "%s() takes %zd positional %s but %zd %s given";
-        return mismatch(format, .{ signature.name, count, arguments, given, verb });
+        return abi.raise(bool, "TypeError", format, .{ signature.name, count, arguments, given, verb });
     }
 
     /// Looks for the name from the parameter `guess` on, which is at most their number.
-    fn bindKeyword(
-        signature: *const Signature,
-        name: *Object,
-        value: *Object,
-        slots: []?*Object,
-        guess: usize,
-    ) bool {
+    fn bindKeyword(signature: *const Signature, name: *Object, value: *Object, slots: []?*Object, guess: usize) bool {
         for (guess..guess + slots.len) |next| {
             const index = if (next < slots.len) next else next - slots.len;
             const parameter = signature.parameters[index].name;
             if (abi.PyUnicode_CompareWithASCIIString(name, parameter) != 0) continue;
-            const slot = &slots[index];
-            if (slot.* != null) {
+            if (slots[index] != null) {
                 const format = "%s() got multiple values for argument '%s'";
-                return mismatch(format, .{ signature.name, parameter });
+                return abi.raise(bool, "TypeError", format, .{ signature.name, parameter });
             }
-            slot.* = value;
+            slots[index] = value;
             return true;
         }
         const format = "%s() got an unexpected keyword argument '%S'";
-        return mismatch(format, .{ signature.name, name });
+        return abi.raise(bool, "TypeError", format, .{ signature.name, name });
     }
 
     fn isComplete(signature: *const Signature, slots: []const ?*Object) bool {
@@ -101,10 +79,10 @@ pub const Signature = struct {
             if (slot != null or !parameter.is_required) continue;
             if (number <= signature.positional) {
                 const format = "%s() missing required argument '%s' (pos %zd)";
-                return mismatch(format, .{ signature.name, parameter.name, number });
+                return abi.raise(bool, "TypeError", format, .{ signature.name, parameter.name, number });
             }
             const format = "%s() missing required keyword-only argument '%s'";
-            return mismatch(format, .{ signature.name, parameter.name });
+            return abi.raise(bool, "TypeError", format, .{ signature.name, parameter.name });
         }
         return true;
     }
@@ -115,31 +93,22 @@ pub const Signature = struct {
         const parameter = signature.parameters[index];
         const place = "%s() argument '%s': ";
         const names = .{ signature.name, parameter.name };
+        const wanted = names ++ .{parameter.expected};
         switch (refusal) {
             error.Raised => return null,
             error.OutOfRange => {
-                const format = place ++ "out of range for %s";
-                return exception.raise("OverflowError", format, names ++ .{parameter.range});
+                const values = names ++ .{parameter.range};
+                return abi.raise(?*Object, "OverflowError", place ++ "out of range for %s", values);
             },
-            error.EmbeddedZero => {
-                return exception.raise("ValueError", place ++ "embedded null character", names);
-            },
+            error.EmbeddedZero => return abi.raise(?*Object, "ValueError", place ++ "embedded null character", names),
             error.WrongValue => {
-                const format = place ++ "expected %s, got %R";
-                return exception.raise("ValueError", format, names ++ .{ parameter.expected, object });
+                return abi.raise(?*Object, "ValueError", place ++ "expected %s, got %R", wanted ++ .{object});
             },
             error.WrongType => {
-                const class: *Object = @ptrCast(@alignCast(object.type));
-                const name = abi.PyObject_GetAttrString(class, "__name__") orelse return null;
+                const name = abi.PyObject_GetAttrString(object.type, "__name__") orelse return null;
                 defer abi.Py_DecRef(name);
-                const format = place ++ "expected %s, got %S";
-                return exception.raise("TypeError", format, names ++ .{ parameter.expected, name });
+                return abi.raise(?*Object, "TypeError", place ++ "expected %s, got %S", wanted ++ .{name});
             },
         }
     }
 };
-
-fn mismatch(comptime format: [:0]const u8, values: anytype) bool {
-    _ = exception.raise("TypeError", format, values);
-    return false;
-}

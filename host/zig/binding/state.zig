@@ -2,52 +2,46 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const exception = @import("exception.zig");
+const declarations = @import("declarations.zig");
 const Heap = @import("heap.zig").Heap;
 
 const Object = abi.Object;
 
 pub const State = struct {
-    /// The class of errors that have no counterpart in Python.
-    zig_error: ?*Object,
     /// The Python class of each Zig type that has one, at the type's slot.
     classes: []?*Object,
     /// Has the memory of the list.
     heap: Heap,
 
-    pub fn of(module: *Object) *State {
-        // Present from the module's creation, zeroed: the definition asks for it.
-        return find(module).?;
-    }
-
-    /// Absent when the collector looks at a module whose creation has not come so far.
-    fn find(module: *Object) ?*State {
+    /// Zeroed from the module's creation on: the definition asks for it. Absent when the collector
+    /// looks at a module whose creation has not come so far.
+    fn of(module: *Object) ?*State {
         return @ptrCast(@alignCast(abi.PyModule_GetState(module)));
     }
 
     pub fn traverse(module: *Object, visit: abi.Visit, argument: ?*anyopaque) callconv(.c) c_int {
-        const state = find(module) orelse return 0;
-        for ([_][]const ?*Object{ &.{state.zig_error}, state.classes }) |list| for (list) |class| {
+        const state = of(module) orelse return 0;
+        for (state.classes) |class| {
             const stop = visit(class orelse continue, argument);
             if (stop != 0) return stop;
-        };
+        }
         return 0;
     }
 
     pub fn clear(module: *Object) callconv(.c) c_int {
-        const state = find(module) orelse return 0;
-        for ([_][]?*Object{ (&state.zig_error)[0..1], state.classes }) |list| for (list) |*place| {
+        const state = of(module) orelse return 0;
+        for (state.classes) |*place| {
             const class = place.*;
             place.* = null;
             abi.Py_DecRef(class);
-        };
+        }
         return 0;
     }
 
     pub fn free(module: ?*anyopaque) callconv(.c) void {
         const object: *Object = @ptrCast(@alignCast(module.?));
         _ = clear(object);
-        const state = find(object) orelse return;
+        const state = of(object) orelse return;
         state.classes = &.{};
         state.heap.deinit();
     }
@@ -59,37 +53,88 @@ const unassigned = std.math.maxInt(usize);
 /// interpreter's lock guards them.
 var slot_count: usize = 0;
 
-/// Returns the class of a type (borrowed), made by `create` when it is first asked for, or `null`
-/// with an exception set.
-pub fn classOf(
-    comptime T: type,
-    module: *Object,
-    create: *const fn (module: *Object) ?*Object,
-) ?*Object {
+/// Makes a class: a new reference, or `null` with an exception set.
+pub const Create = *const fn (module: *Object) ?*Object;
+
+/// Returns the class of a type (borrowed), made when it is first asked for, or `null` with an
+/// exception set.
+pub fn classOf(comptime T: type, module: *Object, create: Create) ?*Object {
     const Slot = struct {
         const Key = T;
         var index: usize = unassigned;
     };
-    const known = State.of(module).classes;
+    const known = State.of(module).?.classes;
     if (Slot.index < known.len) if (known[Slot.index]) |class| return class;
     return newClass(&Slot.index, module, create);
 }
 
-fn newClass(slot: *usize, module: *Object, create: *const fn (module: *Object) ?*Object) ?*Object {
+fn newClass(slot: *usize, module: *Object, create: Create) ?*Object {
     const class = create(module) orelse return null;
     if (slot.* == unassigned) {
         slot.* = slot_count;
         slot_count += 1;
     }
-    const state = State.of(module);
+    const state = State.of(module).?;
     const count = state.classes.len;
     if (slot.* >= count) {
         state.classes = state.heap.allocator().realloc(state.classes, slot_count) catch {
             abi.Py_DecRef(class);
-            return exception.raise("MemoryError", "OutOfMemory", .{});
+            return abi.raise(?*Object, "MemoryError", "OutOfMemory", .{});
         };
         @memset(state.classes[count..], null);
     }
     state.classes[slot.*] = class;
     return class;
+}
+
+/// Gives a new class the name of its module, which may be in a package. Ends it on failure.
+pub fn withModule(class: *Object, module: *Object) ?*Object {
+    const name = abi.PyModule_GetNameObject(module);
+    defer abi.Py_DecRef(name);
+    if (name != null and abi.PyObject_SetAttrString(class, "__module__", name.?) == 0) return class;
+    abi.Py_DecRef(class);
+    return null;
+}
+
+/// The class of errors that have no counterpart in Python (borrowed), or `null` with an exception set.
+pub fn zigError(module: *Object) ?*Object {
+    return classOf(error{ZigError}, module, &struct {
+        fn create(owner: *Object) ?*Object {
+            const name = declarations.module_name ++ ".ZigError";
+            const class = abi.PyErr_NewException(name, abi.exception("RuntimeError"), null);
+            return withModule(class orelse return null, owner);
+        }
+    }.create);
+}
+
+/// A Zig error with the name of one of these raises that class. Classes that cannot be made from
+/// one message (`UnicodeDecodeError`) or that end the process (`SystemExit`) are left out.
+const same_named = [_][]const u8{
+    "ArithmeticError", "AssertionError",         "AttributeError",       "BlockingIOError",
+    "BrokenPipeError", "BufferError",            "ChildProcessError",    "ConnectionAbortedError",
+    "ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "EOFError",
+    "FileExistsError", "FileNotFoundError",      "FloatingPointError",   "ImportError",
+    "IndexError",      "InterruptedError",       "IsADirectoryError",    "KeyError",
+    "LookupError",     "MemoryError",            "NotADirectoryError",   "NotImplementedError",
+    "OSError",         "OverflowError",          "PermissionError",      "ProcessLookupError",
+    "RecursionError",  "ReferenceError",         "RuntimeError",         "StopIteration",
+    "TimeoutError",    "TypeError",              "ValueError",           "ZeroDivisionError",
+};
+
+/// Raises a Zig error in Python.
+pub fn raiseZigError(module: *Object, err: anyerror) void {
+    @branchHint(.cold);
+    // What a callable raised goes on as it was.
+    if (err == error.PythonError and abi.PyErr_Occurred() != null) return;
+    abi.PyErr_Clear();
+    const name: [:0]const u8 = if (err == error.OutOfMemory) "MemoryError" else @errorName(err);
+    const text = abi.PyUnicode_FromFormat("%s", @errorName(err).ptr) orelse return;
+    defer abi.Py_DecRef(text);
+    inline for (same_named) |class| {
+        if (std.mem.eql(u8, class, name)) return abi.PyErr_SetObject(abi.exception(class), text);
+    }
+    const class = zigError(module) orelse return;
+    const instance = abi.PyObject_CallFunctionObjArgs(class, text, @as(?*Object, null)) orelse return;
+    defer abi.Py_DecRef(instance);
+    if (abi.PyObject_SetAttrString(instance, "name", text) == 0) abi.PyErr_SetObject(class, instance);
 }

@@ -27,14 +27,10 @@ const mark = "# zigimport stub ";
 
 const error_class = "\nclass ZigError(\x01RuntimeError):\n\x02name: \x01str\n\x03";
 
-pub fn pieces(
-    comptime user: type,
-    comptime doc: [:0]const u8,
-    comptime exports: Exports,
-) []const [*:0]const u8 {
+pub fn pieces(comptime user: type) []const [*:0]const u8 {
     @setEvalBranchQuota(reflection.quota);
-    const zig_error = if (exports.has("ZigError")) "" else error_class;
-    const list = [_][:0]const u8{ docText(doc), zig_error } ++ namespacePieces(user, exports, &.{user});
+    const zig_error = if (Exports.of(&.{user}).has("ZigError")) "" else error_class;
+    const list = [_][:0]const u8{ docText(declarations.of(user).?.doc), zig_error } ++ namespacePieces(&.{user});
     var marked: [list.len][*:0]const u8 = undefined;
     for (&marked, list, 0..) |*piece, content, index| {
         piece.* = mark ++ text.decimal(index) ++ "\n" ++ content;
@@ -43,42 +39,36 @@ pub fn pieces(
     return &final;
 }
 
-fn namespacePieces(
-    comptime user: type,
-    comptime exports: Exports,
-    comptime path: []const type,
-) []const [:0]const u8 {
+fn namespacePieces(comptime path: []const type) []const [:0]const u8 {
     @setEvalBranchQuota(reflection.quota);
     var list: []const [:0]const u8 = &.{};
-    for (exports.list) |one| {
+    for (Exports.of(path).list) |one| {
         const name = one.declaration.name;
         // A name that Python cannot write has no place in a stub.
         if (!text.isParameterName(name)) continue;
-        const value = @field(user, name);
+        const value = @field(path[path.len - 1], name);
         const decorator = if (path.len > 1) "@\x01staticmethod\n" else "";
         list = list ++ .{switch (one.what) {
-            .function => decorator ++ functionText(value, one.declaration, .module, name),
-            .constant => name ++ ": " ++ kind.annotation(module.Constant(user, name), .result) ++ "\n",
+            .function => decorator ++ functionText(.of(@TypeOf(value), one.declaration, .module), name),
+            .constant => name ++ ": " ++ kind.annotation(kind.Constant(value), .result) ++ "\n",
             .enumeration => name ++ ": " ++ namesText(value) ++ "\n",
             .record => recordText(value, one.declaration),
             .class => classText(value, one.declaration),
             .namespace => "\nclass " ++ name ++ ":\n\x02",
         }};
-        if (one.what != .namespace) continue;
-        const inner = module.sort(value, declarations.of(value).?.list, path ++ .{value});
-        list = list ++ namespacePieces(value, inner, path ++ .{value}) ++ .{"\x03"};
+        if (one.what == .namespace) list = list ++ namespacePieces(path ++ .{value}) ++ .{"\x03"};
     }
     return list;
 }
 
 fn namesText(comptime E: type) [:0]const u8 {
-    var list: text.List = .{};
-    for (reflection.names(E)) |name| list.add(kind.literalText(name));
-    return "\x01tuple[" ++ list.text ++ "]";
+    var list: [:0]const u8 = "";
+    for (reflection.names(E)) |name| list = text.append(list, ", ", kind.literalText(name));
+    return "\x01tuple[" ++ list ++ "]";
 }
 
 fn recordText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
-    var body: [:0]const u8 = docText(declaration.doc);
+    var body = docText(declaration.doc);
     for (reflection.fields(T)) |field| {
         const default = if (field.default != null) " = ..." else "";
         body = body ++ field.name ++ ": " ++ kind.annotation(field.type, .result) ++ default ++ "\n";
@@ -88,62 +78,54 @@ fn recordText(comptime T: type, comptime declaration: Declaration) [:0]const u8 
 
 fn classText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
     const Class = class.Class(T);
-    var body: [:0]const u8 = docText(declaration.doc);
-    for (reflection.fields(T)) |field| {
-        if (!kind.isReadable(field.type)) continue;
+    var body = docText(declaration.doc);
+    for (reflection.fields(T)) |field| if (kind.isReadable(field.type)) {
         const annotation = kind.annotation(field.type, .result);
         body = body ++ if (Class.isWritable(field))
             field.name ++ ": " ++ annotation ++ "\n"
         else
             "@\x01property\ndef " ++ field.name ++ "(self) -> " ++ annotation ++ ": ...\n";
-    }
+    };
     if (Class.Constructor != void) {
         body = body ++ "def __init__(" ++ Class.Constructor.shape.listed("self", true) ++ ") -> None: ...\n";
     }
-    for (Class.methods) |method| body = body ++ methodText(T, method);
+    for (Class.methods) |method| if (method.shape.obstacle == null) {
+        body = body ++ methodText(method, Class.has(.iterator));
+    };
     if (class.hasDeinit(T)) body = body ++
         "def __enter__(self) -> \x01Self: ...\n" ++
         "def __exit__(self, *arguments: \x01object) -> None: ...\n";
     return "\nclass " ++ declaration.name ++ ":\n\x02" ++ body ++ "\x03";
 }
 
-fn methodText(comptime T: type, comptime method: class.Method) [:0]const u8 {
-    const declaration = method.declaration;
-    const f = @field(T, declaration.name);
+fn methodText(comptime method: class.Method, comptime has_iterator: bool) [:0]const u8 {
     const special = method.special orelse {
-        const decorator = if (method.receiver == .class) "@\x01classmethod\n" else "";
-        return decorator ++ functionText(f, declaration, method.receiver, declaration.name);
+        const decorator = if (method.shape.receiver == .class) "@\x01classmethod\n" else "";
+        return decorator ++ functionText(method.shape, method.shape.declaration.name);
     };
-    const name = special.pythonName();
+    const name = class.pythonName(special);
     switch (special) {
         .init, .deinit => return "",
         .eql, .contains => return "def " ++ name ++ "(self, value: \x01object, /) -> \x01bool: ...\n",
         .next => {
-            const Result = kind.Unwrapped(function.Shape(@TypeOf(f), declaration, method.receiver).Result);
-            const is_own = class.Class(T).has(.iterator);
-            const iterator = if (is_own) "" else "def __iter__(self) -> \x01Self: ...\n";
-            return iterator ++ "def __next__(self) -> " ++ kind.annotation(Result, .result) ++ ": ...\n";
+            const result = kind.annotation(kind.Unwrapped(method.shape.Result), .result);
+            const iterator = if (has_iterator) "" else "def __iter__(self) -> \x01Self: ...\n";
+            return iterator ++ "def __next__(self) -> " ++ result ++ ": ...\n";
         },
-        else => return functionText(f, declaration, method.receiver, name),
+        else => return functionText(method.shape, name),
     }
 }
 
-fn functionText(
-    comptime f: anytype,
-    comptime declaration: Declaration,
-    comptime receiver: function.Receiver,
-    comptime name: [:0]const u8,
-) [:0]const u8 {
-    const shape = function.Shape(@TypeOf(f), declaration, receiver);
+fn functionText(comptime shape: function.Shape, comptime name: [:0]const u8) [:0]const u8 {
     const Result = shape.Result;
-    const self = switch (receiver) {
+    const self = switch (shape.receiver) {
         .instance => "self",
         .class => "cls",
         else => "",
     };
     // The arguments of special functions have no names.
-    const end = if (receiver == .instance and name[0] == '_' and shape.parameters.len > 0) ", /" else "";
-    const doc = docText(declaration.doc);
+    const end = if (shape.receiver == .instance and name[0] == '_' and shape.parameters.len > 0) ", /" else "";
+    const doc = docText(shape.declaration.doc);
     const body = if (doc.len == 0) " ...\n" else "\n\x02" ++ doc ++ "\x03";
     const head = "def " ++ name ++ "(" ++ shape.listed(self, true) ++ end ++ ") -> ";
     if (kind.of(Result) != .record or kind.hasName(Result)) {
@@ -170,12 +152,12 @@ test functionText {
     const half: Declaration = .{ .name = "half", .parameters = &.{ "x", "options" }, .doc = "Halves." };
     try std.testing.expectEqualStrings(
         "def half(x: \x01float, *, exact: \x01bool = True) -> \x01float | None:\n\x02\x04Halves.\x04\x03",
-        comptime functionText(functions.half, half, .module, "half"),
+        comptime functionText(.of(@TypeOf(functions.half), half, .module), "half"),
     );
     const split: Declaration = .{ .name = "split", .parameters = &.{"x"} };
     try std.testing.expectEqualStrings(
         "\nclass split_result(\x01NamedTuple):\n\x02whole: \x01int\nrest: \x01float\n\x03" ++
             "def split(x: \x01float) -> split_result: ...\n",
-        comptime functionText(functions.split, split, .module, "split"),
+        comptime functionText(.of(@TypeOf(functions.split), split, .module), "split"),
     );
 }

@@ -3,21 +3,17 @@
 
 const std = @import("std");
 
-/// Text that grows by items with commas between them.
-pub const List = struct {
-    text: [:0]const u8 = "",
+/// Adds an item to a list, with a separator between them.
+pub fn append(comptime list: [:0]const u8, comptime separator: []const u8, comptime item: []const u8) [:0]const u8 {
+    return list ++ (if (list.len == 0) "" else separator) ++ item;
+}
 
-    pub fn add(comptime list: *List, comptime item: []const u8) void {
-        list.text = list.text ++ (if (list.text.len == 0) "" else ", ") ++ item;
-    }
-
-    /// Returns a list of all of them.
-    pub fn of(comptime items: []const [:0]const u8) [:0]const u8 {
-        comptime var list: List = .{};
-        for (items) |item| list.add(item);
-        return list.text;
-    }
-};
+/// Returns a list of texts with commas between them.
+pub fn listed(comptime items: []const [:0]const u8) [:0]const u8 {
+    var list: [:0]const u8 = "";
+    for (items) |item| list = append(list, ", ", item);
+    return list;
+}
 
 /// Returns the decimal digits of a number.
 pub fn decimal(comptime number: comptime_int) [:0]const u8 {
@@ -59,9 +55,9 @@ const keywords = [_][]const u8{
     "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield",
 };
 
-test List {
-    try std.testing.expectEqualStrings("", comptime List.of(&.{}));
-    try std.testing.expectEqualStrings("a, b, c", comptime List.of(&.{ "a", "b", "c" }));
+test listed {
+    try std.testing.expectEqualStrings("", comptime listed(&.{}));
+    try std.testing.expectEqualStrings("a, b, c", comptime listed(&.{ "a", "b", "c" }));
 }
 
 test decimal {

@@ -29,9 +29,7 @@ pub fn attach(returns: ?*std.builtin.StackTrace) void {
     const lines = std.mem.trimEnd(u8, writer.buffered(), "\n");
     if (lines.len == 0) return;
 
-    var class: ?*Object = null;
-    var value: ?*Object = null;
-    var traceback: ?*Object = null;
+    var class, var value, var traceback = [3]?*Object{ null, null, null };
     abi.PyErr_Fetch(&class, &value, &traceback);
     abi.PyErr_NormalizeException(&class, &value, &traceback);
     // Raised by what follows: the error itself matters more.

@@ -39,14 +39,8 @@ fn Strided(comptime T: type, comptime n: usize, comptime mutable: bool) type {
         /// Lays `shape` over a slice of as many elements, the last dimension contiguous.
         pub fn init(slice: if (mutable) []T else []const T, shape: [n]usize) Self {
             var strides: [n]isize = undefined;
-            var count: usize = 1;
-            var dimension = n;
-            while (dimension > 0) {
-                dimension -= 1;
-                strides[dimension] = @intCast(count * @sizeOf(T));
-                count *= shape[dimension];
-            }
-            std.debug.assert(count == slice.len);
+            const size = setContiguous(&strides, &shape, @sizeOf(T));
+            std.debug.assert(size == slice.len * @sizeOf(T));
             return .{ .data = @ptrCast(slice.ptr), .shape = shape, .strides = strides };
         }
 
@@ -84,10 +78,21 @@ fn Strided(comptime T: type, comptime n: usize, comptime mutable: bool) type {
     };
 }
 
+/// Writes the strides of a contiguous array, and returns its size. All are in bytes.
+pub fn setContiguous(strides: []isize, shape: anytype, item_size: isize) isize {
+    var size = item_size;
+    var dimension = shape.len;
+    while (dimension > 0) {
+        dimension -= 1;
+        strides[dimension] = size;
+        size *= @intCast(shape[dimension]);
+    }
+    return size;
+}
+
 /// Something to call in Python.
 pub const Callable = struct {
     object: *anyopaque,
-    module: *anyopaque,
     scope: *anyopaque,
 
     pub const zigimport_kind = .callable;
