@@ -17,7 +17,7 @@ import termios
 import pytest
 
 import foreign
-from conftest import ADD, ROOT, WrappedZig, interrupt, read_terminal, script
+from conftest import ADD, ROOT, WrappedZig, dedented, interrupt, read_terminal, script
 
 PLUS = "pub fn plus(a: i64, b: i64) i64 {\n    return a + b;\n}\n"
 MODULE = (
@@ -106,6 +106,19 @@ def test_names_that_the_encoding_does_not_have_are_escaped(project):
     for command in ("plan", "build"):
         ran = project.cli(command, "größe.zig", env={"PYTHONIOENCODING": "ascii"})
         assert ran.returncode == 0 and "gr\\xf6\\xdfe" in ran.stdout, ran
+
+
+@pytest.mark.parametrize("form", ["text", "json", "dot", "html"])
+def test_a_plan_goes_where_standard_output_was_led_to(project, form):
+    project.write("größe.zig", ADD)
+    code = f"""
+    import contextlib, io
+    from zigimport.__main__ import main
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        code = main(["plan", "--format", "{form}"])
+    print(code, "größe" in out.getvalue())
+    """
+    assert project.run(dedented(code)).stdout == "0 True\n"
 
 
 def test_a_folder_that_is_no_cache_is_left_alone(project, tmp_path):

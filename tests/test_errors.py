@@ -35,6 +35,19 @@ def test_a_compile_error_shows_the_compilers_text_with_the_users_line(project):
     assert failed.diagnostics[0] == ["error", str(source), 4, 16, "use of undeclared identifier 'c'"]
 
 
+def test_an_error_has_the_name_that_everybody_catches(project):
+    project.write("m.zig", BROKEN)
+    ran = project.run("import zigimport, m")
+    assert "\nzigimport.ZigCompileError: failed to compile `m`" in ran.stderr, ran
+    code = """
+    import pickle, zigimport
+    for name in ("ZigImportError", "ZigNotFoundError", "ZigCompileError", "ScanError", "LockTimeoutError", "CacheError"):
+        error = getattr(zigimport, name)
+        assert pickle.loads(pickle.dumps(error)) is error and repr(error) == f"<class 'zigimport.{name}'>", error
+    """
+    assert project.run(dedented(code)).returncode == 0
+
+
 def test_a_compile_error_in_an_imported_file_names_that_file(project):
     project.write("m.zig", 'pub const part = @import("parts/part.zig");\npub fn go() u8 {\n    return part.go();\n}\n')
     part = project.write("parts/part.zig", 'pub fn go() u8 {\n    return "text";\n}\n')

@@ -2,6 +2,7 @@
 output, everything else to standard error. Exit codes: 0 ok, 1 the user's code or
 input is wrong, 2 usage, 3 environment, 130 interrupted."""
 
+import io
 import os
 import sys
 
@@ -23,7 +24,7 @@ def _run(arguments):
         if getattr(sys, name) is None:
             # Whoever started us has closed it: what goes there is wanted by nobody.
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  As long as the process.
-    if getattr(sys.stdout, "errors", None) == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # A name that the terminal's encoding does not have is shown all the same.
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _plan.options_of(arguments)

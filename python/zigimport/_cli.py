@@ -124,7 +124,12 @@ def _add_watch(commands, name):
     )
     watch.set_defaults(run=_watch)
     _add_paths(watch)
-    watch.add_argument("--run", dest="run_command", metavar="CMD", help="shell command to run, and to run again after each good build of new code")
+    watch.add_argument(
+        "--run",
+        dest="run_command",
+        metavar="CMD",
+        help="shell command to run, and to run again after each good build of new code",
+    )
 
 
 def _add_scan(commands, name):

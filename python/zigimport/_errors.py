@@ -63,6 +63,10 @@ class CacheError(ZigImportError):
     """The cache cannot be used."""
 
 
+# As everybody else calls them: in tracebacks, and where one is pickled.
+for _class in (ZigImportError, ZigNotFoundError, ZigCompileError, ScanError, LockTimeoutError, CacheError):
+    _class.__module__ = "zigimport"
+
 _CLASSES = {
     "import": ZigImportError,
     "not-found": ZigNotFoundError,

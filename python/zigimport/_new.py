@@ -29,7 +29,8 @@ def make(name, kind, directory):
     taken = [path for path in dict.fromkeys(map(os.path.normpath, candidates)) if os.path.lexists(path)]
     if taken:
         raise ZigImportError(
-            f"nothing was made, because there already {'is' if len(taken) == 1 else 'are'} " + " and ".join(f"`{path}`" for path in taken),
+            f"nothing was made, because there already {'is' if len(taken) == 1 else 'are'} "
+            + " and ".join(f"`{path}`" for path in taken),
             hint="choose another name, or another folder with --directory",
         )
     for path, text in files.items():

@@ -101,10 +101,11 @@ def run(options):
 def _write(answer, is_utf8):
     """Writes to standard output; what says of itself that it is UTF-8 is that, whatever
     the terminal is."""
-    is_utf8 = is_utf8 or (os.linesep == "\n" and (sys.stdout.encoding or "").lower() == "utf-8" and hasattr(sys.stdout, "buffer"))
+    buffer = getattr(sys.stdout, "buffer", None)
     if not is_utf8:
+        is_utf8 = os.linesep == "\n" and (sys.stdout.encoding or "").lower() == "utf-8"
+    if buffer is None or not is_utf8:
         print(answer.decode())
         return
     sys.stdout.flush()
-    sys.stdout.buffer.write(answer)
-    sys.stdout.buffer.write(b"\n")
+    buffer.write(answer + b"\n")
