@@ -706,5 +706,17 @@ def test_an_import_works_under_a_limit_on_address_space(project, state):
     assert ran.stdout == "3\n", ran
 
 
+def test_a_plan_needs_little_address_space(project):
+    project.write("m.zig", ADD)
+    code = """
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+    from zigimport.__main__ import main
+    main(["plan", "m.zig"])
+    """
+    ran = project.run(dedented(code))
+    assert "1 to build" in ran.stdout, ran
+
+
 def is_of_our_family(failed):
     return "ImportError" in failed.classes and "ZigImportError" in failed.classes

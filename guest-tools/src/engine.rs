@@ -21,8 +21,10 @@ pub fn config(target: Option<&str>) -> wasmtime::Result<Config> {
     }
     if target.is_some_and(|target| target.starts_with("pulley")) {
         // Bytecode is the way out for hosts that forbid something. Such a host may
-        // also limit the address space, of which a memory takes 4 GiB otherwise.
+        // also limit the address space, of which a memory takes 4 GiB otherwise, or 2
+        // GiB to grow without moving.
         config.memory_reservation(0);
+        config.memory_reservation_for_growth(16 << 20);
         config.memory_guard_size(0);
     }
     config.consume_fuel(true);
