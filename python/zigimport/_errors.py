@@ -63,10 +63,6 @@ class CacheError(ZigImportError):
     """The cache cannot be used."""
 
 
-# As everybody else calls them: in tracebacks, and where one is pickled.
-for _class in (ZigImportError, ZigNotFoundError, ZigCompileError, ScanError, LockTimeoutError, CacheError):
-    _class.__module__ = "zigimport"
-
 _CLASSES = {
     "import": ZigImportError,
     "not-found": ZigNotFoundError,
@@ -75,6 +71,9 @@ _CLASSES = {
     "lock-timeout": LockTimeoutError,
     "cache": CacheError,
 }
+# As everybody else calls them: in tracebacks, and where one is pickled.
+for _class in _CLASSES.values():
+    _class.__module__ = "zigimport"
 
 
 def make(kind, message, hint, exit_code, diagnostics):
