@@ -100,7 +100,7 @@ fn hit(folder: &Path, count: usize, rounds: usize) -> Value {
     // Younger timestamps are not trusted.
     std::thread::sleep(Duration::from_millis(200));
     let store = Store::open(folder.join("store")).expect("a store");
-    let (_, library) = store.put_library(b"library", ".so").expect("writable");
+    let (_, library, _) = store.put_library(b"library", ".so").expect("writable");
     let manifest = Manifest {
         inputs: paths.iter().map(|path| Recorded::file(path).expect("readable")).collect(),
         absent: Vec::new(),
@@ -174,11 +174,11 @@ fn publication(folder: &Path, megabytes: usize, kind: &str, content: &[u8], roun
         let store = Store::open(root.clone()).expect("a store");
         let mut found = None;
         publish.push(smallest(1, || found = Some(store.put_library(content, ".so").expect("writable"))));
-        let (path, library) = found.expect("published");
+        let (path, _, record) = found.expect("published");
         std::fs::remove_file(&path).expect("removable");
         let before = cpu_ticks();
         restore.push(smallest(1, || {
-            store.restore(library.digest, content.len() as u64, ".so").expect("whole");
+            store.restore(&record, ".so").expect("whole");
         }));
         restore_cpu += cpu_ticks() - before;
         let copy = root.join("copy");

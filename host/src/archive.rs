@@ -157,7 +157,7 @@ pub(crate) fn object(store: &Store, entry: &Entry) -> Result<Vec<u8>> {
 }
 
 fn is_object(bytes: &[u8], entry: &Entry) -> bool {
-    object::unpack(bytes, entry.artifact_bytes, &|_, _| Ok(())).is_ok_and(|digest| digest.hex() == entry.artifact)
+    entry.record().is_some_and(|record| object::check(bytes, &record).is_ok())
 }
 
 /// Takes all entries of an exported folder or archive into the store. What is
@@ -355,7 +355,7 @@ mod tests {
         let (folder, store) = store();
         for module in modules {
             let content = module.repeat(500);
-            let (_, library) = store.put_library(content.as_bytes(), ".so").unwrap();
+            let (_, library, _) = store.put_library(content.as_bytes(), ".so").unwrap();
             store.put_entry(&entry_of(module, library.digest, content.len() as u64)).unwrap();
         }
         (folder, store)

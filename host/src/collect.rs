@@ -386,7 +386,7 @@ mod tests {
         while content.len() < bytes {
             content.extend(Digest::of(&content).0);
         }
-        let (_, library) = store.put_library(&content, ".so").unwrap();
+        let (_, library, _) = store.put_library(&content, ".so").unwrap();
         store.put_entry(&entry_of(&format!("m{number}"), library.digest, content.len() as u64)).unwrap();
         used(store, library.digest, at);
         library.digest

@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn clearing_waits_for_whoever_uses_the_store_and_lets_nobody_else_begin() {
         let (_folder, store) = store();
-        let (path, _) = store.put_library(b"x", ".so").unwrap();
+        let (path, _, _) = store.put_library(b"x", ".so").unwrap();
         let in_use = || store.in_use(&Wait::silent("m", Duration::ZERO));
         let (one, two) = (in_use().unwrap().unwrap(), in_use().unwrap().unwrap());
         assert!(matches!(store.clear(&Wait::silent("the cache", Duration::ZERO)), Err(Error::LockTimeout { .. })));

@@ -1,14 +1,20 @@
 //! Objects: how a library is compressed, and how it comes out again.
 //!
-//! An object is a row of zstd frames, each of [`FRAME_BYTES`] of the library. One
-//! thread hashes what comes out, in order, while another decompresses the next
-//! frames and hands them over to be written. Whoever hashes does the same when there
-//! is nothing to hash, so that two processors are busy until the end. What is on its
-//! way stays in the processor's cache, and no library is held whole for it.
+//! An object is a row of zstd frames, each of [`FRAME_BYTES`] of the library, so that
+//! two processors can decompress it and have it written. What is on its way stays in
+//! the processor's cache, and no library is held whole for it.
+//!
+//! # What is checked
+//!
+//! Whoever packs a library records its digest, its size, and the digest of the object
+//! that it became: a [`Record`]. An object that still has that last digest has the
+//! recorded content, because the same bytes decompress to the same: hashing the few
+//! bytes of the object is enough, and is done beside the decompression. Any other
+//! object, packed elsewhere, is decompressed in one thread, and all that comes out of
+//! it is hashed. What arrives from another machine is always checked like that.
 
-use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use zstd::zstd_safe;
 
@@ -22,10 +28,19 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// Fits into the second level of a processor's cache together with the next one. A
 /// library of 50 MB takes a twentieth more in such frames than in one.
 const FRAME_BYTES: usize = 256 << 10;
-/// Frames that are decompressed before it is their turn.
-const FRAMES_AHEAD: usize = 4;
-/// Starting a thread costs as much as decompressing a few frames.
-const THREAD_BYTES_MIN: u64 = 3 * FRAME_BYTES as u64;
+/// Starting a thread costs as much as decompressing a frame.
+const THREAD_FRAMES_MIN: usize = 3;
+
+/// What is recorded of an object when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// Digest of the library.
+    pub library: Digest,
+    /// Size of the library in bytes.
+    pub bytes: u64,
+    /// Digest of the object.
+    pub object: Digest,
+}
 
 /// Why a library did not come out.
 #[derive(Debug)]
@@ -43,6 +58,14 @@ impl Failure {
         match self {
             Self::Object(error) | Self::Taker(error) => error,
         }
+    }
+}
+
+impl Record {
+    /// Returns what is to be recorded of a library and what [`pack`] made of it.
+    #[must_use]
+    pub fn of(library: &[u8], packed: &[u8]) -> Self {
+        Self { library: Digest::of(library), bytes: library.len() as u64, object: Digest::of(packed) }
     }
 }
 
@@ -80,202 +103,134 @@ pub fn decoder<R: Read>(packed: R) -> io::Result<zstd::stream::Decoder<'static, 
 /// Takes a piece of a library, which starts so many bytes behind the library's start.
 pub type Put<'a> = dyn Fn(u64, &[u8]) -> io::Result<()> + Sync + 'a;
 
-/// Decompresses a library of exactly `bytes` bytes, gives its pieces to `put`, in
-/// any order and maybe two at once, and returns the digest of all. One byte more is
-/// refused.
+/// Decompresses the object of a library that this machine packed or checked before, and
+/// gives its pieces to `put`: in any order, maybe two at once, maybe one twice. One byte
+/// more than recorded is refused.
 ///
 /// # Errors
 /// See [`Failure`]; some pieces may have been given by then.
-pub fn unpack(packed: &[u8], bytes: u64, put: &Put<'_>) -> Result<Digest, Failure> {
-    let mut hasher = ContentHasher::default();
-    let queue = Queue::new(Frames { packed, left: bytes }, put);
-    std::thread::scope(|scope| {
-        // Whatever ends this, a panic too: nobody waits for a turn that does not come.
-        let _ends = EndsQueue(&queue);
-        if bytes >= THREAD_BYTES_MIN {
-            // Not of a pool: in a process that was forked its threads are missing. Without
-            // it, all is done here.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, || queue.decompress_ahead());
+pub fn unpack(packed: &[u8], record: &Record, put: &Put<'_>) -> Result<(), Failure> {
+    let frames = frames(packed, record.bytes).ok_or_else(damaged)?;
+    let row = Row { frames: &frames, next: AtomicUsize::new(0), put };
+    let unpacked = std::thread::scope(|scope| {
+        // Not of a pool: in a process that was forked its threads are missing. Without
+        // it, all is done here.
+        let other = || std::thread::Builder::new().spawn_scoped(scope, || row.decompress()).ok();
+        let other = (frames.len() >= THREAD_FRAMES_MIN).then(other).flatten();
+        let is_as_packed = Digest::of(packed) == record.object;
+        if !is_as_packed {
+            row.end();
         }
-        let mut decoder = zstd::bulk::Decompressor::new().map_err(Failure::Object)?;
-        while let Some(content) = queue.next(&mut decoder) {
-            let content = content?;
-            hasher.update(&content);
-            queue.give_back(content);
-        }
-        Ok(hasher.finish())
-    })
+        let here = row.decompress();
+        let there = other.map_or(Ok(()), |other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        is_as_packed.then(|| here.and(there))
+    });
+    unpacked.unwrap_or_else(|| unpack_hashing(&frames, record, put))
 }
 
-/// The frames of an object, in order.
-struct Frames<'a> {
-    packed: &'a [u8],
-    /// What the rest has to hold, in bytes.
-    left: u64,
+/// Checks that the object of anybody is what an entry records, whatever digest the
+/// object itself has there.
+///
+/// # Errors
+/// It is not.
+pub fn check(packed: &[u8], record: &Record) -> io::Result<()> {
+    let frames = frames(packed, record.bytes).ok_or_else(|| damaged().into_error())?;
+    unpack_hashing(&frames, record, &|_, _| Ok(())).map_err(Failure::into_error)
+}
+
+fn unpack_hashing(frames: &[Frame<'_>], record: &Record, put: &Put<'_>) -> Result<(), Failure> {
+    let mut hasher = ContentHasher::default();
+    let mut decoder = Decoder::new()?;
+    for (number, frame) in frames.iter().enumerate() {
+        let content = decoder.decompress(*frame)?;
+        hasher.update(content);
+        put((number * FRAME_BYTES) as u64, content).map_err(Failure::Taker)?;
+    }
+    if hasher.finish() == record.library { Ok(()) } else { Err(failure("its digest differs")) }
 }
 
 /// A frame and the size of its content.
 type Frame<'a> = (&'a [u8], usize);
 
-impl<'a> Frames<'a> {
-    /// Returns the next frame; `None` at the right end.
-    fn next(&mut self) -> Option<io::Result<Frame<'a>>> {
-        if self.packed.is_empty() && self.left == 0 {
+/// Splits an object into its frames; `None` if they are not those of so many bytes.
+fn frames(mut packed: &[u8], bytes: u64) -> Option<Vec<Frame<'_>>> {
+    let mut left = bytes;
+    let mut frames = Vec::new();
+    while left > 0 {
+        let bytes = left.min(FRAME_BYTES as u64);
+        if zstd_safe::get_frame_content_size(packed).ok()?? != bytes {
             return None;
         }
-        let frame = self.split();
-        if frame.is_none() {
-            (self.packed, self.left) = (&[], 0);
-        }
-        Some(frame.ok_or_else(damaged))
+        let (frame, rest) = packed.split_at_checked(zstd_safe::find_frame_compressed_size(packed).ok()?)?;
+        frames.push((frame, bytes as usize));
+        (packed, left) = (rest, left - bytes);
     }
-
-    fn split(&mut self) -> Option<Frame<'a>> {
-        let bytes = self.left.min(FRAME_BYTES as u64);
-        let content_bytes = zstd_safe::get_frame_content_size(self.packed).ok()??;
-        if bytes == 0 || content_bytes != bytes {
-            return None;
-        }
-        let (frame, rest) = self.packed.split_at_checked(zstd_safe::find_frame_compressed_size(self.packed).ok()?)?;
-        (self.packed, self.left) = (rest, self.left - bytes);
-        Some((frame, bytes as usize))
-    }
+    packed.is_empty().then_some(frames)
 }
 
-/// What came out of a frame and was put where it belongs.
-type Content = Result<Vec<u8>, Failure>;
-
-/// Frames on their way through two threads.
-struct Queue<'a> {
+/// Frames that two threads decompress, each the next that nobody has begun.
+struct Row<'a> {
+    frames: &'a [Frame<'a>],
+    next: AtomicUsize,
     put: &'a Put<'a>,
-    state: Mutex<State<'a>>,
-    changed: Condvar,
 }
 
-struct State<'a> {
-    frames: Frames<'a>,
-    /// The frames that somebody decompresses or has decompressed, in their order.
-    begun: VecDeque<Option<Content>>,
-    /// How many frames were taken out of it.
-    taken: usize,
-    /// Memory to decompress into.
-    spare: Vec<Vec<u8>>,
-    is_over: bool,
-}
-
-impl<'a> Queue<'a> {
-    fn new(frames: Frames<'a>, put: &'a Put<'a>) -> Self {
-        let state = State { frames, begun: VecDeque::new(), taken: 0, spare: Vec::new(), is_over: false };
-        Self { put, state: Mutex::new(state), changed: Condvar::new() }
+impl Row<'_> {
+    fn decompress(&self) -> Result<(), Failure> {
+        // Whoever fails leaves nothing to do for the other.
+        self.decompress_rest().inspect_err(|_| self.end())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<'a>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'b>(&self, state: MutexGuard<'b, State<'a>>) -> MutexGuard<'b, State<'a>> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the content whose turn it is; `None` at the end.
-    fn next(&self, decoder: &mut zstd::bulk::Decompressor<'_>) -> Option<Content> {
-        let mut state = self.lock();
+    fn decompress_rest(&self) -> Result<(), Failure> {
+        let mut decoder = Decoder::new()?;
         loop {
-            if let Some(content) = state.begun.front_mut().and_then(Option::take) {
-                state.begun.pop_front();
-                state.taken += 1;
-                self.changed.notify_all();
-                return Some(content);
-            }
-            if let Some((number, frame, memory)) = state.begin() {
-                drop(state);
-                let content = self.decompress(decoder, number, frame, memory);
-                state = self.lock();
-                state.end(number, content);
-            } else if state.begun.is_empty() {
-                return None;
-            } else {
-                state = self.wait(state);
-            }
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(frame) = self.frames.get(number) else { return Ok(()) };
+            let content = decoder.decompress(*frame)?;
+            (self.put)((number * FRAME_BYTES) as u64, content).map_err(Failure::Taker)?;
         }
     }
 
-    /// Decompresses frames before it is their turn, until there is none left.
-    fn decompress_ahead(&self) {
-        let Ok(mut decoder) = zstd::bulk::Decompressor::new() else { return };
-        let mut state = self.lock();
-        while !state.is_over {
-            if state.begun.len() > FRAMES_AHEAD {
-                state = self.wait(state);
-            } else if let Some((number, frame, memory)) = state.begin() {
-                drop(state);
-                let content = self.decompress(&mut decoder, number, frame, memory);
-                state = self.lock();
-                state.end(number, content);
-                self.changed.notify_all();
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn decompress(
-        &self,
-        decoder: &mut zstd::bulk::Decompressor<'_>,
-        number: usize,
-        frame: io::Result<Frame<'_>>,
-        mut memory: Vec<u8>,
-    ) -> Content {
-        let (frame, bytes) = frame.map_err(Failure::Object)?;
-        memory.resize(bytes, 0);
-        let filled = decoder.decompress_to_buffer(frame, &mut memory[..]).map_err(Failure::Object)?;
-        if filled != bytes {
-            return Err(Failure::Object(damaged()));
-        }
-        (self.put)((number * FRAME_BYTES) as u64, &memory).map_err(Failure::Taker)?;
-        Ok(memory)
-    }
-
-    /// Gives memory back to decompress into.
-    fn give_back(&self, memory: Vec<u8>) {
-        self.lock().spare.push(memory);
+    fn end(&self) {
+        self.next.store(self.frames.len(), Ordering::Relaxed);
     }
 }
 
-impl<'a> State<'a> {
-    /// Returns the next frame that nobody has begun, its number, and memory for it.
-    fn begin(&mut self) -> Option<(usize, io::Result<Frame<'a>>, Vec<u8>)> {
-        let frame = self.frames.next()?;
-        self.begun.push_back(None);
-        Some((self.taken + self.begun.len() - 1, frame, self.spare.pop().unwrap_or_default()))
+/// Decompresses frames into the same memory.
+struct Decoder {
+    decoder: zstd::bulk::Decompressor<'static>,
+    content: Vec<u8>,
+}
+
+impl Decoder {
+    fn new() -> Result<Self, Failure> {
+        let decoder = zstd::bulk::Decompressor::new().map_err(Failure::Object)?;
+        Ok(Self { decoder, content: Vec::new() })
     }
 
-    fn end(&mut self, number: usize, content: Content) {
-        self.begun[number - self.taken] = Some(content);
+    fn decompress(&mut self, (frame, bytes): Frame<'_>) -> Result<&[u8], Failure> {
+        self.content.resize(bytes, 0);
+        let filled = self.decoder.decompress_to_buffer(frame, &mut self.content[..]).map_err(Failure::Object)?;
+        if filled == bytes { Ok(&self.content) } else { Err(damaged()) }
     }
 }
 
-/// Ends a queue for the other thread.
-struct EndsQueue<'a, 'b>(&'b Queue<'a>);
-
-impl Drop for EndsQueue<'_, '_> {
-    fn drop(&mut self) {
-        self.0.lock().is_over = true;
-        self.0.changed.notify_all();
-    }
+fn damaged() -> Failure {
+    failure("it is damaged, or its size is not the recorded one")
 }
 
-fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it is damaged, or its size is not the recorded one")
+fn failure(reason: &str) -> Failure {
+    Failure::Object(io::Error::new(io::ErrorKind::InvalidData, reason))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
+    use std::sync::{Mutex, PoisonError};
 
     use super::*;
 
-    /// Content that repeats only partly, of a size below, at and above what a chunk
+    /// Content that repeats only partly, of a size below, at and above what a frame
     /// and what one thread takes.
     fn libraries() -> impl Iterator<Item = Vec<u8>> {
         let content = |bytes: usize| {
@@ -287,37 +242,72 @@ mod tests {
             content.truncate(bytes);
             content
         };
-        let limit = usize::try_from(THREAD_BYTES_MIN).unwrap();
-        [0, 1, FRAME_BYTES - 1, FRAME_BYTES, FRAME_BYTES + 1, limit - 1, limit, limit + 1, 3 * limit, 3 * limit + 5]
+        let limit = (THREAD_FRAMES_MIN - 1) * FRAME_BYTES;
+        [0, 1, FRAME_BYTES - 1, FRAME_BYTES, FRAME_BYTES + 1, limit - 1, limit, limit + 1, 9 * FRAME_BYTES + 5]
             .into_iter()
             .map(content)
     }
 
-    fn unpacked(packed: &[u8], bytes: u64) -> Result<(Digest, Vec<u8>), Failure> {
-        let content = Mutex::new(vec![0; usize::try_from(bytes).unwrap()]);
+    fn unpacked(packed: &[u8], record: &Record) -> Result<Vec<u8>, Failure> {
+        let content = Mutex::new(vec![0; usize::try_from(record.bytes).unwrap()]);
         let put = |at: u64, piece: &[u8]| {
             content.lock().unwrap()[usize::try_from(at).unwrap()..][..piece.len()].copy_from_slice(piece);
             Ok(())
         };
-        let digest = unpack(packed, bytes, &put)?;
-        Ok((digest, content.into_inner().unwrap()))
+        unpack(packed, record, &put)?;
+        Ok(content.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What an object is refused as: by its own digest, and by its content's.
+    fn assert_refused(packed: &[u8], record: &Record, case: &str) {
+        let (own, other) =
+            (Record { object: Digest::of(packed), ..*record }, Record { object: Digest([0; 32]), ..*record });
+        for record in [own, other] {
+            assert!(matches!(unpacked(packed, &record), Err(Failure::Object(_))), "{case}: {record:?}");
+        }
+        assert!(check(packed, record).is_err(), "{case}");
     }
 
     #[test]
     fn what_was_packed_comes_out_and_nothing_of_another_size() {
         for library in libraries() {
-            let (packed, bytes) = (pack(&library).unwrap(), library.len() as u64);
-            assert_eq!(unpacked(&packed, bytes).unwrap(), (Digest::of(&library), library.clone()));
+            let packed = pack(&library).unwrap();
+            let record = Record::of(&library, &packed);
+            let bytes = record.bytes;
+            assert_eq!(unpacked(&packed, &record).unwrap(), library);
             for wrong in [bytes.wrapping_sub(1), bytes + 1, 2 * bytes + 1].into_iter().filter(|size| *size < u64::MAX) {
-                assert!(matches!(unpacked(&packed, wrong), Err(Failure::Object(_))), "{bytes} as {wrong}");
+                assert_refused(&packed, &Record { bytes: wrong, ..record }, &format!("{bytes} as {wrong}"));
             }
             let Some(last) = packed.len().checked_sub(1) else { continue };
             for cut in [0, packed.len() / 2, last] {
-                assert!(matches!(unpacked(&packed[..cut], bytes), Err(Failure::Object(_))), "{bytes} cut at {cut}");
+                assert_refused(&packed[..cut], &record, &format!("{bytes} cut at {cut}"));
             }
             let mut flipped = packed.clone();
             flipped[last] ^= 1;
-            assert!(matches!(unpacked(&flipped, bytes), Err(Failure::Object(_))), "the checksum of {bytes}");
+            assert_refused(&flipped, &record, &format!("the checksum of {bytes}"));
+        }
+    }
+
+    #[test]
+    fn an_object_that_was_packed_elsewhere_is_known_by_its_content() {
+        for library in libraries() {
+            let packed = pack(&library).unwrap();
+            let mut encoder = zstd::bulk::Compressor::new(ZSTD_LEVEL + 1).unwrap();
+            encoder.set_parameter(zstd_safe::CParameter::ChecksumFlag(false)).unwrap();
+            let other: Vec<u8> =
+                library.chunks(FRAME_BYTES).flat_map(|content| encoder.compress(content).unwrap()).collect();
+            let record = Record::of(&library, &packed);
+            assert!(other != packed || library.is_empty());
+            assert_eq!(unpacked(&other, &record).unwrap(), library);
+            check(&other, &record).unwrap();
+            let Some(first) = library.first() else { continue };
+            // Whole, of the right size, and of another content.
+            let mut forged = library.clone();
+            forged[0] = !first;
+            let forged = pack(&forged).unwrap();
+            assert!(matches!(unpacked(&forged, &record), Err(Failure::Object(_))));
+            // Who records both digests is believed only where nothing comes from elsewhere.
+            assert!(check(&forged, &Record { object: Digest::of(&forged), ..record }).is_err());
         }
     }
 
@@ -325,8 +315,11 @@ mod tests {
     fn a_taker_that_fails_is_not_blamed_on_the_object_and_leaves_no_thread_waiting() {
         for library in libraries().filter(|library| !library.is_empty()) {
             let packed = pack(&library).unwrap();
-            let failed = unpack(&packed, library.len() as u64, &|_, _| Err(io::Error::other("full")));
-            assert!(matches!(failed, Err(Failure::Taker(error)) if error.to_string() == "full"));
+            let record = Record::of(&library, &packed);
+            for record in [record, Record { object: record.library, ..record }] {
+                let failed = unpack(&packed, &record, &|_, _| Err(io::Error::other("full")));
+                assert!(matches!(failed, Err(Failure::Taker(error)) if error.to_string() == "full"));
+            }
         }
     }
 
@@ -336,9 +329,10 @@ mod tests {
         let mut bomb = zstd::stream::Encoder::new(Vec::new(), ZSTD_LEVEL).unwrap();
         io::copy(&mut io::repeat(0).take(1 << 30), &mut bomb).unwrap();
         let bomb = bomb.finish().unwrap();
-        for bytes in [500, THREAD_BYTES_MIN] {
+        for bytes in [500, (THREAD_FRAMES_MIN * FRAME_BYTES) as u64] {
             let furthest = AtomicU64::new(0);
-            let failed = unpack(&bomb, bytes, &|at, piece| {
+            let record = Record { library: Digest([0; 32]), bytes, object: Digest::of(&bomb) };
+            let failed = unpack(&bomb, &record, &|at, piece| {
                 furthest.fetch_max(at + piece.len() as u64, Ordering::Relaxed);
                 Ok(())
             });
@@ -351,9 +345,9 @@ mod tests {
     fn frames_of_another_size_than_ours_are_refused() {
         let library = vec![7; 3 * FRAME_BYTES];
         let whole = zstd::bulk::compress(&library, ZSTD_LEVEL).unwrap();
-        assert!(matches!(unpacked(&whole, library.len() as u64), Err(Failure::Object(_))));
+        assert_refused(&whole, &Record::of(&library, &whole), "one frame");
         let more = [pack(&library).unwrap(), zstd::bulk::compress(&[], ZSTD_LEVEL).unwrap()].concat();
-        assert!(matches!(unpacked(&more, library.len() as u64), Err(Failure::Object(_))));
+        assert_refused(&more, &Record::of(&library, &more), "a frame more");
     }
 
     #[test]

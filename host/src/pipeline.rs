@@ -23,6 +23,7 @@ use crate::interpreter::{Headers, Interpreter};
 use crate::key;
 use crate::locks::{Lock, Wait};
 use crate::manifest::{BuildRecord, Freshness, Library, Manifest, Recorded, StoredPath};
+use crate::object::Record;
 use crate::package;
 use crate::plan::{self, Context, Plan, Prepared, PreparedTarget};
 use crate::plugin::Failure;
@@ -381,12 +382,12 @@ fn restore(
     prepared: &Prepared,
     target: &PreparedTarget,
 ) -> Result<Option<Loadable>> {
-    let artifact = target.entry.as_ref().and_then(|entry| Some((entry, Digest::from_hex(&entry.artifact)?)));
-    let Some((entry, digest)) = artifact else {
+    let artifact = target.entry.as_ref().and_then(|entry| Some((entry, entry.record()?)));
+    let Some((entry, record)) = artifact else {
         return Err(no_action(&prepared.module));
     };
-    let unpacked =
-        timed(context.frontend, Phase::Store, || context.store.restore(digest, entry.artifact_bytes, &entry.suffix));
+    let digest = record.library;
+    let unpacked = timed(context.frontend, Phase::Store, || context.store.restore(&record, &entry.suffix));
     match unpacked {
         Ok((path, library)) => {
             note_library(context, "unpack", entry, &path);
@@ -564,13 +565,15 @@ fn build(
     let is_published = build.steps.contains(&Step::Publish);
     for ((target, compiled), discovered) in wanted.iter().zip(compiled).zip(discovered) {
         let suffix = target.target.library_suffix();
-        let (path, library) = if is_published {
+        let (path, library, record) = if is_published {
             context.store.put_library(&compiled.library, suffix)?
         } else {
-            // For the loader; nothing leads to it.
-            context.store.put_materialised(&compiled.library, Digest::of(&compiled.library), suffix)?
+            // For the loader; nothing leads to it, and there is no object.
+            let record = Record { object: Digest::ABSENT, ..Record::of(&compiled.library, &[]) };
+            let (path, library) = context.store.put_materialised(&compiled.library, record.library, suffix)?;
+            (path, library, record)
         };
-        let entry = entry(prepared, target, toolchain, &discovered, &library, compiled.library.len() as u64);
+        let entry = entry(prepared, target, toolchain, &discovered, &library.suffix, &record);
         if is_published {
             context.store.put_entry(&entry)?;
             context.store.put_history(&module.source_path, target.target.label, &history(prepared, &entry))?;
@@ -684,8 +687,8 @@ fn entry(
     target: &PreparedTarget,
     toolchain: &Toolchain,
     discovered: &[Recorded],
-    library: &Library,
-    artifact_bytes: u64,
+    suffix: &str,
+    record: &Record,
 ) -> Entry {
     let root = &prepared.closure.project_root;
     let there = discovered.iter().map(|input| ("discovered", discovered_name(&input.path, root), input.digest));
@@ -699,9 +702,10 @@ fn entry(
         source_key: target.source_key.hex(),
         module: prepared.module.name.clone(),
         source: closure::relative_to(&prepared.module.source_path, root),
-        artifact: library.digest.hex(),
-        artifact_bytes,
-        suffix: library.suffix.clone(),
+        artifact: record.library.hex(),
+        artifact_bytes: record.bytes,
+        object: record.object.hex(),
+        suffix: suffix.to_owned(),
         abi: prepared.abi.clone(),
         target: target.target.label.to_owned(),
         optimize: prepared.optimize.name().to_owned(),
@@ -813,7 +817,7 @@ mod tests {
     #[test]
     fn a_medium_that_loses_bits_is_noticed_only_where_every_load_is_verified() {
         let (_folder, store) = store();
-        let (path, library) = store.put_library(b"library", ".so").unwrap();
+        let (path, library, _) = store.put_library(b"library", ".so").unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"librarz").unwrap();
         let module = Module { name: "m".into(), source_path: "/m.zig".into(), kind: ModuleKind::File };

@@ -200,13 +200,13 @@ pub fn loadable(context: Context<'_>, stored: &Stored) -> Result<Loadable> {
 /// # Errors
 /// Both library and object are lost or damaged.
 pub fn library(store: &Store, entry: &Entry) -> Result<(PathBuf, Library)> {
-    let digest = Digest::from_hex(&entry.artifact).ok_or_else(|| Error::Registry {
+    let record = entry.record().ok_or_else(|| Error::Registry {
         message: format!("the entry {} names no library", entry.key),
         hint: "zigimport cache verify --repair".to_owned(),
     })?;
-    match store.library_verified(digest, &entry.suffix) {
+    match store.library_verified(record.library, &entry.suffix) {
         Some(found) => Ok(found),
-        None => store.restore(digest, entry.artifact_bytes, &entry.suffix),
+        None => store.restore(&record, &entry.suffix),
     }
 }
 

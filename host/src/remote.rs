@@ -31,7 +31,7 @@ use crate::archive::{self, Carried};
 use crate::config::Layer;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::object;
+use crate::object::{self, Record};
 use crate::publish::{self, Existing};
 use crate::registry::{self, Stored};
 use crate::report::{Frontend, Level};
@@ -136,24 +136,21 @@ impl Remote {
     /// # Errors
     /// The object is not what the entry says, or the store cannot be written.
     pub fn fetch(&self, store: &Store, entry: &Entry) -> Result<u64> {
-        let (digest, packed) = self.packed(entry)?;
-        store.put_object(digest, &packed)?;
+        let (record, packed) = self.packed(entry)?;
+        store.put_object(record.library, &packed)?;
         store.put_entry(entry)?;
         Ok(packed.len() as u64)
     }
 
-    /// Returns the object of an entry, after checking it, and the digest of its content.
-    fn packed(&self, entry: &Entry) -> Result<(Digest, Vec<u8>)> {
+    /// Returns the object of an entry, after checking it, and what is recorded of it.
+    fn packed(&self, entry: &Entry) -> Result<(Record, Vec<u8>)> {
         let path = self.object(entry);
         let failed = |error: &io::Error| Error::remote("fetch", &path, error);
+        let record = entry.record().ok_or_else(|| failed(&io::ErrorKind::InvalidData.into()))?;
         let packed =
             stamp::read(&path, object::packed_bytes_max(entry.artifact_bytes)).map_err(|error| failed(&error))?.bytes;
-        let digest = object::unpack(&packed, entry.artifact_bytes, &|_, _| Ok(()))
-            .map_err(|failure| failed(&failure.into_error()))?;
-        if digest.hex() != entry.artifact {
-            return Err(failed(&io::Error::new(io::ErrorKind::InvalidData, "its digest differs")));
-        }
-        Ok((digest, packed))
+        object::check(&packed, &record).map_err(|error| failed(&error))?;
+        Ok((record, packed))
     }
 
     /// Puts an artifact of the store there, object first, unless a whole one is there.
@@ -288,7 +285,7 @@ mod tests {
 
     fn put(store: &Store, module: &str) -> Entry {
         let content = module.repeat(500);
-        let (_, library) = store.put_library(content.as_bytes(), ".so").unwrap();
+        let (_, library, _) = store.put_library(content.as_bytes(), ".so").unwrap();
         let entry = entry_of(module, library.digest, content.len() as u64);
         store.put_entry(&entry).unwrap();
         entry

@@ -46,7 +46,7 @@
 //! | the same for the manifest | always | none: it is open already |
 //! | the library has the size, times and inode of its publication | always | none: it is looked up anyway |
 //! | the same for the folders of a bucket | at each write and each miss | none |
-//! | a library or object has the digest that names it | on a miss; with `ZIGIMPORT_VERIFY=always` on a hit too | none; one hash |
+//! | a library has the digest that names it, an object that of its record or such a content | on a miss; with `ZIGIMPORT_VERIFY=always` on a hit too | none; one hash |
 //! | an entry has its own checksum, and the key that its fields give | on a miss | none |
 //!
 //! A library's change time cannot be set back by any program, and changes with
@@ -75,13 +75,13 @@ use crate::key;
 use crate::locks::Wait;
 use crate::manifest::{Library, Manifest, Recorded};
 use crate::memory;
-use crate::object::{self, Failure};
+use crate::object::{self, Failure, Record};
 use crate::publish::{self, Existing};
 use crate::stamp::{self, Stamp};
 
 pub(crate) const OBJECTS: &str = "objects-v1";
 pub(crate) const LIBRARIES: &str = "libraries-v1";
-pub(crate) const ENTRIES: &str = "entries-v2";
+pub(crate) const ENTRIES: &str = "entries-v3";
 pub(crate) const MANIFESTS: &str = "manifests-v2";
 pub(crate) const SOURCES: &str = "sources-v1";
 pub(crate) const HISTORY: &str = "history-v2";
@@ -236,6 +236,8 @@ pub struct Entry {
     pub artifact: String,
     /// Size of the library in bytes.
     pub artifact_bytes: u64,
+    /// Digest of the object that its builder made of it, hexadecimal.
+    pub object: String,
     /// Suffix of the library's file name.
     pub suffix: String,
     /// ABI tag.
@@ -294,10 +296,20 @@ impl Entry {
         }
         let is_suffix = entry.suffix.starts_with('.')
             && entry.suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if Digest::from_hex(&entry.artifact).is_none() || !is_suffix || entry.artifact_bytes > LIBRARY_BYTES_MAX {
+        if entry.record().is_none() || !is_suffix || entry.artifact_bytes > LIBRARY_BYTES_MAX {
             return Err("it names no library".to_owned());
         }
         Ok(entry)
+    }
+
+    /// Returns what it records of its object; [`Entry::parse`] checks that it is there.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        Some(Record {
+            library: Digest::from_hex(&self.artifact)?,
+            bytes: self.artifact_bytes,
+            object: Digest::from_hex(&self.object)?,
+        })
     }
 
     /// Returns the artifact key that the fields give.
@@ -532,11 +544,12 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn put_library(&self, bytes: &[u8], suffix: &str) -> Result<(PathBuf, Library)> {
-        let digest = Digest::of(bytes);
-        let name = digest.hex();
+    pub fn put_library(&self, bytes: &[u8], suffix: &str) -> Result<(PathBuf, Library, Record)> {
         let compressed =
             object::pack(bytes).map_err(|error| Error::cache("compress", self.root.join(OBJECTS), &error))?;
+        let record = Record::of(bytes, &compressed);
+        let digest = record.library;
+        let name = digest.hex();
         let folder = format!("{OBJECTS}/{}", &name[..2]);
         let object = self.object_path(digest);
         // What is no file is no object: to keep it would be to compile each time.
@@ -545,7 +558,8 @@ impl Store {
         if !self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, existing)? {
             self.note_use(digest);
         }
-        self.put_materialised(bytes, digest, suffix)
+        let (path, library) = self.put_materialised(bytes, digest, suffix)?;
+        Ok((path, library, record))
     }
 
     /// Stores an object whose content was checked, in the place of a damaged one.
@@ -621,8 +635,8 @@ impl Store {
         self.place(&[OBJECTS, &name[..2], &name])
     }
 
-    /// Unpacks an object into a library, and checks that its bytes are what its
-    /// name says before the library gets its own.
+    /// Unpacks an object into a library, and checks that it is what is recorded of
+    /// it before the library gets its name.
     ///
     /// Where the store cannot be written, the library is put into memory.
     ///
@@ -630,9 +644,10 @@ impl Store {
     /// The object is absent, damaged or not of the recorded size, or there is no
     /// place for the library. A damaged object is removed, so that the next build
     /// can put a good one in its place.
-    pub fn restore(&self, digest: Digest, bytes: u64, suffix: &str) -> Result<(PathBuf, Library)> {
+    pub fn restore(&self, record: &Record, suffix: &str) -> Result<(PathBuf, Library)> {
+        let (digest, bytes) = (record.library, record.bytes);
         let path = self.object_path(digest);
-        let object = stamp::read(&path, object::packed_bytes_max(bytes.min(LIBRARY_BYTES_MAX)))
+        let object = stamp::read(&path, object::packed_bytes_max(bytes))
             .inspect_err(|error| {
                 if error.kind() == io::ErrorKind::FileTooLarge {
                     let _ = std::fs::remove_file(&path);
@@ -642,7 +657,7 @@ impl Store {
             .bytes;
         let mut damage = None;
         let restored = self.publish_library(digest, suffix, &mut |library| {
-            let written = publish::syncing_meanwhile(library, bytes, |put| unpack(&object, digest, bytes, put));
+            let written = publish::syncing_meanwhile(library, bytes, |put| object::unpack(&object, record, put));
             match written {
                 Err(Failure::Object(error)) => Err(damage.insert(error).kind().into()),
                 outcome => outcome.map_err(Failure::into_error),
@@ -652,7 +667,7 @@ impl Store {
             let library = Mutex::new(Vec::new());
             let unpacked = match damage {
                 Some(error) => Err(Failure::Object(error)),
-                None => unpack(&object, digest, bytes, &|at, piece| {
+                None => object::unpack(&object, record, &|at, piece| {
                     let mut library = library.lock().unwrap_or_else(PoisonError::into_inner);
                     let (start, end) = (at as usize, at as usize + piece.len());
                     if library.len() < end {
@@ -990,14 +1005,6 @@ impl Store {
     }
 }
 
-/// Gives the pieces of an object to `put`; fails at its end if they are not what
-/// its name says.
-fn unpack(object: &[u8], digest: Digest, bytes: u64, put: &object::Put<'_>) -> Result<(), Failure> {
-    let unpacked = object::unpack(object, bytes.min(LIBRARY_BYTES_MAX), put)?;
-    let differs = || Failure::Object(io::Error::new(io::ErrorKind::InvalidData, "its digest differs"));
-    (unpacked == digest).then_some(()).ok_or_else(differs)
-}
-
 /// Returns the folder of an entry. Its keys are digests, which [`Entry::parse`] checks.
 pub(crate) fn entry_folder(entry: &Entry) -> String {
     format!("{ENTRIES}/{}/{}/{}", &entry.source_key[..2], entry.source_key, entry.key)
@@ -1133,6 +1140,7 @@ pub(crate) mod tests {
             source: format!("{module}.zig"),
             artifact: artifact.hex(),
             artifact_bytes,
+            object: Digest::of(b"packed elsewhere").hex(),
             suffix: ".so".to_owned(),
             abi: "abi3".to_owned(),
             target: "x86_64-linux-gnu".to_owned(),
@@ -1162,11 +1170,11 @@ pub(crate) mod tests {
     fn a_library_comes_back_from_its_object() {
         let (_folder, store) = store();
         let bytes = b"library".repeat(1000);
-        let (path, library) = store.put_library(&bytes, ".so").unwrap();
+        let (path, library, record) = store.put_library(&bytes, ".so").unwrap();
         assert_eq!(store.library_unchanged(&library), Some(path.clone()));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(store.library_verified(library.digest, ".so"), None);
-        let (restored, _) = store.restore(library.digest, bytes.len() as u64, ".so").unwrap();
+        let (restored, _) = store.restore(&record, ".so").unwrap();
         assert_eq!(std::fs::read(restored).unwrap(), bytes);
         assert!(std::fs::metadata(path).unwrap().permissions().readonly());
     }
@@ -1175,19 +1183,19 @@ pub(crate) mod tests {
     fn a_damaged_library_is_replaced_and_a_damaged_object_refused() {
         let (_folder, store) = store();
         let bytes = b"library".repeat(1000);
-        let (path, library) = store.put_library(&bytes, ".so").unwrap();
+        let (path, library, record) = store.put_library(&bytes, ".so").unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"poison").unwrap();
         assert_eq!(store.library_unchanged(&library), None);
         assert_eq!(store.library_verified(library.digest, ".so"), None);
-        store.restore(library.digest, bytes.len() as u64, ".so").unwrap();
+        store.restore(&record, ".so").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
 
-        assert!(store.restore(library.digest, 10, ".so").is_err());
+        assert!(store.restore(&Record { bytes: 10, ..record }, ".so").is_err());
         assert!(!store.has_object(library.digest));
         // Larger than a library of that size can be.
         store.put_object(library.digest, &[0; 1 << 20]).unwrap();
-        assert!(store.restore(library.digest, bytes.len() as u64, ".so").is_err());
+        assert!(store.restore(&record, ".so").is_err());
         assert!(!store.has_object(library.digest));
     }
 
@@ -1219,10 +1227,10 @@ pub(crate) mod tests {
             let _ = std::fs::remove_file(path);
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
         };
-        let (path, library) = store.put_library(b"library", ".so").unwrap();
+        let (path, library, record) = store.put_library(b"library", ".so").unwrap();
         pipe(&store.object_path(library.digest));
         store.note_use(library.digest);
-        assert!(store.restore(library.digest, 7, ".so").is_err());
+        assert!(store.restore(&record, ".so").is_err());
         store.put_library(b"library", ".so").unwrap();
         assert!(store.has_object(library.digest));
         pipe(&path);

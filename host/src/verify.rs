@@ -397,7 +397,7 @@ mod tests {
     fn filled() -> (tempfile::TempDir, Store, Library) {
         let (folder, store) = store();
         let content = b"library".repeat(100);
-        let (_, library) = store.put_library(&content, ".so").unwrap();
+        let (_, library, _) = store.put_library(&content, ".so").unwrap();
         store.put_entry(&entry_of("m", library.digest, content.len() as u64)).unwrap();
         store.put_zig_version(Digest::of(b"zig"), "0.16.0").unwrap();
         store.put_declarations(Digest::of(b"text"), "text").unwrap();
@@ -455,7 +455,7 @@ mod tests {
     #[test]
     fn a_lost_library_and_object_take_their_entry_with_them_and_nothing_else() {
         let (_folder, store, library) = filled();
-        let (_, other) = store.put_library(b"other", ".so").unwrap();
+        let (_, other, _) = store.put_library(b"other", ".so").unwrap();
         store.put_entry(&entry_of("n", other.digest, 5)).unwrap();
         std::fs::remove_file(store.object_path(library.digest)).unwrap();
         assert!(!verify(&store, true).unwrap().is_damaged(), "the library is enough");

@@ -148,7 +148,7 @@ fn folder() -> tempfile::TempDir {
 /// An entry as a build would write it, of a library that the store has.
 fn stored_entry(store: &Store) -> Entry {
     let content = b"library".repeat(500);
-    let (_, library) = store.put_library(&content, ".so").unwrap();
+    let (_, _, record) = store.put_library(&content, ".so").unwrap();
     let digest = |text: &str| Digest::of(text.as_bytes()).hex();
     let input = |role: &str, path: &str| EntryInput { role: role.into(), path: path.into(), digest: digest(path) };
     let mut entry = Entry {
@@ -156,8 +156,9 @@ fn stored_entry(store: &Store) -> Entry {
         source_key: digest("source"),
         module: "package.m".into(),
         source: "package/m.zig".into(),
-        artifact: library.digest.hex(),
-        artifact_bytes: content.len() as u64,
+        artifact: record.library.hex(),
+        artifact_bytes: record.bytes,
+        object: record.object.hex(),
         suffix: ".so".into(),
         abi: "abi3".into(),
         target: "x86_64-linux-gnu".into(),
