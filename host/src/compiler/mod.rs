@@ -43,7 +43,7 @@ use crate::error::{Error, Result};
 use crate::guest::planning::{Action, Build, Decision, Route};
 use crate::package;
 use crate::plan::{Context, Prepared};
-use crate::report::Level;
+use crate::report::{Level, Silent};
 use crate::target::Target;
 use crate::toolchain::{self, Toolchain};
 
@@ -161,16 +161,24 @@ impl Job<'_> {
         self.context.store.zig_cache(self.version(), name)
     }
 
-    fn run(&self, invocation: &Invocation) -> Result<process::Finished> {
-        let caller = process::Caller {
+    fn caller(&self) -> process::Caller<'_> {
+        process::Caller {
             frontend: self.context.frontend,
             audit_log: self.context.layer.audit_log.as_deref(),
             module: &self.module().name,
             key: self.prepared.targets.first().map(|target| target.action_key),
             identity: Some(self.toolchain.identity),
             line: Some(self.line()),
-        };
-        process::run(invocation, caller)
+        }
+    }
+
+    fn run(&self, invocation: &Invocation) -> Result<process::Finished> {
+        process::run(invocation, self.caller())
+    }
+
+    /// Runs something that no build depends on, while another program runs.
+    fn run_beside(&self, invocation: &Invocation) -> Result<process::Finished> {
+        process::run(invocation, process::Caller { frontend: &Silent, line: None, ..self.caller() })
     }
 
     /// The file that describes the module to the binding: its digest and text.
