@@ -187,6 +187,7 @@ def test_a_path_is_one_module(project, function):
     for path, message in [
         ("several", "ValueError: 'several' has several modules (a, b): name one"),
         ("missing.zig", "missing.zig` does not exist"),
+        ("several/a", "there is `"),
     ]:
         ran = project.run(f"import zigimport; zigimport.{function}({path!r})")
         assert ran.returncode == 1 and message in ran.stderr.splitlines()[-1], ran

@@ -319,6 +319,17 @@ def test_the_settings_ask_for_stubs(project, setting, stub):
     assert stubs == ([stub] if stub else [])
 
 
+def test_the_settings_ask_for_the_stub_of_a_cached_module_too(project):
+    source = project.write("m.zig", ADD)
+    project.imports("m")
+    project.write("pyproject.toml", "[tool.zigimport]\nstubs = true\n")
+    project.imports("m", env={"ZIGIMPORT_NATIVE": "never"})
+    assert not source.with_suffix(".pyi").exists()
+    source.touch()
+    project.imports("m")
+    assert list(functions_in(source.with_suffix(".pyi").read_text())) == ["add"]
+
+
 def test_a_stub_follows_the_source(project):
     source = project.write("m.zig", ADD)
     project.cli("build", "--stubs", "m.zig")

@@ -148,7 +148,9 @@ fn classify(path: &Path) -> Result<(PathBuf, ModuleKind)> {
         });
     }
     if !path.exists() {
-        return Err(Error::Module { message: format!("`{}` does not exist", path.display()), hint: None });
+        let source = path.with_extension("zig");
+        let hint = source.is_file().then(|| format!("there is `{}`", source.display()));
+        return Err(Error::Module { message: format!("`{}` does not exist", path.display()), hint });
     }
     match path.file_name().and_then(|name| name.to_str()) {
         Some("build.zig") => Ok((path.to_owned(), ModuleKind::Project)),

@@ -258,7 +258,8 @@ fn record(context: Context<'_>, sources: &Sources, plan: &Plan) {
 }
 
 /// Writes the module's stub where that is asked for: an argument asks for it
-/// always, a project's setting with each build, which it does not make fail.
+/// always, a project's setting with each build and where it is missing. That does
+/// not make an import fail.
 fn write_stub(context: Context<'_>, plan: &Plan, outcomes: &[Loadable]) -> Result<()> {
     let (Some(prepared), Some(first)) = (plan.modules.first(), outcomes.first()) else { return Ok(()) };
     let module = &prepared.module;
@@ -266,9 +267,10 @@ fn write_stub(context: Context<'_>, plan: &Plan, outcomes: &[Loadable]) -> Resul
         let path = stubs.path(module, Path::new(""));
         return path.map_or(Ok(()), |path| stub::write(&first.path, &path));
     }
-    let wanted = prepared.closure.project_settings.stubs.as_ref().filter(|_| first.built);
+    let wanted = prepared.closure.project_settings.stubs.as_ref();
     let path = wanted.and_then(|stubs| stubs.path(module, &prepared.closure.project_root));
-    let written = path.map_or(Ok(()), |path| stub::write(&first.path, &path));
+    let is_due = |path: &PathBuf| first.built || (context.layer.native != Native::Never && !path.exists());
+    let written = path.filter(is_due).map_or(Ok(()), |path| stub::write(&first.path, &path));
     if let Err(error) = written {
         context.frontend.report(Level::Warning, error.report());
     }
