@@ -15,6 +15,8 @@ SOURCES := $(shell find host guest-tools python -type f -not -name '*.pyc' -not 
 	Cargo.toml Cargo.lock pyproject.toml
 # The engine for plugins carries a compiler, which takes minutes to build: only when it changed.
 PLUGINS_SOURCES := $(shell find host/plugins -type f) guest-tools/src/engine.rs guest-tools/wit/plugin.wit Cargo.toml Cargo.lock
+# So do the network clients.
+REMOTES_SOURCES := $(shell find host/remotes -type f) Cargo.toml Cargo.lock
 
 # Formats that are fuzzed, and for how long each in seconds: a minute in all.
 FORMATS := compiler entry files history manifest object plan plugin request settings source steps table
@@ -77,8 +79,15 @@ target/plugins-wheel/built: $(PLUGINS_SOURCES) | $(TOOLS)/installed
 		--out target/plugins-wheel --interpreter $(TOOLS)/bin/python
 	touch $@
 
-test-environments: wheel target/plugins-wheel/built
-	$(PYTHON) tests/environments.py --wheel target/wheel/*.whl --plugins-wheel target/plugins-wheel/*.whl
+target/remotes-wheel/built: $(REMOTES_SOURCES) | $(TOOLS)/installed
+	rm -rf target/remotes-wheel
+	$(TOOLS)/bin/maturin build --quiet --profile remotes --manifest-path host/remotes/Cargo.toml \
+		--out target/remotes-wheel --interpreter $(TOOLS)/bin/python
+	touch $@
+
+test-environments: wheel target/plugins-wheel/built target/remotes-wheel/built
+	$(PYTHON) tests/environments.py --wheel target/wheel/*.whl --plugins-wheel target/plugins-wheel/*.whl \
+		--remotes-wheel target/remotes-wheel/*.whl
 
 # The same tests of the host with AddressSanitizer, which only a nightly Rust has.
 test-sanitizers: export ZIGIMPORT_GUEST_ZIG = $(abspath $(ZIG_OF_TOOLS))

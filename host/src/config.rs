@@ -117,6 +117,8 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_PYTHON",
     "ZIGIMPORT_RELEASE_MODE",
     "ZIGIMPORT_REMOTE_CACHE",
+    "ZIGIMPORT_REMOTE_PASSWORD",
+    "ZIGIMPORT_REMOTE_USER",
     "ZIGIMPORT_SALT",
     "ZIGIMPORT_TRACK_DEPS",
     "ZIGIMPORT_VERBOSE",
@@ -160,8 +162,12 @@ pub struct Layer {
     pub verify_always: bool,
     /// `ZIGIMPORT_CACHE_SIZE`: bytes that the store may take; `None` for any.
     pub cache_bytes_max: Option<u64>,
-    /// `ZIGIMPORT_REMOTE_CACHE`: a directory with artifacts that several share.
+    /// `ZIGIMPORT_REMOTE_CACHE`: a directory or a URL with artifacts that several share.
     pub remote_cache: Option<PathBuf>,
+    /// `ZIGIMPORT_REMOTE_USER`: who that is to the server.
+    pub remote_user: Option<String>,
+    /// `ZIGIMPORT_REMOTE_PASSWORD`: of that user.
+    pub remote_password: Option<String>,
     /// `ZIGIMPORT_CACHE_UPLOAD`: put there what was built.
     pub cache_upload: bool,
     /// `ZIGIMPORT_BUILD_DIR`: where the store lies.
@@ -210,6 +216,8 @@ impl Default for Layer {
             verify_always: false,
             cache_bytes_max: Some(CACHE_BYTES_MAX),
             remote_cache: None,
+            remote_user: None,
+            remote_password: None,
             cache_upload: false,
             build_dir: None,
             zig: None,
@@ -288,6 +296,8 @@ impl Layer {
                 self.cache_bytes_max = (bytes > 0).then_some(bytes);
             }
             "ZIGIMPORT_REMOTE_CACHE" => self.remote_cache = Some(value.into()),
+            "ZIGIMPORT_REMOTE_PASSWORD" => self.remote_password = Some(text.into_owned()),
+            "ZIGIMPORT_REMOTE_USER" => self.remote_user = Some(text.into_owned()),
             "ZIGIMPORT_CACHE_UPLOAD" => self.cache_upload = boolean(name, &text, "")?,
             "ZIGIMPORT_BUILD_DIR" => self.build_dir = Some(value.into()),
             "ZIGIMPORT_ZIG" => self.zig = Some(value.into()),

@@ -43,7 +43,7 @@
 //! | [`collect`] | the cap, and who goes first |
 //! | [`verify`] | finds and mends damage |
 //! | [`archive`] | carries entries to another store |
-//! | [`remote`] | a directory with artifacts that several share |
+//! | [`remote`] | a directory or a server with artifacts that several share |
 //!
 //! Beside them: [`discover`] (paths on the command line to modules),
 //! [`watch`] (changes as they happen), [`refusal`] and [`render`] (words), [`report`] (the embedder's side),
@@ -63,6 +63,8 @@
 //!   the embedder's to bound, and stated in [`plugin`].
 //! - A plugin can only add inputs; while one fails, nothing is stored and
 //!   nothing that is stored is used.
+//! - Nothing here speaks to a network: what does is the embedder's, and decides
+//!   nothing about trust ([`remote::transport`]).
 //! - What the planner decides is carried out by [`pipeline`] and decided
 //!   nowhere else.
 //! - Nothing is loaded whose bytes do not have the digest that its manifest or

@@ -355,13 +355,14 @@ fn load(context: Context<'_>, plan: &Plan, prepared: &Prepared, target: &Prepare
 
 /// Takes an artifact from the shared cache into the store.
 fn fetch(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget) -> Result<()> {
-    let (Some(remote), Some(entry)) = (Remote::of(context.layer)?, &target.shared) else {
+    let remote = Remote::of(context.layer, context.frontend.transport())?;
+    let (Some(remote), Some(shared)) = (remote, &target.shared) else {
         return Err(no_action(&prepared.module));
     };
-    let bytes = remote.fetch(context.store, entry)?;
-    let digest = Digest::from_hex(&entry.artifact).ok_or_else(|| no_action(&prepared.module))?;
+    let bytes = remote.fetch(context.store, shared)?;
+    let digest = Digest::from_hex(&shared.entry.artifact).ok_or_else(|| no_action(&prepared.module))?;
     keep_below_cap(context, bytes, &[digest]);
-    context.frontend.report(Level::Info, format!("fetched {} from {}", prepared.module.name, remote.root().display()));
+    context.frontend.report(Level::Info, format!("fetched {} from {}", prepared.module.name, remote.shown().display()));
     Ok(())
 }
 
@@ -370,8 +371,8 @@ fn upload(context: Context<'_>, entry: &Entry) {
     if !context.layer.cache_upload {
         return;
     }
-    let put =
-        Remote::of(context.layer).and_then(|remote| remote.map(|remote| remote.put(context.store, entry)).transpose());
+    let put = Remote::of(context.layer, context.frontend.transport())
+        .and_then(|remote| remote.map(|remote| remote.put(context.store, &[entry])).transpose());
     if let Err(error) = put {
         remote::warn(context.frontend, &error);
     }

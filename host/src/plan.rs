@@ -16,7 +16,7 @@ use crate::manifest::{Library, Manifest};
 use crate::package::Package;
 use crate::pipeline;
 use crate::plugin;
-use crate::remote::{self, Remote};
+use crate::remote::{self, Remote, Shared};
 use crate::report::{Frontend, Phase, timed};
 use crate::sources::Sources;
 use crate::store::{Discovered, Entry, History, Store};
@@ -54,7 +54,7 @@ pub struct PreparedTarget {
     /// Whether its compressed object is there.
     pub object: bool,
     /// The entry of the shared cache that serves, where the store has nothing.
-    pub shared: Option<Entry>,
+    pub shared: Option<Shared>,
     /// Whether building needs Python headers that are not to be had: none are
     /// installed, or they are another platform's.
     pub headers_missing: bool,
@@ -64,7 +64,7 @@ impl PreparedTarget {
     /// Returns the entry of the artifact, in the store or the shared cache.
     #[must_use]
     pub fn known(&self) -> Option<&Entry> {
-        self.shared.as_ref().or(self.entry.as_ref())
+        self.shared.as_ref().map(|shared| &shared.entry).or(self.entry.as_ref())
     }
 }
 
@@ -331,7 +331,8 @@ impl Wanted<'_> {
     /// Looks into the store. `published` is a library that needs no look at its bytes.
     fn stored(&self, published: Option<(PathBuf, Library)>) -> Result<Stored> {
         let store = self.context.store;
-        let mut entries = self.serving(store.entries(self.source_key, self.sources.checked())?);
+        let mut entries = store.entries(self.source_key, self.sources.checked())?;
+        entries.retain(|entry| self.is_served_by(entry));
         // The newest whose artifact is there; without one, the newest tells what is lost.
         let found = entries.iter().enumerate().find_map(|(index, entry)| {
             let digest = Digest::from_hex(&entry.artifact)?;
@@ -348,33 +349,37 @@ impl Wanted<'_> {
     }
 
     /// Looks into the shared cache. One that fails has nothing.
-    fn shared(&self) -> Result<Option<Entry>> {
-        let Some(remote) = Remote::of(self.context.layer)? else { return Ok(None) };
-        let entries = remote.entries(self.source_key).unwrap_or_else(|error| {
-            remote::warn(self.context.frontend, &error);
-            Vec::new()
+    fn shared(&self) -> Result<Option<Shared>> {
+        let Some(remote) = Remote::of(self.context.layer, self.context.frontend.transport())? else { return Ok(None) };
+        let looked = remote.entries(self.source_key).and_then(|entries| {
+            for shared in entries {
+                if self.is_served_by(&shared.entry) && remote.has(&shared)? {
+                    return Ok(Some(shared));
+                }
+            }
+            Ok(None)
         });
-        Ok(self.serving(entries).into_iter().next())
+        Ok(looked.unwrap_or_else(|error| {
+            remote::warn(self.context.frontend, &error);
+            None
+        }))
     }
 
-    /// Returns the entries that the compiler, the headers and the discovered inputs at
-    /// hand would give too.
-    fn serving(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
-        // What a plugin would have named may be another than when those were stored.
+    /// Returns whether the compiler, the headers and the discovered inputs at hand would
+    /// give an entry too.
+    fn is_served_by(&self, entry: &Entry) -> bool {
+        // What a plugin would have named may be another than when it was stored.
         if self.closure.plugin_failure.is_some() {
-            return Vec::new();
+            return false;
         }
         let identity = self.toolchain.map(|toolchain| toolchain.identity.hex());
         let version = self.toolchain.and_then(|toolchain| toolchain.version.as_ref());
         let headers = self.headers.map(|headers| headers.identity.hex());
         let root = &self.closure.project_root;
-        entries.retain(|entry| {
-            identity.as_ref().is_none_or(|identity| *identity == entry.zig_identity)
-                && version.is_none_or(|version| *version == entry.zig_version)
-                && headers.as_ref().is_none_or(|headers| entry.headers.as_ref() == Some(headers))
-                && entry.discovered.iter().all(|input| has_digest(self.sources, input, root))
-        });
-        entries
+        identity.is_none_or(|identity| identity == entry.zig_identity)
+            && version.is_none_or(|version| *version == entry.zig_version)
+            && headers.is_none_or(|headers| entry.headers.as_ref() == Some(&headers))
+            && entry.discovered.iter().all(|input| has_digest(self.sources, input, root))
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::plugin::engine::{Engine, NoEngine};
+use crate::remote::transport::{NoTransport, Transport};
 
 /// How much a person wants to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,9 @@ pub trait Frontend: Sync {
     /// Returns what runs plugins.
     fn plugin_engine(&self) -> &dyn Engine;
 
+    /// Returns what speaks to the servers of shared caches.
+    fn transport(&self) -> &dyn Transport;
+
     /// Returns whether [`Self::step`] has somebody to show it to.
     fn wants_steps(&self) -> bool {
         false
@@ -112,5 +116,9 @@ impl Frontend for Silent {
 
     fn plugin_engine(&self) -> &dyn Engine {
         &NoEngine
+    }
+
+    fn transport(&self) -> &dyn Transport {
+        &NoTransport
     }
 }

@@ -9,8 +9,11 @@ use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyOSError, PyRuntimeErr
 use pyo3::prelude::*;
 use zigimport_host::error::{Error, ErrorKind};
 use zigimport_host::plugin::engine::Engine;
+use zigimport_host::remote::transport::Transport;
 use zigimport_host::report::{Frontend, Level, Phase, Step};
 use zigimport_host::timings::Recorder;
+
+use crate::remotes::Client;
 
 /// Set once when every operation of this process has to end.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -131,6 +134,10 @@ impl Frontend for PythonFrontend {
 
     fn plugin_engine(&self) -> &dyn Engine {
         self
+    }
+
+    fn transport(&self) -> &dyn Transport {
+        &Client
     }
 
     fn wants_steps(&self) -> bool {

@@ -8,6 +8,7 @@ mod finder;
 mod frontend;
 mod operations;
 mod plugins;
+mod remotes;
 mod request;
 mod watch;
 

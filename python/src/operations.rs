@@ -40,6 +40,7 @@ use zigimport_host::verify;
 
 use crate::finder::Found;
 use crate::frontend::{PythonFrontend, bad_call, exception, os_error};
+use crate::remotes::Client;
 use crate::request::Request;
 use crate::watch::Watcher;
 
@@ -582,7 +583,7 @@ fn selected(request: &Request, prefixes: Option<Vec<String>>) -> HostResult<Vec<
 /// Puts artifacts into the shared cache; answers as [`cache_import`].
 #[pyfunction]
 fn cache_push(py: Python<'_>, request: &Request, prefixes: Option<Vec<String>>) -> PyResult<(u64, u64, u64)> {
-    let pushed = py.detach(|| remote::push(&request.layer, &request.store, &selected(request, prefixes)?));
+    let pushed = py.detach(|| remote::push(&request.layer, &Client, &request.store, &selected(request, prefixes)?));
     pushed.map(|carried| (carried.entries, carried.present, carried.bytes)).map_err(|error| exception(py, &error))
 }
 
@@ -590,7 +591,7 @@ fn cache_push(py: Python<'_>, request: &Request, prefixes: Option<Vec<String>>) 
 #[pyfunction]
 fn cache_pull(py: Python<'_>, request: &Request, prefixes: Option<Vec<String>>) -> PyResult<(u64, u64, u64)> {
     let pulled = py.detach(|| {
-        let carried = remote::pull(&request.layer, &request.store, prefixes.as_deref())?;
+        let carried = remote::pull(&request.layer, &Client, &request.store, prefixes.as_deref())?;
         collect::after_publication(&request.store, request.layer.cache_bytes_max, carried.bytes, &[])?;
         Ok(carried)
     });

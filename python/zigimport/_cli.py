@@ -542,7 +542,7 @@ def _variables():
     """Yields the variables of ours that are set, without what could be a secret."""
     for name, value in sorted(os.environ.items()):
         if name.startswith("ZIGIMPORT_"):
-            secret = name == "ZIGIMPORT_SALT" or "@" in value
+            secret = name in ("ZIGIMPORT_SALT", "ZIGIMPORT_REMOTE_PASSWORD") or "@" in value
             yield f"{name}={'(not shown)' if secret else shlex.quote(value)}"
 
 

@@ -17,6 +17,7 @@ use zigimport_host::guest::source::Language;
 use zigimport_host::manifest::{BuildRecord, Library, Manifest, Recorded, StoredPath};
 use zigimport_host::object;
 use zigimport_host::registry;
+use zigimport_host::remote::transport::NoTransport;
 use zigimport_host::remote::{self, Remote};
 use zigimport_host::stamp::Stamp;
 use zigimport_host::store::{Entry, EntryInput, History, Store};
@@ -307,8 +308,8 @@ fn any_bytes_in_a_shared_cache_are_a_miss_or_refused() {
     let store = Store::open(folder.path().to_owned()).unwrap();
     let entry = stored_entry(&store);
     let layer = Layer { remote_cache: Some(shared.path().to_owned()), ..Layer::default() };
-    remote::push(&layer, &store, &registry::list(&store)).unwrap();
-    let remote = Remote::of(&layer).unwrap().unwrap();
+    remote::push(&layer, &NoTransport, &store, &registry::list(&store)).unwrap();
+    let remote = Remote::of(&layer, &NoTransport).unwrap().unwrap();
     let key = Digest::from_hex(&entry.source_key).unwrap();
     let into = Store::open(other.path().join("store")).unwrap();
     let paths = files(shared.path());
@@ -320,7 +321,7 @@ fn any_bytes_in_a_shared_cache_are_a_miss_or_refused() {
         for _ in 0..1_000 {
             replace(&path, &mutated(&mut numbers, &whole));
             for found in remote.entries(key).unwrap() {
-                assert_eq!(found, entry);
+                assert_eq!(found.entry, entry);
                 match remote.fetch(&into, &found) {
                     Ok(_) => fetched += 1,
                     Err(Error::Remote { .. }) => {}

@@ -271,6 +271,7 @@ pub fn version(zig: &Path, caller: Caller<'_>) -> Result<String> {
 mod tests {
     use super::*;
     use crate::plugin::engine::{Engine, NoEngine};
+    use crate::remote::transport::{NoTransport, Transport};
     use crate::report::{Level, Silent};
 
     const QUIET: Caller<'_> =
@@ -292,6 +293,10 @@ mod tests {
 
         fn plugin_engine(&self) -> &dyn Engine {
             &NoEngine
+        }
+
+        fn transport(&self) -> &dyn Transport {
+            &NoTransport
         }
     }
 
