@@ -62,6 +62,8 @@ SERVER_PROGRAMS = ("redis-server", "nginx")
 RUST_TARGET = "wasm32-unknown-unknown"
 #: Makes plugins of JavaScript, where npm is on the machine.
 JCO = ("@bytecodealliance/jco", "1.35.0")
+#: What the server of remote execution in the tests is made of.
+REAPI = ("buildgrid==0.4.4", "grpcio>=1.80,<2", "protobuf>=7,<8", "typing-extensions")
 
 #: Answers where an interpreter is, unless it is no ordinary CPython with venv.
 PROBE = """
@@ -210,6 +212,25 @@ def prepare_build_system(line, zig, python):
     return seed
 
 
+def prepare_reapi(base):
+    """Makes the environment of `reapi_server.py`: only the messages are taken from the package, not
+    what else it needs. Returns its interpreter, or ``None``."""
+    folder = FOLDER / "reapi"
+    python = folder / "bin" / "python"
+    record = folder / "installed.json"
+    wanted = {"base": base, "packages": list(REAPI)}
+    if record.is_file() and json.loads(record.read_text()) == wanted:
+        return str(python)
+    print("creating the environment of the server of remote execution", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    run(base, "-m", "venv", folder)
+    command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", *REAPI]
+    if subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL).returncode != 0:
+        return None
+    record.write_text(json.dumps(wanted))
+    return str(python)
+
+
 def prepare_jco():
     """Installs what makes components of JavaScript; returns the folder of the program, or ``None``."""
     npm = shutil.which("npm")
@@ -280,11 +301,15 @@ def main():
     jco = prepare_jco()
     if jco is None:
         missing.append("jco")
+    reapi = prepare_reapi(bases[main_version])
+    if reapi is None:
+        missing.append("a server of remote execution")
     missing += [part for part, path in parts.items() if path is None]
     description = {
         "pythons": pythons,
         "jco": jco,
         "servers": servers,
+        "reapi": reapi,
         "zigs": zigs,
         "libraries": libraries,
         "build_systems": {line: str(prepare_build_system(line, zig, main_python)) for line, zig in zigs.items()},

@@ -1,6 +1,6 @@
-"""Speaks to the servers by which zigimport's machines share artifacts."""
+"""Speaks to the servers by which zigimport's machines share artifacts, and to those that compile."""
 
-from typing import Final, Literal, Optional, final
+from typing import Any, Final, Literal, Optional, final
 
 __version__: Final[str]
 #: Every scheme of a URL that is understood.
@@ -34,3 +34,34 @@ class Remote:
         objects: list[tuple[str, int]] = ...,
     ) -> None:
         """Puts a blob there. An index comes with digest and size of each object that it leads to."""
+
+@final
+class Execution:
+    """A command on its way through a server of the Remote Execution API.
+
+    Nothing happens but in `advance` and `cancel`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        instance: str,
+        credentials: Optional[str],
+        properties: list[tuple[str, str]],
+        command: list[str],
+        environment: list[tuple[str, str]],
+        directory: str,
+        files: list[tuple[str, bytes]],
+        outputs: list[str],
+        is_fresh: bool,
+        seconds_max: float,
+    ) -> None:
+        """Takes the whole task: the files are the command's folder, the outputs relative to ``directory`` in it."""
+    @property
+    def stage(self) -> str:
+        """What the server is at."""
+    def advance(self, seconds: float) -> Optional[dict[str, Any]]:
+        """Works for so long at most. Returns ``exit_code``, ``text`` (standard error), ``files``, ``cached`` and
+        ``action`` (its digest), or ``None`` while it goes on."""
+    def cancel(self) -> None:
+        """Asks the server to stop, which it need not do."""

@@ -1,4 +1,5 @@
-//! The audit log: one JSON line for each process that is started, each library
+//! The audit log: one JSON line for each process that is started, each compile on a
+//! remote executor, each library
 //! that is published or unpacked, and each that is loaded.
 
 use std::fs::File;

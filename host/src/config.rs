@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::executor::{self, Address};
 use crate::headers;
 use crate::plugin::pins::Pins;
 use crate::stub::Stubs;
@@ -117,6 +118,7 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_PYTHON",
     "ZIGIMPORT_RELEASE_MODE",
     "ZIGIMPORT_REMOTE_CACHE",
+    "ZIGIMPORT_REMOTE_EXECUTOR",
     "ZIGIMPORT_REMOTE_PASSWORD",
     "ZIGIMPORT_REMOTE_USER",
     "ZIGIMPORT_SALT",
@@ -127,9 +129,6 @@ const VARIABLES: &[&str] = &[
     "ZIGIMPORT_WATCH_INTERVAL",
     "ZIGIMPORT_ZIG",
 ];
-
-/// Variables of the product that this version does not act on yet.
-const VARIABLES_WITHOUT_EFFECT: &[&str] = &["ZIGIMPORT_REMOTE_EXECUTOR"];
 
 /// Variables that the build of zigimport itself reads.
 const VARIABLES_OF_THE_BUILD: &[&str] = &["ZIGIMPORT_GUEST_ZIG"];
@@ -170,6 +169,8 @@ pub struct Layer {
     pub remote_password: Option<String>,
     /// `ZIGIMPORT_CACHE_UPLOAD`: put there what was built.
     pub cache_upload: bool,
+    /// `ZIGIMPORT_REMOTE_EXECUTOR`: where the compiler runs.
+    pub remote_executor: Option<Address>,
     /// `ZIGIMPORT_BUILD_DIR`: where the store lies.
     pub build_dir: Option<PathBuf>,
     /// `ZIGIMPORT_ZIG`: the compiler.
@@ -219,6 +220,7 @@ impl Default for Layer {
             remote_user: None,
             remote_password: None,
             cache_upload: false,
+            remote_executor: None,
             build_dir: None,
             zig: None,
             include_paths: Vec::new(),
@@ -299,6 +301,10 @@ impl Layer {
             "ZIGIMPORT_REMOTE_PASSWORD" => self.remote_password = Some(text.into_owned()),
             "ZIGIMPORT_REMOTE_USER" => self.remote_user = Some(text.into_owned()),
             "ZIGIMPORT_CACHE_UPLOAD" => self.cache_upload = boolean(name, &text, "")?,
+            "ZIGIMPORT_REMOTE_EXECUTOR" => {
+                let address = Address::parse(&text).map_err(|shown| invalid(name, &shown, executor::EXPECTED))?;
+                self.remote_executor = Some(address);
+            }
             "ZIGIMPORT_BUILD_DIR" => self.build_dir = Some(value.into()),
             "ZIGIMPORT_ZIG" => self.zig = Some(value.into()),
             "ZIGIMPORT_INCLUDE_PATHS" => self.include_paths = split_paths(value),
@@ -326,6 +332,13 @@ impl Layer {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Returns whether nothing is built, so that the store stays as it was given: no
+    /// process may run on this machine, and there is no other one.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.native == Native::Never && self.remote_executor.is_none()
     }
 
     /// Returns the workers to use: the setting, else the cores.
@@ -406,9 +419,6 @@ pub fn warnings() -> Vec<String> {
 fn warning(name: &str) -> Option<String> {
     if !name.starts_with("ZIGIMPORT_") || VARIABLES.contains(&name) || VARIABLES_OF_THE_BUILD.contains(&name) {
         return None;
-    }
-    if VARIABLES_WITHOUT_EFFECT.contains(&name) {
-        return Some(format!("{name} has no effect in this version of zigimport"));
     }
     let nearest = VARIABLES
         .iter()
@@ -659,7 +669,14 @@ mod tests {
         let warning = warning("ZIGIMPORT_OPTIMISE").unwrap();
         assert!(warning.ends_with("did you mean ZIGIMPORT_OPTIMIZE?"), "{warning}");
         assert_eq!(super::warning("ZIGIMPORT_ZIG"), None);
-        assert!(super::warning("ZIGIMPORT_REMOTE_EXECUTOR").unwrap().contains("no effect"));
+    }
+
+    #[test]
+    fn an_executor_is_named_by_an_address() {
+        let layer = |value: &str| Layer::from_variables([("ZIGIMPORT_REMOTE_EXECUTOR".into(), value.into())]);
+        assert!(layer("grpc://host:1").unwrap().remote_executor.is_some());
+        let error = layer("http://me:word@host:1").unwrap_err().to_string();
+        assert!(error.contains("expected grpc://HOST:PORT") && !error.contains("word"), "{error}");
     }
 
     #[test]

@@ -122,6 +122,14 @@ pub enum Error {
         /// What the system said, or what is wrong.
         reason: String,
     },
+    /// The remote executor gave no answer to go on with.
+    #[error("failed to compile on the executor {address}: {reason}")]
+    Executor {
+        /// Where it is, without credentials.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
     /// What was asked of the registry is not there, not unique or not usable.
     #[error("{message}")]
     Registry {
@@ -197,7 +205,7 @@ impl Error {
         match self {
             Self::Setting { .. } | Self::Module { .. } | Self::Unstable { .. } => ErrorKind::Import,
             Self::Scan { .. } | Self::Component { .. } | Self::Plugin { .. } => ErrorKind::Scan,
-            Self::NotFound { .. } | Self::Compiler { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::Compiler { .. } | Self::Executor { .. } => ErrorKind::NotFound,
             Self::Compile { .. } => ErrorKind::Compile,
             Self::LockTimeout { .. } => ErrorKind::LockTimeout,
             Self::Cache { .. }
@@ -224,6 +232,7 @@ impl Error {
             Self::Setting { .. }
             | Self::NotFound { .. }
             | Self::Compiler { .. }
+            | Self::Executor { .. }
             | Self::LockTimeout { .. }
             | Self::Cache { .. }
             | Self::Remote { .. }
@@ -241,6 +250,9 @@ impl Error {
             Self::Module { hint, .. } | Self::Compile { hint, .. } => hint.clone(),
             Self::NotFound { hint, .. } | Self::Registry { hint, .. } | Self::Plugin { hint, .. } => Some(hint.clone()),
             Self::Cache { .. } => Some("set ZIGIMPORT_BUILD_DIR to a directory that only you can write".to_owned()),
+            Self::Executor { .. } => {
+                Some("mend what it says; or unset ZIGIMPORT_REMOTE_EXECUTOR, and let the compiler run here".to_owned())
+            }
             Self::Archive { .. } => Some("export it again, or copy it again".to_owned()),
             Self::LockTimeout { .. } => Some("wait for that process, or end it; the lock goes with it".to_owned()),
             _ => None,

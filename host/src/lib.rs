@@ -24,6 +24,7 @@
 //! | [`plan`] | gathers what is known, asks the planner |
 //! | [`binding`] | our Zig sources, and the description of the user's file |
 //! | [`compiler`] | the only native step: command lines, the process, its answer |
+//! | [`executor`] | where that runs instead of on this machine |
 //! | [`store`] | objects, libraries, entries |
 //! | [`locks`] | one build for a key at a time, and nobody clears what is in use |
 //! | [`object`] | how a library is compressed and comes out again |
@@ -57,7 +58,8 @@
 //!   exclusive lock, and reads only file metadata and one manifest
 //!   ([`pipeline::cached`]); content is hashed only where metadata differ.
 //! - Only [`guest`] mentions wasmtime, only `compiler::process` starts a
-//!   process, only [`config`] reads the environment, nothing prints.
+//!   process, only [`config`] reads the environment, nothing prints; nothing here
+//!   speaks to a network, which is the embedder's.
 //! - [`plan`] writes nothing and runs nothing native; components have no
 //!   import, so no file, clock, environment or network. What a plugin has is
 //!   the embedder's to bound, and stated in [`plugin`].
@@ -90,6 +92,7 @@ pub mod document;
 pub mod dot;
 pub mod editor;
 pub mod error;
+pub mod executor;
 pub mod graph;
 pub mod guest;
 pub mod headers;

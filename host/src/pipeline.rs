@@ -18,6 +18,7 @@ use crate::compiler::{self, Job, process};
 use crate::config::{Layer, Native};
 use crate::digest::{Digest, FieldHasher};
 use crate::error::{self, Error, Result};
+use crate::executor;
 use crate::guest::planning::{Action, Decision, Step};
 use crate::interpreter::{Headers, Interpreter};
 use crate::key;
@@ -128,7 +129,7 @@ pub fn cached(
                 // Where nothing native may run the store is as it was given. That
                 // and a store that cannot be written cost the next import some hashing.
                 // One of a single file must not take the place of the whole.
-                if layer.native != Native::Never && layer.track_deps {
+                if !layer.is_closed() && layer.track_deps {
                     let _ = store.put_manifest(name, &updated);
                 }
                 *updated
@@ -140,7 +141,7 @@ pub fn cached(
     } else {
         store.library_unchanged(&manifest.library)?
     };
-    if layer.native != Native::Never && stamp.is_older_than(USE_NOTED_EVERY) {
+    if !layer.is_closed() && stamp.is_older_than(USE_NOTED_EVERY) {
         store.note_hit(name, manifest.library.digest);
     }
     Some(Loadable { path, library: manifest.library, record: manifest.record, built: false })
@@ -180,7 +181,7 @@ pub fn watched(context: Context<'_>, module: &Module, scanned: bool) -> Paths {
 /// # Errors
 /// `ZIGIMPORT_ZIG` is wrong.
 pub fn locate_zig(layer: &Layer, interpreter: &Interpreter) -> Result<Option<Located>> {
-    if layer.native == Native::Never {
+    if layer.is_closed() {
         return Ok(None);
     }
     toolchain::locate(layer, &interpreter.search_path)
@@ -201,15 +202,23 @@ pub fn ensure(context: Context<'_>, module: &Module) -> Result<Loadable> {
 /// The first failure.
 pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static Target]) -> Result<Vec<Loadable>> {
     let _in_use = in_use(context, module)?;
-    let alone = Layer { remote_cache: None, ..context.layer.clone() };
-    let mut context = context;
+    let mut layer = context.layer.clone();
     for _ in 0..PLANS_MAX {
+        let context = Context { layer: &layer, ..context };
         let sources = Sources::unknown();
         let plan = plan::plan_shadowed(context, &sources, std::slice::from_ref(module), &[], targets)?;
         let executed = match execute(context, &plan, targets) {
             Err(error @ Error::Remote { .. }) => {
                 remote::warn(context.frontend, &error);
-                context.layer = &alone;
+                layer.remote_cache = None;
+                continue;
+            }
+            Err(error @ Error::Executor { .. }) => {
+                if !allows_local_builds(&layer) {
+                    return Err(error);
+                }
+                executor::warn(context.frontend, &error);
+                layer.remote_executor = None;
                 continue;
             }
             executed => executed?,
@@ -226,9 +235,14 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
     Err(Error::Unstable { module: module.name.clone(), path: module.source_path.clone() })
 }
 
+/// Returns whether the compiler may run on this machine after all.
+fn allows_local_builds(layer: &Layer) -> bool {
+    matches!(layer.native, Native::Auto | Native::Unconfined)
+}
+
 /// Keeps others from clearing the store while a module is made.
 fn in_use(context: Context<'_>, module: &Module) -> Result<Option<Lock>> {
-    if context.layer.native == Native::Never {
+    if context.layer.is_closed() {
         return Ok(None);
     }
     context.store.in_use(&Wait {
@@ -244,7 +258,7 @@ fn in_use(context: Context<'_>, module: &Module) -> Result<Option<Lock>> {
 
 /// Keeps what was read for later plans, which are slower without it.
 fn record(context: Context<'_>, sources: &Sources, plan: &Plan) {
-    if context.layer.native == Native::Never {
+    if context.layer.is_closed() {
         return;
     }
     let program = plan.toolchain.as_ref().and_then(|toolchain| toolchain.program.as_ref());
@@ -410,7 +424,7 @@ fn restore(
 
 /// Remembers what is loaded now, so that the next reason tells what changed since.
 fn note_history(context: Context<'_>, prepared: &Prepared, target: &PreparedTarget, entry: &Entry) {
-    if context.layer.native == Native::Never {
+    if context.layer.is_closed() {
         return;
     }
     let source = &prepared.module.source_path;
@@ -433,13 +447,13 @@ fn note_library(context: Context<'_>, event: &str, entry: &Entry, path: &Path) {
 }
 
 fn note_use(context: Context<'_>, digest: Digest) {
-    if context.layer.native != Native::Never {
+    if !context.layer.is_closed() {
         context.store.note_use(digest);
     }
 }
 
 fn keep_below_cap(context: Context<'_>, bytes: u64, published: &[Digest]) {
-    if context.layer.native == Native::Never {
+    if context.layer.is_closed() {
         return;
     }
     if let Err(error) = collect::after_publication(context.store, context.layer.cache_bytes_max, bytes, published) {
@@ -544,6 +558,7 @@ fn build(
     if let Some(failure) = &prepared.closure.plugin_failure {
         warn_once(context, failure, module);
     }
+    let remotely = if compiler::remote::executor(context, prepared).is_some() { " remotely" } else { "" };
     let started = Instant::now();
     let started_at = SystemTime::now();
     let job = Job { context, prepared, toolchain, targets: targets_of(&wanted), build };
@@ -590,9 +605,10 @@ fn build(
     let published: Vec<Digest> = done.iter().map(|(_, loadable)| loadable.library.digest).collect();
     keep_below_cap(context, bytes, &published);
     context.frontend.spent(Phase::Store, checked_at, Instant::now());
-    context
-        .frontend
-        .report(Level::Info, format!("built {}{suffix} in {:.2} s", module.name, started.elapsed().as_secs_f64()));
+    context.frontend.report(
+        Level::Info,
+        format!("built {}{suffix}{remotely} in {:.2} s", module.name, started.elapsed().as_secs_f64()),
+    );
     Ok(Some(done))
 }
 

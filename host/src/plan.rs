@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::binding;
 use crate::closure::{self, Closure, Module, ModuleKind};
+use crate::compiler;
 use crate::config::{Layer, Native, Optimize};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -196,7 +197,7 @@ pub fn plan_each(
 /// # Errors
 /// `ZIGIMPORT_ZIG` is wrong, or the program cannot be read.
 pub fn toolchain(context: Context<'_>, uses_records: bool) -> Result<Option<Toolchain>> {
-    if context.layer.native == Native::Never {
+    if context.layer.is_closed() {
         return Ok(None);
     }
     toolchain::locate(context.layer, &context.interpreter.search_path)?
@@ -536,6 +537,7 @@ fn planner_module(context: Context<'_>, sources: &Sources, prepared: &Prepared) 
         abi: prepared.abi.clone(),
         inputs,
         shadowed_by: prepared.shadowed_by.clone(),
+        remote_build: compiler::remote::executor(context, prepared).is_some(),
         plugin_failure: closure
             .plugin_failure
             .as_ref()

@@ -1,5 +1,6 @@
 //! Words what cannot be built: what is missing, and the remedy.
 
+use crate::compiler;
 use crate::error::Error;
 use crate::guest::planning::{Decision, Reason, Refusal};
 use crate::package::{self, PYZ3, Package};
@@ -40,6 +41,17 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
                 hint: "mend the plugin, or import where a compiler may run".to_owned(),
             }
         }
+        Refusal::NativeForbidden if let Some(executor) = &context.layer.remote_executor => Error::NotFound {
+            message: match compiler::remote::obstacle(prepared) {
+                Some(obstacle) => format!(
+                    "`{name}` ({source}) has to be built, {executor} does not build it, since {obstacle}, and ZIGIMPORT_NATIVE=never forbids building it here"
+                ),
+                None => format!(
+                    "`{name}` ({source}) has to be built with the version of Zig that is here, and ZIGIMPORT_NATIVE=never forbids asking {zig} for it"
+                ),
+            },
+            hint: "`pip install ziglang`, whose version is known; or unset ZIGIMPORT_NATIVE".to_owned(),
+        },
         Refusal::NativeForbidden => match context.store.unreadable() {
             Some(path) => Error::Cache { action: "read", path, reason: "permission denied".to_owned() },
             None => Error::NotFound {

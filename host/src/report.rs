@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::executor::{Executor, NoExecutor};
 use crate::plugin::engine::{Engine, NoEngine};
 use crate::remote::transport::{NoTransport, Transport};
 
@@ -79,6 +80,11 @@ pub trait Frontend: Sync {
 
     /// Returns what speaks to the servers of shared caches.
     fn transport(&self) -> &dyn Transport;
+
+    /// Returns what speaks to remote executors.
+    fn executor(&self) -> &dyn Executor {
+        &NoExecutor
+    }
 
     /// Returns whether [`Self::step`] has somebody to show it to.
     fn wants_steps(&self) -> bool {

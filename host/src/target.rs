@@ -153,6 +153,47 @@ impl Target {
         }
     }
 
+    /// Returns whether bytes are a library for the machine that this target is.
+    #[must_use]
+    pub fn is_library(&self, bytes: &[u8]) -> bool {
+        let number = |at: usize, length: usize| {
+            let bytes = bytes.get(at..at + length)?;
+            Some(bytes.iter().rev().fold(0u32, |number, byte| number << 8 | u32::from(*byte)))
+        };
+        let machine = self.label.split('-').next().unwrap_or_default();
+        match self.system {
+            System::Linux => {
+                // Class, byte order, kind of file and machine of the ELF header.
+                let (class, order, code) = match machine {
+                    "x86_64" => (2, 1, 62),
+                    "aarch64" => (2, 1, 183),
+                    "armv7" => (1, 1, 40),
+                    "i686" => (1, 1, 3),
+                    "s390x" => (2, 2, 22),
+                    "riscv64" => (2, 1, 243),
+                    "ppc64le" => (2, 1, 21),
+                    _ => return false,
+                };
+                let half =
+                    |at| number(at, 2).map(|half| if order == 2 { (half as u16).swap_bytes().into() } else { half });
+                bytes.starts_with(&[0x7f, b'E', b'L', b'F', class, order])
+                    && half(16) == Some(3)
+                    && half(18) == Some(code)
+            }
+            System::MacOs => {
+                let code = if machine == "aarch64" { 0x0100_000c } else { 0x0100_0007 };
+                // A 64-bit Mach-O file for the processor that is a dynamic library.
+                number(0, 4) == Some(0xfeed_facf) && number(4, 4) == Some(code) && number(12, 4) == Some(6)
+            }
+            System::Windows => {
+                let code = if machine == "aarch64" { 0xaa64 } else { 0x8664 };
+                let header = number(0x3c, 4).and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX >> 1);
+                bytes.starts_with(b"MZ") && number(header, 4) == Some(0x4550) && number(header + 4, 2) == Some(code)
+            }
+            System::Emscripten => bytes.starts_with(b"\0asm"),
+        }
+    }
+
     /// Returns whether the artifact links the C library (threads need it).
     #[must_use]
     pub fn links_libc(&self) -> bool {
@@ -172,6 +213,48 @@ mod tests {
             assert_eq!(Target::find(target.triple), Some(target));
         }
         assert_eq!(Target::find("pdp11-unix"), None);
+    }
+
+    #[test]
+    fn a_library_is_of_its_target_and_of_no_other() {
+        let elf = |class: u8, order: u8, kind: [u8; 2], machine: [u8; 2]| {
+            [&[0x7f, b'E', b'L', b'F', class, order], &[0; 10][..], &kind, &machine, &[0; 44]].concat()
+        };
+        let macho =
+            |machine: u32| [0xfeed_facfu32, machine, 0, 6].into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+        let pe = |machine: u16| {
+            let mut bytes = b"MZ".to_vec();
+            bytes.resize(0x3c, 0);
+            bytes.extend(0x80u32.to_le_bytes());
+            bytes.resize(0x80, 0);
+            bytes.extend(b"PE\0\0");
+            bytes.extend(machine.to_le_bytes());
+            bytes
+        };
+        let libraries = [
+            ("x86_64-linux-gnu", elf(2, 1, [3, 0], [62, 0])),
+            ("aarch64-linux-gnu", elf(2, 1, [3, 0], [183, 0])),
+            ("s390x-linux-gnu", elf(2, 2, [0, 3], [0, 22])),
+            ("i686-linux-gnu", elf(1, 1, [3, 0], [3, 0])),
+            ("aarch64-macos", macho(0x0100_000c)),
+            ("x86_64-macos", macho(0x0100_0007)),
+            ("x86_64-windows", pe(0x8664)),
+            ("aarch64-windows", pe(0xaa64)),
+            ("wasm32-emscripten", b"\0asm\x01\0\0\0".to_vec()),
+        ];
+        for (label, _) in &libraries {
+            let target = Target::find(label).unwrap();
+            let fitting: Vec<&str> =
+                libraries.iter().filter(|(_, bytes)| target.is_library(bytes)).map(|(label, _)| *label).collect();
+            assert_eq!(fitting, [*label]);
+        }
+        // An object file, a program, and too little of a library.
+        let native = Target::find("x86_64-linux-gnu").unwrap();
+        assert!(!native.is_library(&elf(2, 1, [1, 0], [62, 0])) && !native.is_library(&elf(2, 1, [2, 0], [62, 0])));
+        for (label, bytes) in &libraries {
+            let target = Target::find(label).unwrap();
+            assert!((0..3).all(|length| !target.is_library(&bytes[..length])));
+        }
     }
 
     #[test]

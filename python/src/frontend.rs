@@ -8,6 +8,7 @@ use std::time::Instant;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use zigimport_host::error::{Error, ErrorKind};
+use zigimport_host::executor::Executor;
 use zigimport_host::plugin::engine::Engine;
 use zigimport_host::remote::transport::Transport;
 use zigimport_host::report::{Frontend, Level, Phase, Step};
@@ -138,6 +139,10 @@ impl Frontend for PythonFrontend {
 
     fn transport(&self) -> &dyn Transport {
         &Client
+    }
+
+    fn executor(&self) -> &dyn Executor {
+        self
     }
 
     fn wants_steps(&self) -> bool {

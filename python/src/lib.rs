@@ -4,6 +4,7 @@
 //! It speaks builtin types and exception arguments only; policy, messages and
 //! exception classes are Python's. The GIL is released around host work.
 
+mod executor;
 mod finder;
 mod frontend;
 mod operations;

@@ -12,7 +12,7 @@ use zigimport_host::archive;
 use zigimport_host::audit;
 use zigimport_host::closure::{self, Module};
 use zigimport_host::collect::{self, Limits};
-use zigimport_host::config::{self, Native, ProjectSettings};
+use zigimport_host::config::{self, ProjectSettings};
 use zigimport_host::difference;
 use zigimport_host::discover;
 use zigimport_host::document;
@@ -426,11 +426,13 @@ fn info(
         ));
         lines.push(("target", Target::native().triple.to_owned()));
         lines.push(("cache", format!("{} ({})", context.store.root().display(), place.describe())));
-        let located = if layer.native == Native::Never { None } else { plan::toolchain(context, true)? };
+        let executor = layer.remote_executor.as_ref();
+        lines.push(("executor", executor.map_or_else(|| "none".to_owned(), ToString::to_string)));
+        let located = if layer.is_closed() { None } else { plan::toolchain(context, true)? };
         lines.push((
             "zig",
             match located {
-                None if layer.native == Native::Never => "not looked for (ZIGIMPORT_NATIVE=never)".to_owned(),
+                None if layer.is_closed() => "not looked for (ZIGIMPORT_NATIVE=never)".to_owned(),
                 None => "none found: pip install ziglang, or set ZIGIMPORT_ZIG".to_owned(),
                 Some(toolchain) => format!(
                     "{} at {} (from {})",

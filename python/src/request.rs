@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use zigimport_host::closure::Module;
-use zigimport_host::config::{Layer, Native, Optimize};
+use zigimport_host::config::{Layer, Optimize};
 use zigimport_host::error::{Error, Result as HostResult};
 use zigimport_host::interpreter::{self, Interpreter};
 use zigimport_host::pipeline::{self, Loadable};
@@ -78,7 +78,7 @@ impl Request {
     #[getter]
     fn workers_ahead(&self) -> usize {
         let layer = &self.layer;
-        if layer.parallel && layer.native != Native::Never { layer.workers() - 1 } else { 0 }
+        if layer.parallel && !layer.is_closed() { layer.workers() - 1 } else { 0 }
     }
 }
 

@@ -89,6 +89,7 @@ const Module = extern struct {
     inputs: List(Input),
     shadowed_by: Option(String),
     plugin_failure: Option(PluginFailure),
+    remote_build: bool,
     targets: List(Presence),
 
     fn lift(module: Module) planning.Module {
@@ -105,6 +106,7 @@ const Module = extern struct {
             .inputs = liftAll(planning.Input, module.inputs.slice()),
             .shadowed_by = if (module.shadowed_by.is_some) module.shadowed_by.value.slice() else null,
             .plugin_failure = if (module.plugin_failure.is_some) module.plugin_failure.value.lift() else null,
+            .remote_build = module.remote_build,
             .targets = liftAll(planning.Presence, module.targets.slice()),
         };
     }
@@ -221,7 +223,7 @@ comptime {
     canonical.assertLayout(Presence, 56, "previous", 20);
     canonical.assertLayout(Package, 12, "version", 0);
     canonical.assertLayout(PluginFailure, 12, "stop", 8);
-    canonical.assertLayout(Module, 104, "targets", 96);
+    canonical.assertLayout(Module, 108, "targets", 100);
     canonical.assertLayout(Build, 12, "steps", 4);
     canonical.assertLayout(Decision, 16, "payload", 4);
     canonical.assertLayout(Reason, 32, "more", 28);

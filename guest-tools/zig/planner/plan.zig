@@ -94,9 +94,10 @@ const Planner = struct {
             }
         }
         if (buildable.items.len == 0) return;
-        // The user's build file knows one target per run, and the graph only
-        // makes modules that our binding exports.
-        if (module.kind != .project and module.binding == .plain) return planner.build(module, index, buildable.items);
+        // The user's build file knows one target per run, the graph only makes
+        // modules that our binding exports, and an executor gets one compile each.
+        const is_graph = module.kind != .project and module.binding == .plain and !module.remote_build;
+        if (is_graph) return planner.build(module, index, buildable.items);
         for (buildable.items) |*presence| try planner.build(module, index, presence[0..1]);
     }
 
@@ -198,8 +199,10 @@ fn shortcut(presence: Presence, force_rebuild: bool) enum { load, restore, fetch
 fn refusal(module: Module, toolchain: ?Toolchain, native: NativePolicy) ?Refusal {
     // Without the library's sources not even a look into the cache is possible.
     if (libraries.missing(module)) |refused| return refused;
-    if (native == .never) return .native_forbidden;
+    if (native == .never and !module.remote_build) return .native_forbidden;
     const zig = toolchain orelse return .zig_missing;
+    // To ask a compiler for its version is to run it here.
+    if (native == .never and zig.version == null) return .native_forbidden;
     const minor: ?u32 = if (zig.version) |version| supportedMinor(version) orelse return .zig_unsupported else null;
     if (libraries.refusal(module, minor)) |refused| return refused;
     // A project's own build file may do this.
@@ -207,7 +210,7 @@ fn refusal(module: Module, toolchain: ?Toolchain, native: NativePolicy) ?Refusal
     if (module.kind != .project and module.c_import and removed) return .c_import_removed;
     // Whether confinement works is not in the request: the host sends this policy
     // only where it does not, and a request that says so fails closed.
-    if (native == .sandbox_required) return .sandbox_unavailable;
+    if (native == .sandbox_required and !module.remote_build) return .sandbox_unavailable;
     return null;
 }
 

@@ -194,6 +194,25 @@ test "refusals, each before those that it would hide" {
     try expectSingle(single.request(module, nothing, base), build_default, .{ .code = .first_build });
 }
 
+test "what a remote executor compiles needs no permission for this machine" {
+    var single: Single = undefined;
+    const module = with(module_default, .{ .remote_build = true });
+    for ([_]planning.NativePolicy{ .auto, .never, .sandbox_required, .unconfined }) |native| {
+        const base = with(request_default, .{ .native = native });
+        try expectSingle(single.request(module, nothing, base), build_default, .{ .code = .first_build });
+    }
+    const never = with(withZig(null), .{ .native = planning.NativePolicy.never });
+    try expectRefusal(single.request(module, nothing, never), .native_forbidden, "");
+    const missing = with(never, .{ .toolchain = null });
+    try expectRefusal(single.request(module, nothing, missing), .zig_missing, "");
+    const targets = [_]planning.Presence{ nothing, with(nothing, .{ .target = "u" }) };
+    const both = with(module, .{ .targets = &targets });
+    try expectPlan(with(request_default, .{ .modules = &.{both} }), &.{
+        .{ .module = 0, .targets = &.{"t"}, .decision = build_default, .reason = .{ .code = .first_build } },
+        .{ .module = 0, .targets = &.{"u"}, .decision = build_default, .reason = .{ .code = .first_build } },
+    });
+}
+
 test "versions of Zig" {
     var single: Single = undefined;
     inline for (.{ "0.15.0", "0.15.2", "0.16.0", "0.17.0", "0.17.12" }) |version| {
@@ -505,6 +524,7 @@ fn randomRequest(arena: std.mem.Allocator, random: std.Random) !planning.Request
             .abi = previous_default.abi,
             .inputs = if (random.boolean()) inputs else &.{ input_b, input_a },
             .plugin_failure = if (random.boolean()) null else .{ .plugin = "p", .stop = random.boolean() },
+            .remote_build = random.boolean(),
             .targets = targets,
         };
     }

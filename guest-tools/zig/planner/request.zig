@@ -44,6 +44,7 @@ pub const Module = struct {
     inputs: []const Input,
     shadowed_by: ?[]const u8 = null,
     plugin_failure: ?PluginFailure = null,
+    remote_build: bool = false,
     targets: []const Presence,
 };
 

@@ -102,6 +102,7 @@ fn module(bytes: &mut Unstructured<'_>) -> Result<Module> {
         c_import: bytes.arbitrary()?,
         translate_c: bytes.arbitrary()?,
         shadowed_by: option(bytes, text)?,
+        remote_build: bytes.arbitrary()?,
         plugin_failure: option(bytes, |bytes| Ok(PluginFailure { plugin: text(bytes)?, stop: bytes.arbitrary()? }))?,
         optimize: text(bytes)?,
         abi: text(bytes)?,

@@ -1,5 +1,5 @@
 //! The network clients of zigimport: what speaks to the servers by which
-//! machines share artifacts.
+//! machines share artifacts, and to those that compile.
 //!
 //! A library of its own, because it carries TLS and several protocols, none of
 //! which an import should load.
@@ -11,6 +11,7 @@
 //! | [`buckets`] | S3 and Redis |
 //! | [`cache`] | a cache of the Remote Execution API |
 //! | [`grpc`] | a connection to a gRPC server |
+//! | [`execute`] | runs a command on a server of the Remote Execution API |
 //! | [`limits`] | how long a server may take, and how much it may send |
 //! | [`runtime`] | drives a call on the caller's thread, and not beyond a fork |
 //!
@@ -21,6 +22,7 @@
 mod address;
 mod buckets;
 mod cache;
+mod execute;
 mod grpc;
 mod http;
 mod limits;
@@ -273,5 +275,6 @@ fn zigimport_remotes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("SCHEMES", SCHEMES)?;
     module.add("RemoteError", module.py().get_type::<RemoteError>())?;
+    module.add_class::<execute::Execution>()?;
     module.add_class::<Remote>()
 }

@@ -1,4 +1,4 @@
-//! One target straight through `zig build-lib`.
+//! One target straight through `zig build-lib`, here or on an executor.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::report::Level;
 use crate::target::{System, Target};
 
 /// Makes the compiler answer in messages.
-const LISTEN: &str = "--listen=-";
+pub(super) const LISTEN: &str = "--listen=-";
 
 /// The module that has Python's C API on every Zig.
 const PYTHON_MODULE: &str = "Python.h";
@@ -35,7 +35,7 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option
     if target.system == System::Windows {
         import_library(job, support, target)?;
     }
-    let invocation = compile(job, support, work);
+    let invocation = compile(job, &Places::here(job, support, work));
     let finished = with_c_library(job, work, || job.run(&invocation))?;
     let answer = protocol::parse(&finished.answer, job.line(), &invocation.directory);
     if let Some(answer) = answer.as_ref().filter(|answer| !answer.version.is_empty() && answer.version != job.version())
@@ -120,26 +120,53 @@ pub(super) fn invocations(job: &Job<'_>, support: &Path, work: &Path) -> Vec<Inv
     if wants_c_library(job) && !job.cache(MADE).exists() {
         invocations.push(c_library_invocation(job, work));
     }
-    let mut compile = compile(job, support, work);
+    let mut compile = compile(job, &Places::here(job, support, work));
     // A person cannot speak the protocol; without it the command does the same.
     compile.arguments.retain(|argument| argument != LISTEN);
     invocations.push(compile);
     invocations
 }
 
-fn target_of(job: &Job<'_>) -> &'static Target {
+/// Where a compile finds its files, and keeps what it makes.
+pub(super) struct Places<'a> {
+    /// The folder of our own Zig files.
+    pub(super) binding: PathBuf,
+    /// The description of the module.
+    pub(super) declarations: PathBuf,
+    /// The import library of `python3.dll`.
+    pub(super) import_library: PathBuf,
+    pub(super) local_cache: PathBuf,
+    pub(super) global_cache: PathBuf,
+    /// Names one of the user's files.
+    pub(super) user: Box<dyn Fn(&Path) -> PathBuf + 'a>,
+}
+
+impl Places<'static> {
+    fn here(job: &Job<'_>, support: &Path, work: &Path) -> Self {
+        Self {
+            binding: support.join("binding"),
+            declarations: job.context.store.declarations_path(job.declarations().0),
+            import_library: import_library_path(job, target_of(job)),
+            local_cache: work.join("local"),
+            global_cache: job.cache("global"),
+            user: Box::new(Path::to_path_buf),
+        }
+    }
+}
+
+pub(super) fn target_of(job: &Job<'_>) -> &'static Target {
     job.targets.first().copied().unwrap_or_else(Target::native)
 }
 
-fn is_plain(job: &Job<'_>) -> bool {
+pub(super) fn is_plain(job: &Job<'_>) -> bool {
     job.prepared.closure.binding == Binding::Plain
 }
 
-fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
+pub(super) fn compile(job: &Job<'_>, places: &Places<'_>) -> Invocation {
     let target = target_of(job);
     let mut arguments: Vec<OsString> = vec!["build-lib".into(), "-dynamic".into()];
     if target.system == System::Windows {
-        arguments.push(import_library_path(job, target).into());
+        arguments.push(places.import_library.clone().into());
         arguments.push("-fno-emit-implib".into());
     }
     if !job.has_c_sources() {
@@ -155,7 +182,7 @@ fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
     arguments.extend(["-O".into(), job.prepared.optimize.name().into()]);
     arguments.extend(["-target".into(), target.triple_for(job.line()).into()]);
     arguments.extend(["-mcpu".into(), target.cpu.into()]);
-    modules(job, support, &mut arguments);
+    modules(job, places, &mut arguments);
     if target.links_libc() || job.has_c_sources() {
         arguments.push("-lc".into());
     }
@@ -168,26 +195,26 @@ fn compile(job: &Job<'_>, support: &Path, work: &Path) -> Invocation {
         arguments.extend(["-install_name".into(), name.into()]);
     }
     arguments.extend(["--name".into(), job.module().leaf().into()]);
-    arguments.extend(caches(job, work));
+    arguments.extend(["--cache-dir".into(), places.local_cache.clone().into()]);
+    arguments.extend(["--global-cache-dir".into(), places.global_cache.clone().into()]);
     arguments.push(LISTEN.into());
     Invocation { input: protocol::ONE_UPDATE.to_vec(), ..invocation(job, arguments) }
 }
 
 /// The module graph: the user's file under our root, or as the root itself
 /// where it, or a library that it uses, makes the init function.
-fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
-    let binding = support.join("binding");
-    let user = &job.module().source_path;
+fn modules(job: &Job<'_>, places: &Places<'_>, arguments: &mut Vec<OsString>) {
+    let Places { binding, declarations, .. } = places;
+    let user = &(places.user)(&job.module().source_path);
     if is_plain(job) {
-        let declarations = job.context.store.declarations_path(job.declarations().0);
         arguments.extend(["zigimport", "user", "declarations"].into_iter().flat_map(dependency));
         arguments.push(module("root", &binding.join("root.zig")));
         arguments.push(module("zigimport", &binding.join("zigimport.zig")));
         arguments.extend(dependency("zigimport"));
-        arguments.extend(c_arguments(job));
-        arguments.extend(include_folders(job));
+        arguments.extend(c_arguments(job, places));
+        arguments.extend(include_folders(job, places));
         arguments.push(module("user", user));
-        arguments.push(module("declarations", &declarations));
+        arguments.push(module("declarations", declarations));
         return;
     }
     let translations = translations(job);
@@ -198,15 +225,15 @@ fn modules(job: &Job<'_>, support: &Path, arguments: &mut Vec<OsString>) {
     if package.is_some() {
         arguments.extend([package::PYZ3, "pyconf"].into_iter().flat_map(dependency));
     }
-    arguments.extend(c_arguments(job));
-    arguments.extend(include_folders(job));
+    arguments.extend(c_arguments(job, places));
+    arguments.extend(include_folders(job, places));
     arguments.push(module("root", user));
     if let Some(package) = package {
         let headers = package.headers().into_iter().map(|(name, _)| name);
         arguments.extend(headers.chain(["pyconf"]).flat_map(dependency));
         arguments.push(module(package::PYZ3, &package.sources.join("pyz3.zig")));
         arguments.extend(dependency("ffi"));
-        arguments.push(module("pyconf", &job.context.store.declarations_path(job.declarations().0)));
+        arguments.push(module("pyconf", declarations));
     }
     for translation in &translations {
         arguments.push(module(translation.name, &translation.output));
@@ -218,14 +245,20 @@ fn dependency(name: &str) -> [OsString; 2] {
 }
 
 /// What is compiled and linked along with the user's file, for the next module.
-fn c_arguments(job: &Job<'_>) -> Vec<OsString> {
+fn c_arguments(job: &Job<'_>, places: &Places<'_>) -> Vec<OsString> {
     let settings = &job.prepared.closure.module_settings;
     let mut arguments: Vec<OsString> = Vec::new();
     if job.has_c_sources() {
         arguments.extend(["-lc".into(), "-cflags".into()]);
-        arguments.extend(headers::c_flags(&settings.c_flags, job.module().folder()).into_iter().map(OsString::from));
+        // The paths among them are absolute.
+        let place = |flag: String| match Path::new(&flag).is_absolute() {
+            true => (places.user)(Path::new(&flag)).into_os_string(),
+            false => flag.into(),
+        };
+        arguments.extend(headers::c_flags(&settings.c_flags, job.module().folder()).into_iter().map(place));
         arguments.push("--".into());
-        arguments.extend(job.prepared.closure.c_sources(job.module()).into_iter().map(PathBuf::into_os_string));
+        let sources = job.prepared.closure.c_sources(job.module());
+        arguments.extend(sources.iter().map(|path| (places.user)(path).into_os_string()));
     }
     arguments.extend(settings.libraries.iter().map(|library| format!("-l{library}").into()));
     arguments
@@ -233,10 +266,11 @@ fn c_arguments(job: &Job<'_>) -> Vec<OsString> {
 
 /// Where the user's files look for headers, Python's last. The flag is for the
 /// next module only.
-fn include_folders(job: &Job<'_>) -> Vec<OsString> {
+fn include_folders(job: &Job<'_>, places: &Places<'_>) -> Vec<OsString> {
     let closure = &job.prepared.closure;
     let headers = job.prepared.headers.iter().filter(|_| closure.c_import).flat_map(|headers| headers.folders.clone());
     let folders = closure.include_folders(job.module()).into_iter().chain(headers);
+    let folders = folders.map(|folder| (places.user)(&folder));
     folders.flat_map(|folder| ["-I".into(), folder.into()]).collect()
 }
 
@@ -283,15 +317,19 @@ fn explain(job: &Job<'_>, listening: &Invocation, work: &Path) -> Result<Error> 
     Ok(Error::Unstable { module: job.module().name.clone(), path: job.module().source_path.clone() })
 }
 
-/// Reads the one library in an output folder.
-fn read_output(folder: &Path, target: &Target, name: &str) -> Result<Vec<u8>, String> {
-    let file = match target.system {
+/// Returns how the compiler names its output.
+pub(super) fn output_name(target: &Target, name: &str) -> String {
+    match target.system {
         System::Linux => format!("lib{name}.so"),
         System::MacOs => format!("lib{name}.dylib"),
         System::Windows => format!("{name}.dll"),
         System::Emscripten => format!("{name}.wasm"),
-    };
-    let path = folder.join(file);
+    }
+}
+
+/// Reads the one library in an output folder.
+fn read_output(folder: &Path, target: &Target, name: &str) -> Result<Vec<u8>, String> {
+    let path = folder.join(output_name(target, name));
     std::fs::read(&path).map_err(|error| format!("it left no output at `{}`: {error}", path.display()))
 }
 
@@ -302,19 +340,15 @@ fn import_library_path(job: &Job<'_>, target: &Target) -> PathBuf {
 }
 
 fn import_library_invocation(job: &Job<'_>, support: &Path, target: &Target) -> Invocation {
-    let definition = support.join("binding/python3.def");
-    invocation(
-        job,
-        vec![
-            "dlltool".into(),
-            "-m".into(),
-            target.dlltool_machine.into(),
-            "-d".into(),
-            definition.into(),
-            "-l".into(),
-            import_library_path(job, target).into(),
-        ],
-    )
+    let places = Places::here(job, support, Path::new(""));
+    invocation(job, dlltool_arguments(target, &places))
+}
+
+pub(super) fn dlltool_arguments(target: &Target, places: &Places<'_>) -> Vec<OsString> {
+    let definition = places.binding.join("python3.def");
+    let machine = ["dlltool".into(), "-m".into(), target.dlltool_machine.into()];
+    let files = ["-d".into(), definition.into(), "-l".into(), places.import_library.clone().into()];
+    machine.into_iter().chain(files).collect()
 }
 
 fn import_library(job: &Job<'_>, support: &Path, target: &Target) -> Result<()> {

@@ -6,6 +6,7 @@
 //! | compiler | `zig build-lib` | one target of a file or package module |
 //! | graph | `zig build` of our constant build file | several targets at once |
 //! | project | `zig build` of the user's build file | a project module |
+//! | remote | the first one on an executor | `ZIGIMPORT_REMOTE_EXECUTOR`, see `remote` |
 //!
 //! The planner chooses the route. `zig build-lib` leaves out the build runner,
 //! which costs 2 to 20 times as much on an empty cache.
@@ -32,14 +33,16 @@ pub mod process;
 mod project;
 pub mod protocol;
 pub mod reads;
+pub mod remote;
 pub mod steps;
 
 use std::path::{Path, PathBuf};
 
 use crate::binding;
 use crate::closure::{self, Module, ModuleKind};
+use crate::config::Native;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Diagnostic, Error, Result};
 use crate::guest::planning::{Action, Build, Decision, Route};
 use crate::package;
 use crate::plan::{Context, Prepared};
@@ -70,7 +73,8 @@ pub struct Job<'a> {
 pub struct Compiled {
     /// The library.
     pub library: Vec<u8>,
-    /// Every file that the compilation read, without the compiler's own.
+    /// Every file that the compilation read, without the compiler's own; of an
+    /// executor those that it could read.
     pub read: Vec<PathBuf>,
 }
 
@@ -82,6 +86,10 @@ pub struct Compiled {
 /// # Errors
 /// The compiler's text, or why it could not run.
 pub fn build(job: &Job<'_>) -> Result<Option<Vec<Compiled>>> {
+    if let Some(address) = remote::executor(job.context, job.prepared) {
+        return Ok(remote::build(job, address)?.map(|compiled| vec![compiled]));
+    }
+    remote::report_obstacle(job.context, job.prepared);
     let (store, version) = (job.context.store, job.version());
     let built = match run_route(job) {
         Err(error) if caches::may_be_torn(store, version, &error) && store.remove_zig(version) => {
@@ -125,6 +133,9 @@ pub fn commands(context: Context<'_>, prepared: &Prepared, toolchain: &Toolchain
         .collect();
     let job = Job { context, prepared, toolchain, targets, build };
     let support = context.store.binding_path(job.version(), binding::digest());
+    if remote::executor(context, prepared).is_some() {
+        return vec![remote::command(&job).display()];
+    }
     let invocations = match build.route {
         Route::Compiler => direct::invocations(&job, &support, Path::new("WORK")),
         Route::Graph => vec![graph::invocation(&job, &support, Path::new("WORK"))],
@@ -162,6 +173,7 @@ impl Job<'_> {
     }
 
     fn caller(&self) -> process::Caller<'_> {
+        assert!(self.context.layer.native != Native::Never, "what builds here has the planner's leave");
         process::Caller {
             frontend: self.context.frontend,
             audit_log: self.context.layer.audit_log.as_deref(),
@@ -199,6 +211,18 @@ impl Job<'_> {
     /// error is about the module, and not about our own file.
     fn compile_error(&self, finished: &process::Finished, text: &str, directory: &Path) -> Error {
         let diagnostics = diagnostics::parse(text, directory);
+        if diagnostics.is_empty() {
+            // It crashed, or could not work at all: its status says which.
+            let text: String = text.trim().chars().take(CRASH_TEXT_CHARACTERS_MAX).collect();
+            let memory = if finished.was_killed() { " (a system that runs out of memory kills programs)" } else { "" };
+            let reason = format!("it ended with {}{memory} and without a diagnostic\n{text}", finished.status);
+            return self.compiler_error(reason.trim_end().to_owned());
+        }
+        self.compile_error_of(diagnostics, text, self.context.store.root())
+    }
+
+    /// The same of what the compiler said. Our own files lie in the folder `own`.
+    fn compile_error_of(&self, diagnostics: Vec<Diagnostic>, text: &str, own: &Path) -> Error {
         let ours = diagnostics.iter().find_map(|diagnostic| diagnostic.message.strip_prefix("zigimport: "));
         if let Some(message) = ours {
             let source = &self.module().source_path;
@@ -209,17 +233,10 @@ impl Job<'_> {
                 hint: Some("mark functions with supported parameter and result types `pub`".to_owned()),
             };
         }
-        if diagnostics.is_empty() {
-            // It crashed, or could not work at all: its status says which.
-            let text: String = text.trim().chars().take(CRASH_TEXT_CHARACTERS_MAX).collect();
-            let memory = if finished.was_killed() { " (a system that runs out of memory kills programs)" } else { "" };
-            let reason = format!("it ended with {}{memory} and without a diagnostic\n{text}", finished.status);
-            return self.compiler_error(reason.trim_end().to_owned());
-        }
         Error::Compile {
             module: self.module().name.clone(),
             source_path: self.module().source_path.clone(),
-            text: without_own_references(text, self.context.store.root()),
+            text: without_own_references(text, own),
             diagnostics,
             hint: self.library_hint().or_else(|| hint_of(text)),
         }
@@ -249,10 +266,10 @@ fn hint_of(text: &str) -> Option<String> {
 
 /// Cuts the places in our own files that the compiler lists as referring to the
 /// user's: what remains leads to the user's files and to the standard library.
-fn without_own_references(text: &str, store: &Path) -> String {
+fn without_own_references(text: &str, own: &Path) -> String {
     const REFERENCED_BY: &str = "referenced by:";
-    let store = store.to_string_lossy();
-    let is_own = |line: &str| line.starts_with("    ") && line.contains(&*store) && line.contains(": ");
+    let own = own.to_string_lossy();
+    let is_own = |line: &str| line.starts_with("    ") && line.contains(&*own) && line.contains(": ");
     let kept: Vec<&str> = text.trim_end().lines().filter(|line| !is_own(line)).collect();
     let mut lines: Vec<&str> = Vec::with_capacity(kept.len());
     for (index, line) in kept.iter().enumerate() {
