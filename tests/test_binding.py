@@ -90,11 +90,7 @@ def test_the_definitions_for_windows_name_what_the_binding_uses(geometry):
     functions = set(re.findall(r"pub extern fn (\w+)", (folder / "abi.zig").read_text()))
     classes = set()
     for path in folder.glob("*.zig"):
-        text = path.read_text()
-        classes |= set(re.findall(r'exception\("(\w+)"\)', text))
-        table = re.search(r"const same_named = .*?\{(.*?)\};", text, re.DOTALL)
-        if table:
-            classes |= set(re.findall(r'"(\w+)"', table.group(1)))
+        classes |= set(re.findall(r'(?:exception|raise)\((?:[^"(),]+, )?"(\w+)"', path.read_text()))
     lines = re.findall(r"^    (.+)$", (folder / "python3.def").read_text(), re.MULTILINE)
     assert {line for line in lines if not line.endswith(" DATA")} == functions
     assert {line.split()[0][len("PyExc_") :] for line in lines if line.endswith(" DATA")} == classes
@@ -133,6 +129,39 @@ def test_names_of_the_binding_and_of_python_are_no_trouble(project):
     names = ["zigimport", "user", "declarations", "root", "std", "builtin", "main", "panic", "list", "doc", "exports"]
     project.write("m.zig", "".join(f"pub fn {name}() u8 {{\n    return 1;\n}}\n" for name in names))
     assert project.imports("m", f"sum(getattr(module, name)() for name in {names})").value == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "raised"),
+    [
+        ("FileNotFoundError", "FileNotFoundError"),
+        ("SyntaxError", "SyntaxError"),
+        ("OutOfMemory", "MemoryError"),
+        # It takes more than a message.
+        ("UnicodeDecodeError", "ZigError"),
+        # They would end the process.
+        ("SystemExit", "ZigError"),
+        ("KeyboardInterrupt", "ZigError"),
+        # They are built in, but no exceptions.
+        ("len", "ZigError"),
+        ("int", "ZigError"),
+        ("__doc__", "ZigError"),
+    ],
+)
+def test_an_error_raises_the_built_in_exception_of_its_name(project, name, raised):
+    project.write("m.zig", f"pub fn fail() !void {{\n    return error.{name};\n}}\n")
+    # Also where the caller has no names of its own.
+    code = """
+import m
+for names in ({}, {"__builtins__": {}}):
+    try:
+        eval("fail()", dict(names, fail=m.fail))
+    except BaseException as error:
+        print(type(error).__name__, error, getattr(error, "name", None), error.__context__)
+"""
+    ran = project.run(f"import zigimport{code}")
+    attribute = name if raised == "ZigError" else None
+    assert ran.stdout.splitlines() == [f"{raised} {name} {attribute} None"] * 2, ran
 
 
 def test_a_module_may_use_the_c_library(project, zig, environments):

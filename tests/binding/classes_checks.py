@@ -10,6 +10,7 @@ import inspect
 import operator
 import pickle
 import sys
+import weakref
 
 import zigimport  # noqa: F401, I001 - installs the hook
 
@@ -355,6 +356,49 @@ def check_the_memory_of_objects_is_freed(c):
     ):
         assert growth_kib(function, 30, 300) < 12288, function
     assert growth_kib(subclasses, 30, 200) < 12288
+
+
+def check_cycles_through_iterators_are_collected(c):
+    class Node(c.Numbers):
+        pass
+
+    def through_the_dict():
+        node = Node(1000)
+        node.iterator = iter(node)
+        return weakref.ref(node)
+
+    def through_two_iterators():
+        node = Node(1000)
+        node.iterators = [iter(node), iter(node)]
+        next(node.iterators[0])
+        return weakref.ref(node)
+
+    def through_two_objects():
+        one, other = Node(3), Node(4)
+        one.iterator, other.iterator = iter(other), iter(one)
+        return weakref.ref(one)
+
+    for make in (through_the_dict, through_two_iterators, through_two_objects):
+        node = make()
+        gc.collect()
+        assert node() is None, make
+        assert growth_kib(lambda make=make: (make(), gc.collect()), 30, 200) < 12288, make
+
+    seen = []
+
+    class Final(c.Numbers):
+        def __del__(self):
+            seen.append((self.sum(), next(self.iterator)))
+
+    final = Final(4)
+    final.iterator = iter(final)
+    del final
+    gc.collect()
+    assert seen == [(6, 0)]
+    kept = Node(3)
+    kept.iterator = iter(kept)
+    gc.collect()
+    assert list(kept.iterator) == [0, 1, 2] and kept.sum() == 3
 
 
 def check_references_stay_level(c):

@@ -56,30 +56,8 @@ pub const TypeSpec = extern struct {
 /// `Py_TPFLAGS_DEFAULT` of every version from 3.9, and permission to subclass.
 pub const type_flags_default: c_uint = 1 << 18;
 pub const type_flag_base: c_uint = 1 << 10;
-
-/// Slots of types; the numbers are part of the stable ABI.
-pub const TypeSlot = struct {
-    pub const bf_getbuffer = 1;
-    pub const mp_ass_subscript = 3;
-    pub const mp_length = 4;
-    pub const mp_subscript = 5;
-    pub const sq_contains = 41;
-    pub const sq_item = 44;
-    pub const sq_length = 45;
-    pub const tp_base = 48;
-    pub const tp_dealloc = 52;
-    pub const tp_doc = 56;
-    pub const tp_hash = 59;
-    pub const tp_init = 60;
-    pub const tp_iter = 62;
-    pub const tp_iternext = 63;
-    pub const tp_methods = 64;
-    pub const tp_repr = 66;
-    pub const tp_richcompare = 67;
-    pub const tp_str = 70;
-    pub const tp_getset = 73;
-    pub const tp_free = 74;
-};
+/// Has a header for the garbage collector.
+pub const type_flag_gc: c_uint = 1 << 14;
 
 /// `Py_buffer`: in the limited API from 3.11, with the same layout since 3.3.
 pub const Buffer = extern struct {
@@ -102,12 +80,38 @@ pub const PyBUF_ND: c_int = 0x08;
 pub const PyBUF_STRIDES: c_int = 0x10 | PyBUF_ND;
 pub const PyBUF_F_CONTIGUOUS: c_int = 0x40;
 
+/// What a module or a type has besides its name; the numbers are part of the stable ABI.
 pub const Slot = extern struct {
-    id: c_int = 0,
+    id: Id = .end,
     value: ?*const anyopaque = null,
-};
 
-pub const Py_mod_exec: c_int = 2;
+    pub const Id = enum(c_int) {
+        end = 0,
+        bf_getbuffer = 1,
+        mod_exec = 2,
+        mp_ass_subscript = 3,
+        mp_length = 4,
+        mp_subscript = 5,
+        sq_contains = 41,
+        sq_item = 44,
+        sq_length = 45,
+        tp_base = 48,
+        tp_clear = 51,
+        tp_dealloc = 52,
+        tp_doc = 56,
+        tp_hash = 59,
+        tp_init = 60,
+        tp_iter = 62,
+        tp_iternext = 63,
+        tp_methods = 64,
+        tp_repr = 66,
+        tp_richcompare = 67,
+        tp_str = 70,
+        tp_traverse = 71,
+        tp_getset = 73,
+        tp_free = 74,
+    };
+};
 
 pub const Visit = *const fn (object: *Object, argument: ?*anyopaque) callconv(.c) c_int;
 
@@ -128,7 +132,7 @@ pub const ModuleDefinition = extern struct {
 };
 
 /// The bits of `PyType_GetFlags` that a built-in class and the classes derived from it have.
-const class_bits = .{ .int = 24, .list = 25, .tuple = 26, .bytes = 27, .str = 28, .dict = 29 };
+const class_bits = .{ .int = 24, .list = 25, .tuple = 26, .bytes = 27, .str = 28, .dict = 29, .type = 31 };
 
 /// True for an instance of a built-in class; `PyLong_Check` and its like are compiled into extensions
 /// as such a test.
@@ -139,6 +143,7 @@ pub fn is(object: *const Object, comptime class: @TypeOf(.name)) bool {
 pub extern fn PyBool_FromLong(value: c_long) ?*Object;
 
 pub extern fn PyBuffer_Release(view: *Buffer) void;
+pub extern fn PyBuffer_ToContiguous(memory: [*]u8, view: *const Buffer, length: isize, order: u8) c_int;
 
 pub extern fn PyBytes_AsStringAndSize(object: *Object, data: *?[*:0]u8, size: *isize) c_int;
 pub extern fn PyBytes_FromStringAndSize(data: ?[*]const u8, size: isize) ?*Object;
@@ -176,6 +181,8 @@ pub extern fn PyEval_SaveThread() *anyopaque;
 pub extern fn PyFloat_AsDouble(object: *Object) f64;
 pub extern fn PyFloat_FromDouble(value: f64) ?*Object;
 
+/// Borrowed.
+pub extern fn PyImport_AddModule(name: [*:0]const u8) ?*Object;
 pub extern fn PyImport_GetModule(name: *Object) ?*Object;
 /// Borrowed.
 pub extern fn PyImport_GetModuleDict() *Object;
@@ -219,6 +226,7 @@ pub extern fn PyObject_Call(callable: *Object, arguments: *Object, keywords: ?*O
 pub extern fn PyObject_CallFunctionObjArgs(callable: *Object, ...) ?*Object;
 pub extern fn PyObject_CallMethod(object: *Object, name: [*:0]const u8, format: ?[*:0]const u8, ...) ?*Object;
 pub extern fn PyObject_CheckBuffer(object: *Object) c_int;
+pub extern fn PyObject_GC_UnTrack(object: *Object) void;
 pub extern fn PyObject_GetAttrString(object: *Object, name: [*:0]const u8) ?*Object;
 pub extern fn PyObject_GetBuffer(object: *Object, view: *Buffer, flags: c_int) c_int;
 pub extern fn PyObject_Hash(object: *Object) isize;
@@ -238,7 +246,7 @@ pub extern fn PyType_GenericAlloc(class: *Object, count: isize) ?*Object;
 pub extern fn PyType_GetFlags(class: *Object) c_ulong;
 /// Borrowed. In the limited API from 3.10.
 pub extern fn PyType_GetModule(class: *Object) ?*Object;
-pub extern fn PyType_GetSlot(class: *Object, slot: c_int) ?*anyopaque;
+pub extern fn PyType_GetSlot(class: *Object, slot: Slot.Id) ?*anyopaque;
 pub extern fn PyType_IsSubtype(class: *Object, base: *Object) c_int;
 
 pub extern fn PyUnicode_AsUTF8AndSize(object: *Object, size: *isize) ?[*:0]const u8;

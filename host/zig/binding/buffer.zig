@@ -6,10 +6,9 @@ const abi = @import("abi.zig");
 const convert = @import("convert.zig");
 const instance = @import("instance.zig");
 const state = @import("state.zig");
-const Heap = @import("heap.zig").Heap;
+const Heap = @import("scope.zig").Heap;
 const Refusal = @import("scope.zig").Refusal;
 const Scope = @import("scope.zig").Scope;
-const setContiguous = @import("types.zig").setContiguous;
 
 const Object = abi.Object;
 
@@ -105,19 +104,29 @@ fn acquire(
         const format = "expected a buffer of %s with %zd dimensions, got %zd";
         return scope.raise("TypeError", format, .{ element.name, given, dimensions });
     }
-    var contiguous: [dimensions_max]isize = undefined;
-    const strides = stridesOf(view, &contiguous);
-    if (element.format[0] == '?' and has_elements and !areBools(view.data.?, view.shape.?[0..dimensions], strides)) {
+    const shape = view.shape.?[0..dimensions];
+    if (view.strides == null) {
+        // Some exporters leave them out where they are contiguous.
+        const strides = try scope.alloc(isize, dimensions);
+        _ = setContiguous(strides, shape, view.item_size);
+        view.strides = strides.ptr;
+    }
+    if (element.format[0] == '?' and has_elements and !areBools(view.data.?, shape, view.strides.?)) {
         return scope.raise("TypeError", "expected a buffer of bool, got bytes other than 0 and 1", .{});
     }
     return view;
 }
 
-/// Some exporters leave strides out where they are contiguous.
-fn stridesOf(view: *const abi.Buffer, contiguous: *[dimensions_max]isize) [*]const isize {
-    if (view.strides) |strides| return strides;
-    _ = setContiguous(contiguous, view.shape.?[0..@intCast(view.dimensions)], view.item_size);
-    return contiguous;
+/// Writes the strides of a contiguous array, and returns its size. All are in bytes.
+pub fn setContiguous(strides: []isize, shape: anytype, item_size: isize) isize {
+    var size = item_size;
+    var dimension = shape.len;
+    while (dimension > 0) {
+        dimension -= 1;
+        strides[dimension] = size;
+        size *= @intCast(shape[dimension]);
+    }
+    return size;
 }
 
 /// Any other byte than 0 and 1 would be illegal behaviour in Zig.
@@ -138,7 +147,7 @@ pub fn slice(comptime T: type, object: *Object, is_mutable: bool, scope: *Scope)
     const element = comptime Element.of(T);
     const view = try acquire(element, object, is_mutable, null, scope);
     const count = view.shape.?[0];
-    const stride = if (view.strides) |strides| strides[0] else view.item_size;
+    const stride = view.strides.?[0];
     if (count > 1 and stride != view.item_size) {
         const format = "expected a contiguous buffer of %s, got one with a stride of %zd bytes";
         return scope.raise("TypeError", format, .{ element.name, stride });
@@ -149,8 +158,7 @@ pub fn slice(comptime T: type, object: *Object, is_mutable: bool, scope: *Scope)
 /// Returns a view of any strides, such as `View(f64, 2)`.
 pub fn strided(comptime V: type, object: *Object, scope: *Scope) Refusal!V {
     const buffer = try acquire(comptime .of(V.Element), object, V.is_mutable, V.dimensions, scope);
-    var contiguous: [dimensions_max]isize = undefined;
-    const strides = stridesOf(buffer, &contiguous)[0..V.dimensions].*;
+    const strides = buffer.strides.?[0..V.dimensions].*;
     // An empty buffer may have no address.
     var view: V = .{ .data = buffer.data orelse @ptrFromInt(16), .shape = undefined, .strides = strides };
     for (&view.shape, buffer.shape.?) |*count, given| count.* = @intCast(given);
@@ -196,9 +204,10 @@ const Array = struct {
             return abi.raise(?*Object, "MemoryError", "OutOfMemory", .{});
         };
         array.view.data = @ptrCast(memory.ptr);
-        const size: usize = @intCast(given.item_size);
-        copy(array.view.data.?, given.data.?, shape, &array.strides, strides.ptr, size);
-        return object;
+        var source = given.*;
+        source.length = array.view.length;
+        const is_copied = abi.PyBuffer_ToContiguous(array.view.data.?, &source, source.length, 'C') == 0;
+        return if (is_copied) object else abi.drop(object);
     }
 
     const spec: abi.TypeSpec = .{
@@ -206,12 +215,12 @@ const Array = struct {
         .basic_size = instance.endOf(Array, @sizeOf(Object)),
         .flags = abi.type_flags_default,
         .slots = &.{
-            .{ .id = abi.TypeSlot.bf_getbuffer, .value = &getBuffer },
-            .{ .id = abi.TypeSlot.sq_length, .value = &count },
-            .{ .id = abi.TypeSlot.sq_item, .value = &item },
-            .{ .id = abi.TypeSlot.tp_repr, .value = &repr },
-            .{ .id = abi.TypeSlot.tp_dealloc, .value = &dealloc },
-            .{ .id = abi.TypeSlot.tp_doc, .value = "Numbers that a Zig function returned, with the buffer protocol." },
+            .{ .id = .bf_getbuffer, .value = &getBuffer },
+            .{ .id = .sq_length, .value = &count },
+            .{ .id = .sq_item, .value = &item },
+            .{ .id = .tp_repr, .value = &repr },
+            .{ .id = .tp_dealloc, .value = &dealloc },
+            .{ .id = .tp_doc, .value = "Numbers that a Zig function returned, with the buffer protocol." },
             .{},
         },
     };
@@ -273,26 +282,6 @@ const Array = struct {
     }
 };
 
-/// Copies elements from any strides to contiguous ones.
-fn copy(
-    to: [*]u8,
-    from: [*]const u8,
-    shape: []const isize,
-    to_strides: [*]const isize,
-    from_strides: [*]const isize,
-    item_size: usize,
-) void {
-    if (shape.len == 0) return @memcpy(to[0..item_size], from);
-    if (std.mem.eql(isize, to_strides[0..shape.len], from_strides[0..shape.len])) {
-        return @memcpy(to[0..offset(to_strides[0], @intCast(shape[0]))], from);
-    }
-    for (0..@intCast(shape[0])) |index| {
-        const target = to + offset(to_strides[0], index);
-        const source = from + offset(from_strides[0], index);
-        copy(target, source, shape[1..], to_strides + 1, from_strides + 1, item_size);
-    }
-}
-
 /// Returns a new array of a view: over the same memory if that is contiguous and the call allocated it,
 /// else a copy.
 pub fn arrayOf(comptime V: type, view: V, scope: *Scope) ?*Object {
@@ -331,16 +320,4 @@ test areBools {
     try std.testing.expect(areBools(&bytes, &.{ 2, 2 }, &.{ 2, 1 }) == false);
     try std.testing.expect(areBools(&bytes, &.{2}, &.{1}) and areBools(bytes[3..], &.{2}, &.{-2}));
     try std.testing.expect(areBools(&bytes, &.{ 0, 2 }, &.{ 2, 1 }));
-}
-
-test copy {
-    const from = [_]u8{ 1, 2, 3, 4, 5, 6 };
-    var to: [6]u8 = undefined;
-    var strides: [2]isize = undefined;
-    try std.testing.expectEqual(6, setContiguous(&strides, &[_]usize{ 3, 2 }, 1));
-    // The transpose of two rows of three.
-    copy(&to, &from, &.{ 3, 2 }, &strides, &.{ 1, 3 }, 1);
-    try std.testing.expectEqualSlices(u8, &.{ 1, 4, 2, 5, 3, 6 }, &to);
-    copy(&to, &from, &.{ 3, 2 }, &strides, &.{ 2, 1 }, 1);
-    try std.testing.expectEqualSlices(u8, &from, &to);
 }

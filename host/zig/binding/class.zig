@@ -2,7 +2,6 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const declarations = @import("declarations.zig");
 const function = @import("function.zig");
 const instance = @import("instance.zig");
 const kind = @import("kind.zig");
@@ -10,9 +9,8 @@ const reflection = @import("reflection.zig");
 const state = @import("state.zig");
 
 const Body = instance.Body;
-const Declaration = declarations.Declaration;
+const Declaration = reflection.Declaration;
 const Object = abi.Object;
-const TypeSlot = abi.TypeSlot;
 
 /// Functions that Python reaches by other means than their names.
 pub const Special = enum { init, deinit, repr, str, hash, len, next, iterator, contains, eql, getItem, setItem };
@@ -88,8 +86,8 @@ pub fn of(comptime T: type, module: *Object) ?*Object {
 pub fn moduleOf(comptime T: type, class: *Object) ?*Object {
     var base = class;
     const ours: *const anyopaque = @ptrCast(&Class(T).dealloc);
-    while (abi.PyType_GetSlot(base, TypeSlot.tp_dealloc) != ours) {
-        base = @ptrCast(@alignCast(abi.PyType_GetSlot(base, TypeSlot.tp_base) orelse break));
+    while (abi.PyType_GetSlot(base, .tp_dealloc) != ours) {
+        base = @ptrCast(@alignCast(abi.PyType_GetSlot(base, .tp_base) orelse break));
     }
     return abi.PyType_GetModule(base);
 }
@@ -98,15 +96,17 @@ pub fn Class(comptime T: type) type {
     const name = kind.nameOf(T);
     const fields = reflection.fields(T);
     const has_init = @hasDecl(T, "init");
+    // A subclass may keep such an instance in its owner's dict: the collector must see the way back.
+    const may_have_owners = kind.hasPointers(T);
 
     return struct {
-        const container = declarations.of(T).?;
+        const container = reflection.containerOf(T).?;
 
         pub const methods: []const Method = blk: {
             @setEvalBranchQuota(reflection.quota);
             var list: []const Method = &.{};
             for (container.list) |declaration| {
-                if (declarations.isFunction(T, declaration)) list = list ++ .{Method.of(T, declaration)};
+                if (reflection.isFunction(T, declaration)) list = list ++ .{Method.of(T, declaration)};
             }
             break :blk list;
         };
@@ -183,9 +183,9 @@ pub fn Class(comptime T: type) type {
         }
 
         const spec: abi.TypeSpec = .{
-            .name = declarations.module_name ++ "." ++ name,
+            .name = reflection.module_name ++ "." ++ name,
             .basic_size = instance.sizeOf(T),
-            .flags = abi.type_flags_default | abi.type_flag_base,
+            .flags = abi.type_flags_default | abi.type_flag_base | if (may_have_owners) abi.type_flag_gc else 0,
             .slots = slots.ptr,
         };
 
@@ -193,35 +193,39 @@ pub fn Class(comptime T: type) type {
             @setEvalBranchQuota(reflection.quota);
             const doc = if (Constructor == void) container.doc else Constructor.shape.documentation(container.doc);
             var list: []const abi.Slot = &.{
-                .{ .id = TypeSlot.tp_dealloc, .value = &dealloc },
-                .{ .id = TypeSlot.tp_init, .value = &init },
-                .{ .id = TypeSlot.tp_doc, .value = doc.ptr },
-                .{ .id = TypeSlot.tp_methods, .value = method_table.ptr },
-                .{ .id = TypeSlot.tp_getset, .value = attribute_table.ptr },
+                .{ .id = .tp_dealloc, .value = &dealloc },
+                .{ .id = .tp_init, .value = &init },
+                .{ .id = .tp_doc, .value = doc.ptr },
+                .{ .id = .tp_methods, .value = method_table.ptr },
+                .{ .id = .tp_getset, .value = attribute_table.ptr },
             };
-            if (!has(.repr) and !has_init and Constructor != void) list = list ++ slot(TypeSlot.tp_repr, &reprOfFields);
+            if (!has(.repr) and !has_init and Constructor != void) list = list ++ slot(.tp_repr, &reprOfFields);
+            if (may_have_owners) list = list ++ [_]abi.Slot{
+                .{ .id = .tp_traverse, .value = &traverse },
+                .{ .id = .tp_clear, .value = &clear },
+            };
             // Makes it iterable without an iterator of its own.
-            if (isIndexed("getItem")) list = list ++ slot(TypeSlot.sq_item, &sequenceItem);
-            if (has(.next) and !has(.iterator)) list = list ++ slot(TypeSlot.tp_iter, &abi.PyObject_SelfIter);
+            if (isIndexed("getItem")) list = list ++ slot(.sq_item, &sequenceItem);
+            if (has(.next) and !has(.iterator)) list = list ++ slot(.tp_iter, &abi.PyObject_SelfIter);
             for (methods) |method| {
                 list = list ++ switch (method.special orelse continue) {
                     .init, .deinit => continue,
-                    .repr => slot(TypeSlot.tp_repr, &Unary(.repr).call),
-                    .str => slot(TypeSlot.tp_str, &Unary(.str).call),
-                    .hash => slot(TypeSlot.tp_hash, &hash),
-                    .len => slot(TypeSlot.mp_length, &length),
-                    .next => slot(TypeSlot.tp_iternext, &Unary(.next).call),
-                    .iterator => slot(TypeSlot.tp_iter, &Unary(.iterator).call),
-                    .contains => slot(TypeSlot.sq_contains, &contains),
-                    .eql => slot(TypeSlot.tp_richcompare, &compare),
-                    .getItem => slot(TypeSlot.mp_subscript, &getItem),
-                    .setItem => slot(TypeSlot.mp_ass_subscript, &setItem),
+                    .repr => slot(.tp_repr, &Unary(.repr).call),
+                    .str => slot(.tp_str, &Unary(.str).call),
+                    .hash => slot(.tp_hash, &hash),
+                    .len => slot(.mp_length, &length),
+                    .next => slot(.tp_iternext, &Unary(.next).call),
+                    .iterator => slot(.tp_iter, &Unary(.iterator).call),
+                    .contains => slot(.sq_contains, &contains),
+                    .eql => slot(.tp_richcompare, &compare),
+                    .getItem => slot(.mp_subscript, &getItem),
+                    .setItem => slot(.mp_ass_subscript, &setItem),
                 };
             }
             break :blk list ++ .{abi.Slot{}};
         };
 
-        fn slot(id: c_int, value: *const anyopaque) [1]abi.Slot {
+        fn slot(id: abi.Slot.Id, value: *const anyopaque) [1]abi.Slot {
             return .{.{ .id = id, .value = value }};
         }
 
@@ -285,7 +289,7 @@ pub fn Class(comptime T: type) type {
                 return abi.raise(c_int, "TypeError", "cannot create '%s' instances from Python", .{name.ptr});
             }
             const body = Body.of(self);
-            if (body.is_busy or body.readers + body.keepers > 0) return instance.raiseInUse(c_int, name);
+            if (body.isInUse()) return instance.raiseInUse(c_int, name);
             const signature = &Constructor.signature;
             var objects: [signature.parameters.len]?*Object = @splat(null);
             if (!signature.bindTuple(arguments, keywords, &objects)) return -1;
@@ -315,8 +319,21 @@ pub fn Class(comptime T: type) type {
         }
 
         fn dealloc(self: *Object) callconv(.c) void {
+            if (may_have_owners) abi.PyObject_GC_UnTrack(self);
             close(self);
             instance.free(self);
+        }
+
+        fn traverse(self: *Object, visit: abi.Visit, argument: ?*anyopaque) callconv(.c) c_int {
+            const stop = visit(self.type, argument);
+            return if (stop == 0) visit(Body.of(self).owners orelse return 0, argument) else stop;
+        }
+
+        /// Ends the value before what it points to. An owner of others stays: they are garbage too,
+        /// and let it go when their turn comes.
+        fn clear(self: *Object) callconv(.c) c_int {
+            if (!Body.of(self).isInUse()) close(self);
+            return 0;
         }
 
         fn enter(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {

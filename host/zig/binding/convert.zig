@@ -12,7 +12,7 @@ const reflection = @import("reflection.zig");
 const Refusal = @import("scope.zig").Refusal;
 const Scope = @import("scope.zig").Scope;
 const state = @import("state.zig");
-const View = @import("types.zig").View;
+const View = @import("zigimport.zig").View;
 
 const Child = std.meta.Child;
 const Object = abi.Object;

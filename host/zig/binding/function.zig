@@ -6,15 +6,14 @@ const class = @import("class.zig");
 const convert = @import("convert.zig");
 const instance = @import("instance.zig");
 const kind = @import("kind.zig");
+const panic = @import("panic.zig");
 const reflection = @import("reflection.zig");
 const state = @import("state.zig");
 const text = @import("text.zig");
-const trace = @import("trace.zig");
-const types = @import("types.zig");
-const Declaration = @import("declarations.zig").Declaration;
-const Heap = @import("heap.zig").Heap;
+const zigimport = @import("zigimport.zig");
+const Declaration = reflection.Declaration;
+const Heap = @import("scope.zig").Heap;
 const Scope = @import("scope.zig").Scope;
-const Signature = @import("signature.zig").Signature;
 
 const Object = abi.Object;
 
@@ -61,7 +60,6 @@ pub const Shape = struct {
     positional: usize = 0,
     /// The instances that a call uses.
     uses: []const Use = &.{},
-    takes_allocator: bool = false,
     takes_callable: bool = false,
     /// Whether the call's scope may have to be closed.
     needs_scope: bool = false,
@@ -104,7 +102,6 @@ pub const Shape = struct {
             const T = parameter orelse return place ++ "type `anytype`";
             const name = if (index < shape.declaration.parameters.len) shape.declaration.parameters[index] else "";
             if (T == std.mem.Allocator) {
-                shape.takes_allocator = true;
                 shape.needs_scope = true;
             } else if (index == 0 and shape.receiver == .instance) {
                 shape.uses = &.{.{ .index = 0 }};
@@ -159,12 +156,10 @@ pub const Shape = struct {
 
     fn signature(comptime shape: Shape) Signature {
         @setEvalBranchQuota(reflection.quota);
-        var list: []const Signature.Parameter = &.{};
-        for (shape.parameters) |parameter| list = list ++ .{Signature.Parameter{
+        var list: []const Signature.Argument = &.{};
+        for (shape.parameters) |parameter| list = list ++ .{Signature.Argument{
             .name = parameter.name,
             .is_required = parameter.default() == null,
-            .expected = kind.expected(parameter.type),
-            .range = kind.range(parameter.type),
         }};
         return .{ .name = shape.name, .parameters = list, .positional = shape.positional };
     }
@@ -191,6 +186,86 @@ pub const Shape = struct {
             .class => "$type",
         };
         return shape.name ++ "(" ++ shape.listed(self, false) ++ ")\n--\n\n" ++ doc;
+    }
+};
+
+/// The parameters of a function as Python knows them, and how the arguments of a call are sorted into
+/// them. The messages are those that Python has for its own functions.
+const Signature = struct {
+    name: [*:0]const u8,
+    parameters: []const Argument,
+    /// How many of them may be given by position; the rest is keyword-only.
+    positional: usize,
+
+    const Argument = struct {
+        name: [*:0]const u8,
+        is_required: bool,
+    };
+
+    /// Sorts the arguments of a call into one slot for each parameter. False with an exception set if
+    /// they do not fit. The values of the keywords `names` lie behind the positional ones.
+    pub fn bind(signature: *const Signature, positional: []const *Object, names: ?*Object, slots: []?*Object) bool {
+        if (!signature.takes(positional.len)) return false;
+        for (slots[0..positional.len], positional) |*slot, object| slot.* = object;
+        if (names) |tuple| for (0..@intCast(abi.PyTuple_Size(tuple)), positional.len..) |index, guess| {
+            const name = abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return false;
+            // Mostly they are the parameters that are left, in order.
+            if (!signature.bindKeyword(name, positional.ptr[guess], slots, guess)) return false;
+        };
+        return signature.isComplete(slots);
+    }
+
+    /// The same for the arguments of a constructor, a tuple and perhaps a dict.
+    pub fn bindTuple(signature: *const Signature, positional: *Object, keywords: ?*Object, slots: []?*Object) bool {
+        const count: usize = @intCast(abi.PyTuple_Size(positional));
+        if (!signature.takes(count)) return false;
+        for (slots[0..count], 0..) |*slot, index| slot.* = abi.PyTuple_GetItem(positional, @intCast(index));
+        var position: isize = 0;
+        var name: ?*Object = null;
+        var value: ?*Object = null;
+        if (keywords) |dict| while (abi.PyDict_Next(dict, &position, &name, &value) != 0) {
+            if (!signature.bindKeyword(name.?, value.?, slots, count)) return false;
+        };
+        return signature.isComplete(slots);
+    }
+
+    fn takes(signature: *const Signature, given: usize) bool {
+        const count = signature.positional;
+        if (given <= count) return true;
+        const arguments: [*:0]const u8 = if (count == 1) "argument" else "arguments";
+        const verb: [*:0]const u8 = if (given == 1) "was" else "were";
+        const format = "%s() takes %zd positional %s but %zd %s given";
+        return abi.raise(bool, "TypeError", format, .{ signature.name, count, arguments, given, verb });
+    }
+
+    /// Looks for the name from the parameter `guess` on, which is at most their number.
+    fn bindKeyword(signature: *const Signature, name: *Object, value: *Object, slots: []?*Object, guess: usize) bool {
+        for (guess..guess + slots.len) |next| {
+            const index = if (next < slots.len) next else next - slots.len;
+            const parameter = signature.parameters[index].name;
+            if (abi.PyUnicode_CompareWithASCIIString(name, parameter) != 0) continue;
+            if (slots[index] != null) {
+                const format = "%s() got multiple values for argument '%s'";
+                return abi.raise(bool, "TypeError", format, .{ signature.name, parameter });
+            }
+            slots[index] = value;
+            return true;
+        }
+        const format = "%s() got an unexpected keyword argument '%S'";
+        return abi.raise(bool, "TypeError", format, .{ signature.name, name });
+    }
+
+    fn isComplete(signature: *const Signature, slots: []const ?*Object) bool {
+        for (signature.parameters, slots, 1..) |parameter, slot, number| {
+            if (slot != null or !parameter.is_required) continue;
+            if (number <= signature.positional) {
+                const format = "%s() missing required argument '%s' (pos %zd)";
+                return abi.raise(bool, "TypeError", format, .{ signature.name, parameter.name, number });
+            }
+            const format = "%s() missing required keyword-only argument '%s'";
+            return abi.raise(bool, "TypeError", format, .{ signature.name, parameter.name });
+        }
+        return true;
     }
 };
 
@@ -264,7 +339,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
                 } else if (default == null or objects[position] != null) {
                     const object = objects[position].?;
                     place.* = convert.fromArgument(parameter.type, object, &scope) catch |refusal|
-                        return signature.refuse(position, refusal, object);
+                        return scope.refuse(parameter.type, refusal, object);
                 } else place.* = default.?;
             }
 
@@ -273,19 +348,11 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             defer for (borrows) |borrow| borrow.end();
             inline for (shape.uses, &borrows) |use, *borrow| {
                 const T = parameters[use.index].?;
-                const Inner = kind.Unwrapped(T);
-                const Instance = kind.InstanceOf(T);
                 const object = if (use.position) |position| objects[position].? else self;
-                if (Inner != T and object == abi.none) {
-                    arguments[use.index] = null;
-                } else {
-                    if (use.position) |position| if (!instance.is(Instance, object, module)) {
-                        return signature.refuse(position, error.WrongType, object);
-                    };
-                    if (!borrow.begin(Instance, object, Inner == *Instance)) return null;
-                    const value = instance.valueOf(Instance, object);
-                    arguments[use.index] = if (Inner == Instance) value.* else value;
-                }
+                if (use.position) |position| scope.argument = shape.parameters[position].name;
+                const checked = if (use.position == null) null else module;
+                arguments[use.index] = borrow.begin(T, object, checked) catch |refusal|
+                    return scope.refuse(T, refusal, object);
             }
             if (receiver == .instance and comptime class.Class(receiver.instance).isIndexed(declaration.name)) {
                 if (!class.Class(receiver.instance).isInside(self, arguments[1])) return null;
@@ -298,7 +365,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             if (shape.takes_callable) if (!has_errors or !std.meta.isError(result)) abi.PyErr_Clear();
             const payload = if (!has_errors) result else result catch |err| {
                 state.raiseZigError(module, err);
-                if (trace.has_returns) trace.attach(@errorReturnTrace());
+                if (panic.has_returns) panic.attach(@errorReturnTrace());
                 return null;
             };
             if (Made == void) return convert.toPython(shape.Result, payload, &scope);
@@ -315,8 +382,8 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
     };
 }
 
-/// Calls a Python object; see `types.Callable`.
-pub fn callPython(callable: types.Callable, comptime Result: type, arguments: anytype) error{PythonError}!Result {
+/// Calls a Python object; see `zigimport.Callable`.
+pub fn callPython(callable: zigimport.Callable, comptime Result: type, arguments: anytype) error{PythonError}!Result {
     const is_value = comptime kind.isParameter(Result) and kind.of(Result) != .class_pointer;
     if (Result != void and !is_value) {
         @compileError("zigimport: a Callable cannot return `" ++ @typeName(Result) ++ "`");
@@ -346,11 +413,7 @@ pub fn callPython(callable: types.Callable, comptime Result: type, arguments: an
     scope.holdObject(result) catch return error.PythonError;
     if (Result == void) return;
     return convert.fromPython(Result, result, scope) catch |refusal| {
-        const expected = comptime kind.expected(Result);
-        const range = comptime kind.range(Result);
-        const parameter: Signature.Parameter = .{ .name = scope.argument, .expected = expected, .range = range };
-        const signature: Signature = .{ .name = scope.function, .parameters = &.{parameter}, .positional = 1 };
-        _ = signature.refuse(0, refusal, result);
+        _ = scope.refuse(Result, refusal, result);
         return error.PythonError;
     };
 }
@@ -373,7 +436,7 @@ test "what keeps a function out" {
         .{ fn (u8, ...) callconv(.c) void, "variable argument list" },
     }) |case| try expectEqualStrings(case[1], comptime obstacleOf(case[0], named).?);
     const nogil: Declaration = .{ .name = "f", .nogil = true };
-    try std.testing.expect(comptime obstacleOf(fn (types.Callable) void, nogil) != null);
+    try std.testing.expect(comptime obstacleOf(fn (zigimport.Callable) void, nogil) != null);
     const twice: Declaration = .{ .name = "f", .parameters = &.{"a"} };
     try expectEqualStrings(
         "an option and another parameter are both called `a`",

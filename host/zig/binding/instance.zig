@@ -7,7 +7,8 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const class = @import("class.zig");
 const kind = @import("kind.zig");
-const Heap = @import("heap.zig").Heap;
+const Heap = @import("scope.zig").Heap;
+const Refusal = @import("scope.zig").Refusal;
 
 const Object = abi.Object;
 
@@ -29,6 +30,11 @@ pub const Body = struct {
 
     pub fn of(object: *Object) *Body {
         return content(Body, object);
+    }
+
+    /// True if a call or another instance needs the value.
+    pub fn isInUse(body: *const Body) bool {
+        return body.is_busy or body.readers + body.keepers > 0;
     }
 
     /// Lets the owners go. A tuple is what keeps the interpreter's stack flat where owners have owners.
@@ -106,7 +112,7 @@ pub fn new(comptime T: type, value: T, module: *Object) ?*Object {
 /// Ends the memory of an object whose content is gone.
 pub fn free(object: *Object) void {
     const class_object = object.type;
-    const slot = abi.PyType_GetSlot(class_object, abi.TypeSlot.tp_free);
+    const slot = abi.PyType_GetSlot(class_object, .tp_free);
     const end: *const fn (*Object) callconv(.c) void = @ptrCast(@alignCast(slot));
     end(object);
     abi.Py_DecRef(class_object);
@@ -129,12 +135,18 @@ pub const Borrow = struct {
     object: ?*Object = null,
     is_exclusive: bool = false,
 
-    /// False with an exception set if the instance cannot be used now.
-    pub fn begin(borrow: *Borrow, comptime T: type, object: *Object, is_exclusive: bool) bool {
-        if (!isUsable(T, object, is_exclusive)) return false;
+    /// Returns what a parameter for an instance gets. Without a module the object is known to be one.
+    pub inline fn begin(borrow: *Borrow, comptime T: type, object: *Object, module: ?*Object) Refusal!T {
+        const Inner = kind.Unwrapped(T);
+        const Instance = kind.InstanceOf(T);
+        if (Inner != T and object == abi.none) return null;
+        if (module) |owner| if (!is(Instance, object, owner)) return error.WrongType;
+        const is_exclusive = Inner == *Instance;
+        if (!isUsable(Instance, object, is_exclusive)) return error.Raised;
         if (is_exclusive) Body.of(object).is_busy = true else Body.of(object).readers += 1;
         borrow.* = .{ .object = object, .is_exclusive = is_exclusive };
-        return true;
+        const value = valueOf(Instance, object);
+        return if (Inner == Instance) value.* else value;
     }
 
     pub fn end(borrow: Borrow) void {

@@ -3,7 +3,6 @@
 
 const std = @import("std");
 const buffer = @import("buffer.zig");
-const declarations = @import("declarations.zig");
 const reflection = @import("reflection.zig");
 const text = @import("text.zig");
 
@@ -103,7 +102,7 @@ fn ofStruct(comptime T: type) Kind {
     if (@typeInfo(T).@"struct".is_tuple) return .tuple;
     // A generic type, such as a list of the standard library, has a meaning of its own.
     if (fields.len == 0 or std.mem.endsWith(u8, @typeName(T), ")")) return .none;
-    if (!declarations.isClass(T)) return .record;
+    if (!reflection.isClass(T)) return .record;
     // Python's objects have no larger alignment.
     return if (@alignOf(T) <= 16 and @sizeOf(T) <= value_bytes_max) .class else .none;
 }
@@ -347,10 +346,10 @@ pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 
         .array => if (is_result) arrayText(T) else sequence ++ annotation(Child(T), direction) ++ "]",
         .tuple => tupleText(parts(T), direction),
         .record => if (is_result)
-            declarations.publicName(T) orelse tupleText(parts(T), direction)
+            reflection.publicName(T) orelse tupleText(parts(T), direction)
         else
             tupleText(parts(T), direction) ++ " | \x01dict[\x01str, \x01Any]",
-        .class, .class_pointer => declarations.publicName(InstanceOf(T)) orelse "\x01Any",
+        .class, .class_pointer => reflection.publicName(InstanceOf(T)) orelse "\x01Any",
         .enumeration => if (namesOf(T)) |names| "\x01Literal[" ++ names ++ "]" else "\x01str",
         .variant => blk: {
             var list: [:0]const u8 = "";

@@ -9,7 +9,6 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const class = @import("class.zig");
 const convert = @import("convert.zig");
-const declarations = @import("declarations.zig");
 const function = @import("function.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
@@ -18,7 +17,7 @@ const stub = @import("stub.zig");
 const text = @import("text.zig");
 const Scope = @import("scope.zig").Scope;
 
-const Declaration = declarations.Declaration;
+const Declaration = reflection.Declaration;
 const Object = abi.Object;
 const State = state.State;
 
@@ -29,22 +28,22 @@ const skipped_attribute = "__zigimport_skipped__";
 pub fn exportModule(comptime user: type, comptime init_symbol: []const u8) void {
     const exports: Exports = .of(&.{user});
     // A package may be there for its submodules only.
-    const is_package = std.mem.endsWith(u8, declarations.source_path, "__init__.zig");
+    const is_package = std.mem.endsWith(u8, reflection.source_path, "__init__.zig");
     if (exports.list.len == 0 and !is_package) {
-        @compileError(emptyMessage(declarations.source_path, exports.skipped));
+        @compileError(emptyMessage(reflection.source_path, exports.skipped));
     }
     @export(&Module(user).init, .{ .name = init_symbol });
 }
 
 fn Module(comptime user: type) type {
-    const doc = declarations.of(user).?.doc;
+    const doc = reflection.containerOf(user).?.doc;
     return struct {
-        const slots = [_]abi.Slot{ .{ .id = abi.Py_mod_exec, .value = &execute }, .{} };
+        const slots = [_]abi.Slot{ .{ .id = .mod_exec, .value = &execute }, .{} };
 
         const stub_pieces = stub.pieces(user)[0..].*;
 
         var definition: abi.ModuleDefinition = .{
-            .name = declarations.module_name,
+            .name = reflection.module_name,
             .doc = if (doc.len == 0) null else doc,
             .state_size = @sizeOf(State),
             .methods = &[_]abi.MethodDefinition{.{}},
@@ -100,7 +99,7 @@ fn fill(comptime path: []const type, holder: *Object, module: *Object) bool {
             .enumeration => convert.newNames(comptime reflection.names(value), &scope),
             .class => newClass(class.of(value, module), ""),
             .record => newClass(convert.recordClass(value, module), one.declaration.doc),
-            .namespace => newSubmodule(module_name, name, comptime declarations.of(value).?.doc, module),
+            .namespace => newSubmodule(module_name, name, comptime reflection.containerOf(value).?.doc, module),
         };
         // One that is not fit for Python keeps none of the others out.
         if (object == null and abi.PyErr_ExceptionMatches(abi.exception("ValueError")) != 0) {
@@ -181,7 +180,7 @@ pub const Exports = struct {
     /// Returns those of the last of a path of namespaces.
     pub fn of(comptime path: []const type) Exports {
         const user = path[path.len - 1];
-        return sort(user, declarations.of(user).?.list, path);
+        return sort(user, reflection.containerOf(user).?.list, path);
     }
 
     pub fn has(comptime exports: Exports, comptime name: []const u8) bool {
@@ -202,7 +201,7 @@ pub const Exports = struct {
         comptime path: []const type,
     ) ?What {
         const is_struct = @typeInfo(T) == .@"struct";
-        if (is_struct and declarations.isNamespace(T)) {
+        if (is_struct and reflection.isNamespace(T)) {
             for (path) |around| if (around == T) return null;
             return if (Exports.of(path ++ .{T}).list.len > 0) .namespace else null;
         }
@@ -218,7 +217,7 @@ pub const Exports = struct {
             },
             else => {
                 const limit = "alignment above 16 bytes, more than 64 KiB, or a field that exists at compile time only";
-                return if (is_struct and declarations.isClass(T)) exports.skip(name, "class: " ++ limit) else null;
+                return if (is_struct and reflection.isClass(T)) exports.skip(name, "class: " ++ limit) else null;
             },
         }
     }

@@ -1,7 +1,10 @@
-//! What this binding asks of `@typeInfo`, in one shape for every supported compiler: Zig 0.17 stores
-//! lists of names, types and attributes where 0.15 and 0.16 store lists of structures.
+//! What is known of the user's types and of their text when a module is compiled.
+//!
+//! What this binding asks of `@typeInfo` has one shape for every supported compiler: Zig 0.17
+//! stores lists of names, types and attributes where 0.15 and 0.16 store lists of structures.
 
 const std = @import("std");
+const root = @import("root");
 
 /// Backward branches of one evaluation: for hundreds of declarations with hundreds of parameters. A
 /// limit per place would be passed by the sum of them.
@@ -113,6 +116,114 @@ pub fn names(comptime T: type) []const [:0]const u8 {
 pub fn isConst(comptime P: type) bool {
     const info = @typeInfo(P).pointer;
     return if (@hasField(@TypeOf(info), "attrs")) info.attrs.@"const" else info.is_const;
+}
+
+/// What is known about the text of the user's files. The compiler knows neither parameter names nor
+/// doc comments, so whoever reads the text writes them down as the module `declarations`:
+///
+/// ```
+/// pub const module_name: [:0]const u8 = "geometry";
+/// pub const init_symbol: [:0]const u8 = "PyInit_geometry";
+/// pub const source_path: [:0]const u8 = "geometry.zig";
+/// pub fn types(comptime Container: type) []const Container {
+///     return &.{
+///         .{ .name = "geometry", .doc = "Plane geometry.", .list = &.{
+///             .{ .name = "area", .parameters = &.{ "w", "h" }, .doc = "…", .nogil = true },
+///             .{ .name = "Point" },
+///         } },
+///         .{ .name = "geometry.Point", .doc = "", .list = &.{ … } },
+///     };
+/// }
+/// ```
+///
+/// `types` has every container with public declarations, named as `@typeName` does; the module's
+/// own file comes first. What is not described is never looked at. Without a root of ours, as under
+/// `zig test`, nothing is described.
+const description = if (@hasDecl(root, "zigimport_declarations")) root.zigimport_declarations else struct {
+    pub const module_name: [:0]const u8 = "";
+    pub const source_path: [:0]const u8 = "";
+    pub fn types(comptime _: type) []const Container {
+        return &.{};
+    }
+};
+
+pub const module_name = description.module_name;
+pub const source_path = description.source_path;
+const containers: []const Container = description.types(Container);
+
+/// One public declaration.
+pub const Declaration = struct {
+    name: [:0]const u8,
+    /// Every parameter of a function in order, `self` and allocators included.
+    parameters: []const [:0]const u8 = &.{},
+    doc: [:0]const u8 = "",
+    /// Whether the interpreter's lock is released while it runs.
+    nogil: bool = false,
+};
+
+pub const Container = struct {
+    name: [:0]const u8,
+    doc: [:0]const u8,
+    list: []const Declaration,
+};
+
+/// Returns what is known about a struct type, or `null`.
+pub fn containerOf(comptime T: type) ?Container {
+    // A constant of a type is computed once.
+    return struct {
+        const container = findContainer(T);
+    }.container;
+}
+
+fn findContainer(comptime T: type) ?Container {
+    @setEvalBranchQuota(quota);
+    for (containers) |container| {
+        if (!std.mem.eql(u8, container.name, @typeName(T))) continue;
+        var list: []const Declaration = &.{};
+        for (container.list) |declaration| {
+            // Two files may have types of one name: only what this one has is meant.
+            if (@hasDecl(T, declaration.name)) list = list ++ .{declaration};
+        }
+        return .{ .name = container.name, .doc = container.doc, .list = list };
+    }
+    return null;
+}
+
+pub fn isFunction(comptime T: type, comptime declaration: Declaration) bool {
+    return @typeInfo(@TypeOf(@field(T, declaration.name))) == .@"fn";
+}
+
+/// True for a struct with fields and methods: a class.
+pub fn isClass(comptime T: type) bool {
+    comptime {
+        if (names(T).len == 0) return false;
+        const container = containerOf(T) orelse return false;
+        for (container.list) |declaration| if (isFunction(T, declaration)) return true;
+        return false;
+    }
+}
+
+/// True for a struct that only groups declarations: a submodule.
+pub fn isNamespace(comptime T: type) bool {
+    return comptime names(T).len == 0 and containerOf(T) != null;
+}
+
+/// Returns the name under which Python finds a type in the module, such as `part.Point`, or `null`.
+pub fn publicName(comptime T: type) ?[:0]const u8 {
+    return if (@hasDecl(root, "zigimport_user")) search(root.zigimport_user, T, "", &.{}) else null;
+}
+
+fn search(comptime N: type, comptime T: type, comptime prefix: [:0]const u8, comptime path: []const type) ?[:0]const u8 {
+    const container = containerOf(N) orelse return null;
+    for (path) |around| if (around == N) return null;
+    for (container.list) |declaration| {
+        if (@TypeOf(@field(N, declaration.name)) != type) continue;
+        const Declared = @field(N, declaration.name);
+        if (Declared == T) return prefix ++ declaration.name;
+        if (@typeInfo(Declared) != .@"struct" or !isNamespace(Declared)) continue;
+        if (search(Declared, T, prefix ++ declaration.name ++ ".", path ++ .{N})) |name| return name;
+    }
+    return null;
 }
 
 test function {

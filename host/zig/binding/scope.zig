@@ -1,9 +1,14 @@
 //! What lives as long as one call: memory, buffers, and objects that arguments borrow from.
 
+const builtin = @import("builtin");
+const std = @import("std");
 const abi = @import("abi.zig");
-const Heap = @import("heap.zig").Heap;
+const kind = @import("kind.zig");
 
+const Alignment = std.mem.Alignment;
+const List = std.DoublyLinkedList;
 const Object = abi.Object;
+const Text = [*:0]const u8;
 
 /// Why an argument was refused. No exception is set, except for `Raised`.
 pub const Refusal = Raised || error{ WrongType, WrongValue, OutOfRange, EmbeddedZero };
@@ -13,8 +18,8 @@ pub const Scope = struct {
     /// The module object whose classes are meant.
     module: *Object,
     /// For messages.
-    function: [*:0]const u8 = "",
-    argument: [*:0]const u8 = "",
+    function: Text = "",
+    argument: Text = "",
     /// Temporary memory, and what the user's function allocates.
     heap: Heap = .{},
     held: ?*Held = null,
@@ -42,7 +47,7 @@ pub const Scope = struct {
     }
 
     /// Gets a buffer; it stays exported until the call ends.
-    pub fn holdBuffer(scope: *Scope, object: *Object) Raised!*const abi.Buffer {
+    pub fn holdBuffer(scope: *Scope, object: *Object) Raised!*abi.Buffer {
         const held = try scope.newHeld();
         if (abi.PyObject_GetBuffer(object, &held.view, abi.PyBUF_STRIDES | abi.PyBUF_FORMAT) == 0) return &held.view;
         held.view.object = null;
@@ -67,4 +72,180 @@ pub const Scope = struct {
         const place = .{ scope.function, scope.argument };
         return abi.raise(Raised, class, "%s() argument '%s': " ++ format, place ++ values);
     }
+
+    /// Raises the error of an argument that was refused, and returns `null`.
+    pub fn refuse(scope: *Scope, comptime T: type, refusal: Refusal, object: *Object) ?*Object {
+        scope.explain(refusal, object, comptime kind.expected(T), comptime kind.range(T)) catch return null;
+    }
+
+    fn explain(scope: *Scope, refusal: Refusal, object: *Object, expected: Text, range: Text) Raised {
+        @branchHint(.cold);
+        if (refusal == error.Raised) return error.Raised;
+        const class = abi.PyObject_GetAttrString(object.type, "__name__") orelse return error.Raised;
+        defer abi.Py_DecRef(class);
+        return switch (refusal) {
+            error.Raised => error.Raised,
+            error.OutOfRange => scope.raise("OverflowError", "out of range for %s", .{range}),
+            error.EmbeddedZero => scope.raise("ValueError", "embedded null character", .{}),
+            error.WrongValue => scope.raise("ValueError", "expected %s, got %R", .{ expected, object }),
+            error.WrongType => scope.raise("TypeError", "expected %s, got %S", .{ expected, class }),
+        };
+    }
 };
+
+/// The memory of one call or of one object: what the user's code does not free is freed with it,
+/// and a block can be handed over to an object that outlives the call.
+///
+/// Blocks come from the interpreter's own memory functions: the same on every platform, seen by
+/// `tracemalloc`, and safe where mapping pages behind the interpreter's back is not (Emscripten).
+/// Those need the interpreter's lock, so a heap for code without it takes the system's.
+pub const Heap = struct {
+    blocks: List = .{},
+    /// Whether the interpreter's lock is not held and other threads may allocate too.
+    is_shared: bool = false,
+    lock: std.atomic.Value(bool) = .init(false),
+
+    /// What precedes the memory that the user's code gets. A multiple of `natural`.
+    const Block = struct {
+        node: List.Node = .{},
+        /// What must be freed.
+        start: *anyopaque,
+        size: usize,
+
+        fn before(address: usize) *Block {
+            return @ptrFromInt(address - @sizeOf(Block));
+        }
+
+        fn memory(block: *Block) usize {
+            return @intFromPtr(block) + @sizeOf(Block);
+        }
+    };
+
+    /// Valid as long as the heap stays where it is.
+    pub fn allocator(heap: *Heap) std.mem.Allocator {
+        return .{
+            .ptr = heap,
+            // Neither source of memory can grow a block in place.
+            .vtable = &.{ .alloc = alloc, .resize = std.mem.Allocator.noResize, .remap = remap, .free = free },
+        };
+    }
+
+    /// Frees every block.
+    pub fn deinit(heap: *Heap) void {
+        while (heap.blocks.popFirst()) |node| heap.release(@fieldParentPtr("node", node));
+    }
+
+    /// Moves the block that has an address to an empty heap. False if there is none.
+    pub fn give(heap: *Heap, address: usize, receiver: *Heap) bool {
+        var next = heap.blocks.first;
+        while (next) |node| : (next = node.next) {
+            const block: *Block = @fieldParentPtr("node", node);
+            if (address < block.memory() or address - block.memory() >= block.size) continue;
+            heap.blocks.remove(node);
+            receiver.* = .{ .is_shared = heap.is_shared };
+            receiver.blocks.prepend(node);
+            return true;
+        }
+        return false;
+    }
+
+    /// What `PyMem_Malloc` and `malloc` promise: 16 bytes on 64-bit machines, 8 on 32-bit ones.
+    const natural = Alignment.fromByteUnits(2 * @sizeOf(usize));
+
+    fn alloc(context: *anyopaque, length: usize, alignment: Alignment, _: usize) ?[*]u8 {
+        const heap: *Heap = @ptrCast(@alignCast(context));
+        const extra = if (alignment.compare(.lte, natural)) 0 else alignment.toByteUnits();
+        const size = std.math.add(usize, length, @sizeOf(Block) + extra) catch return null;
+        const start = (if (heap.isSystem()) system.malloc(size) else abi.PyMem_Malloc(size)) orelse return null;
+        const block: *Block = .before(alignment.forward(@intFromPtr(start) + @sizeOf(Block)));
+        block.* = .{ .start = start, .size = length };
+        heap.enter();
+        defer heap.leave();
+        heap.blocks.prepend(&block.node);
+        return @ptrFromInt(block.memory());
+    }
+
+    fn remap(context: *anyopaque, memory: []u8, alignment: Alignment, length: usize, _: usize) ?[*]u8 {
+        const heap: *Heap = @ptrCast(@alignCast(context));
+        if (alignment.compare(.gt, natural)) return null;
+        const size = std.math.add(usize, length, @sizeOf(Block)) catch return null;
+        const block: *Block = .before(@intFromPtr(memory.ptr));
+        heap.enter();
+        defer heap.leave();
+        heap.blocks.remove(&block.node);
+        const start = block.start;
+        const longer = if (heap.isSystem()) system.realloc(start, size) else abi.PyMem_Realloc(start, size);
+        const moved: *Block = if (longer) |new| @ptrCast(@alignCast(new)) else block;
+        if (longer) |new| moved.* = .{ .start = new, .size = length };
+        heap.blocks.prepend(&moved.node);
+        return if (longer == null) null else @ptrFromInt(moved.memory());
+    }
+
+    fn free(context: *anyopaque, memory: []u8, _: Alignment, _: usize) void {
+        const heap: *Heap = @ptrCast(@alignCast(context));
+        const block: *Block = .before(@intFromPtr(memory.ptr));
+        heap.enter();
+        heap.blocks.remove(&block.node);
+        heap.leave();
+        heap.release(block);
+    }
+
+    fn enter(heap: *Heap) void {
+        while (heap.is_shared and heap.lock.swap(true, .acquire)) std.atomic.spinLoopHint();
+    }
+
+    fn leave(heap: *Heap) void {
+        if (heap.is_shared) heap.lock.store(false, .release);
+    }
+
+    /// There is no interpreter in unit tests.
+    inline fn isSystem(heap: *const Heap) bool {
+        return builtin.is_test or heap.is_shared;
+    }
+
+    fn release(heap: *const Heap, block: *Block) void {
+        if (heap.isSystem()) system.free(block.start) else abi.PyMem_Free(block.start);
+    }
+};
+
+/// The system's memory functions, which need no lock.
+const system = if (builtin.os.tag == .windows) struct {
+    const Memory = *anyopaque;
+    extern "kernel32" fn GetProcessHeap() callconv(.winapi) Memory;
+    extern "kernel32" fn HeapAlloc(heap: Memory, flags: u32, size: usize) callconv(.winapi) ?Memory;
+    extern "kernel32" fn HeapReAlloc(Memory, flags: u32, Memory, size: usize) callconv(.winapi) ?Memory;
+    extern "kernel32" fn HeapFree(heap: Memory, flags: u32, Memory) callconv(.winapi) i32;
+
+    fn malloc(size: usize) ?Memory {
+        return HeapAlloc(GetProcessHeap(), 0, size);
+    }
+    fn realloc(memory: Memory, size: usize) ?Memory {
+        return HeapReAlloc(GetProcessHeap(), 0, memory, size);
+    }
+    fn free(memory: Memory) void {
+        _ = HeapFree(GetProcessHeap(), 0, memory);
+    }
+} else struct {
+    extern fn malloc(size: usize) ?*anyopaque;
+    extern fn realloc(memory: *anyopaque, size: usize) ?*anyopaque;
+    extern fn free(memory: *anyopaque) void;
+};
+
+test Heap {
+    try std.testing.expectEqual(0, @sizeOf(Heap.Block) % Heap.natural.toByteUnits());
+    var heap: Heap = .{ .is_shared = true };
+    defer heap.deinit();
+    const allocator = heap.allocator();
+    const first = try allocator.alloc(u8, 100);
+    const aligned = try allocator.alignedAlloc(u8, .fromByteUnits(256), 10);
+    try std.testing.expectEqual(0, @intFromPtr(aligned.ptr) % 256);
+    var list: std.ArrayListUnmanaged(u64) = .empty;
+    for (0..1000) |number| try list.append(allocator, number);
+    for (list.items, 0..) |item, number| try std.testing.expectEqual(number, item);
+    var other: Heap = .{};
+    defer other.deinit();
+    try std.testing.expect(heap.give(@intFromPtr(&list.items[999]), &other));
+    try std.testing.expect(!heap.give(@intFromPtr(list.items.ptr), &other));
+    try std.testing.expect(other.is_shared and other.blocks.first != null);
+    allocator.free(first);
+}

@@ -2,8 +2,8 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const declarations = @import("declarations.zig");
-const Heap = @import("heap.zig").Heap;
+const reflection = @import("reflection.zig");
+const Heap = @import("scope.zig").Heap;
 
 const Object = abi.Object;
 
@@ -100,41 +100,37 @@ pub fn withModule(class: *Object, module: *Object) ?*Object {
 pub fn zigError(module: *Object) ?*Object {
     return classOf(error{ZigError}, module, &struct {
         fn create(owner: *Object) ?*Object {
-            const name = declarations.module_name ++ ".ZigError";
+            const name = reflection.module_name ++ ".ZigError";
             const class = abi.PyErr_NewException(name, abi.exception("RuntimeError"), null);
             return withModule(class orelse return null, owner);
         }
     }.create);
 }
 
-/// A Zig error with the name of one of these raises that class. Classes that cannot be made from
-/// one message (`UnicodeDecodeError`) or that end the process (`SystemExit`) are left out.
-const same_named = [_][]const u8{
-    "ArithmeticError", "AssertionError",         "AttributeError",       "BlockingIOError",
-    "BrokenPipeError", "BufferError",            "ChildProcessError",    "ConnectionAbortedError",
-    "ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "EOFError",
-    "FileExistsError", "FileNotFoundError",      "FloatingPointError",   "ImportError",
-    "IndexError",      "InterruptedError",       "IsADirectoryError",    "KeyError",
-    "LookupError",     "MemoryError",            "NotADirectoryError",   "NotImplementedError",
-    "OSError",         "OverflowError",          "PermissionError",      "ProcessLookupError",
-    "RecursionError",  "ReferenceError",         "RuntimeError",         "StopIteration",
-    "TimeoutError",    "TypeError",              "ValueError",           "ZeroDivisionError",
-};
-
-/// Raises a Zig error in Python.
+/// Raises a Zig error in Python: the built-in exception of its name if a message makes one.
 pub fn raiseZigError(module: *Object, err: anyerror) void {
     @branchHint(.cold);
     // What a callable raised goes on as it was.
     if (err == error.PythonError and abi.PyErr_Occurred() != null) return;
     abi.PyErr_Clear();
-    const name: [:0]const u8 = if (err == error.OutOfMemory) "MemoryError" else @errorName(err);
     const text = abi.PyUnicode_FromFormat("%s", @errorName(err).ptr) orelse return;
     defer abi.Py_DecRef(text);
-    inline for (same_named) |class| {
-        if (std.mem.eql(u8, class, name)) return abi.PyErr_SetObject(abi.exception(class), text);
+    const name: [*:0]const u8 = if (err == error.OutOfMemory) "MemoryError" else @errorName(err);
+    const builtins = abi.PyImport_AddModule("builtins") orelse return;
+    const known = abi.PyObject_GetAttrString(builtins, name);
+    defer abi.Py_DecRef(known);
+    if (known) |class| {
+        const is_error = abi.is(class, .type) and abi.PyType_IsSubtype(class, abi.exception("Exception")) != 0;
+        if (is_error and raiseWith(class, text, null)) return;
     }
-    const class = zigError(module) orelse return;
-    const instance = abi.PyObject_CallFunctionObjArgs(class, text, @as(?*Object, null)) orelse return;
+    abi.PyErr_Clear();
+    _ = raiseWith(zigError(module) orelse return, text, "name");
+}
+
+fn raiseWith(class: *Object, text: *Object, attribute: ?[*:0]const u8) bool {
+    const instance = abi.PyObject_CallFunctionObjArgs(class, text, @as(?*Object, null)) orelse return false;
     defer abi.Py_DecRef(instance);
-    if (abi.PyObject_SetAttrString(instance, "name", text) == 0) abi.PyErr_SetObject(class, instance);
+    if (attribute) |name| if (abi.PyObject_SetAttrString(instance, name, text) < 0) return false;
+    abi.PyErr_SetObject(class, instance);
+    return true;
 }

@@ -12,14 +12,13 @@
 
 const std = @import("std");
 const class = @import("class.zig");
-const declarations = @import("declarations.zig");
 const function = @import("function.zig");
 const kind = @import("kind.zig");
 const module = @import("module.zig");
 const reflection = @import("reflection.zig");
 const text = @import("text.zig");
 
-const Declaration = declarations.Declaration;
+const Declaration = reflection.Declaration;
 const Exports = module.Exports;
 
 /// Begins each piece; its number and a line feed follow, and a zero byte ends it.
@@ -30,7 +29,7 @@ const error_class = "\nclass ZigError(\x01RuntimeError):\n\x02name: \x01str\n\x0
 pub fn pieces(comptime user: type) []const [*:0]const u8 {
     @setEvalBranchQuota(reflection.quota);
     const zig_error = if (Exports.of(&.{user}).has("ZigError")) "" else error_class;
-    const list = [_][:0]const u8{ docText(declarations.of(user).?.doc), zig_error } ++ namespacePieces(&.{user});
+    const list = [_][:0]const u8{ docText(reflection.containerOf(user).?.doc), zig_error } ++ namespacePieces(&.{user});
     var marked: [list.len][*:0]const u8 = undefined;
     for (&marked, list, 0..) |*piece, content, index| {
         piece.* = mark ++ text.decimal(index) ++ "\n" ++ content;
