@@ -210,24 +210,6 @@ def test_a_failed_build_is_written_down_as_a_start_alone(project, tmp_path):
     assert {one["event"] for one in events(log)} == {"start"}
 
 
-def test_the_first_build_of_all_has_the_c_library_made_beside_it(project, tmp_path):
-    project.write("m.zig", ADD)
-
-    def started(store, **variables):
-        log = tmp_path / "audit.log"
-        log.unlink(missing_ok=True)
-        project.imports("m", env={"ZIGIMPORT_AUDIT_LOG": log, "ZIGIMPORT_BUILD_DIR": tmp_path / store, **variables})
-        return sorted("-fno-compiler-rt" in one["arguments"] for one in events(log) if one["event"] == "start")
-
-    environment = {"ZIGIMPORT_BUILD_DIR": tmp_path / "one", "ZIGIMPORT_MAX_WORKERS": "2"}
-    plan = project.cli("plan", "--explain", "m.zig", env=environment)
-    assert plan.stdout.count(" build-lib ") == 2, plan
-    assert started("one", ZIGIMPORT_MAX_WORKERS="2") == [False, True]
-    # The compiler found what it would have made, and the next build finds all.
-    assert started("one", ZIGIMPORT_OPTIMIZE="ReleaseSafe", ZIGIMPORT_MAX_WORKERS="2") == [False]
-    assert started("two", ZIGIMPORT_PARALLEL="0") == [False]
-
-
 def test_without_a_log_a_hit_loads_nothing_more(project):
     project.write("m.zig", ADD)
     project.imports("m")

@@ -36,7 +36,7 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option
         import_library(job, support, target)?;
     }
     let invocation = compile(job, &Places::here(job, support, work));
-    let finished = with_c_library(job, work, || job.run(&invocation))?;
+    let finished = job.run(&invocation)?;
     let answer = protocol::parse(&finished.answer, job.line(), &invocation.directory);
     if let Some(answer) = answer.as_ref().filter(|answer| !answer.version.is_empty() && answer.version != job.version())
     {
@@ -52,48 +52,6 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option
     let folder = work.join("local/o").join(output);
     let library = read_output(&folder, target, job.module().leaf()).map_err(|reason| job.compiler_error(reason))?;
     Ok(Some(Compiled { library, read: answer.read.clone() }))
-}
-
-// What a compiler makes once, in a cache that is new: its own runtime, for seconds on
-// one processor, and then what stands for the C library. Side by side, the first build
-// of all takes a sixth less. Zig 0.15 does that itself.
-
-/// Where the compiler keeps what it made.
-const MADE: &str = "global/o";
-
-fn wants_c_library(job: &Job<'_>) -> bool {
-    let layer = job.context.layer;
-    target_of(job).links_libc() && job.line() != "0.15" && layer.parallel && layer.workers() > 1
-}
-
-/// Does the work of a build; the first one in a cache has the C library made meanwhile.
-fn with_c_library<T>(job: &Job<'_>, work: &Path, build: impl FnOnce() -> T) -> T {
-    let is_first = wants_c_library(job) && std::fs::create_dir(job.cache(MADE)).is_ok();
-    // Without its source there is nothing to build, and that is fine: the build itself
-    // makes what it does not find.
-    if !is_first || std::fs::write(work.join(C_LIBRARY_SOURCE), "").is_err() {
-        return build();
-    }
-    let invocation = c_library_invocation(job, work);
-    std::thread::scope(|scope| {
-        let _ = std::thread::Builder::new().spawn_scoped(scope, || job.run_beside(&invocation));
-        build()
-    })
-}
-
-const C_LIBRARY_SOURCE: &str = "c.zig";
-
-fn c_library_invocation(job: &Job<'_>, work: &Path) -> Invocation {
-    let target = target_of(job);
-    let mut arguments: Vec<OsString> = ["build-lib", "-dynamic", "-fno-compiler-rt", "-O"].map(Into::into).into();
-    arguments.push(job.prepared.optimize.name().into());
-    arguments.extend(["-target".into(), target.triple_for(job.line()).into(), "-mcpu".into(), target.cpu.into()]);
-    arguments.extend([module("root", &work.join(C_LIBRARY_SOURCE)), "-lc".into()]);
-    let mut emit = OsString::from("-femit-bin=");
-    emit.push(work.join("c.so"));
-    arguments.push(emit);
-    arguments.extend(caches(job, work));
-    invocation(job, arguments)
 }
 
 /// Remembers the version that a compiler has now: the program is a switch
@@ -116,9 +74,6 @@ pub(super) fn invocations(job: &Job<'_>, support: &Path, work: &Path) -> Vec<Inv
     invocations.extend(translations(job).iter().map(|translation| translation.invocation(job, work)));
     if target_of(job).system == System::Windows {
         invocations.push(import_library_invocation(job, support, target_of(job)));
-    }
-    if wants_c_library(job) && !job.cache(MADE).exists() {
-        invocations.push(c_library_invocation(job, work));
     }
     let mut compile = compile(job, &Places::here(job, support, work));
     // A person cannot speak the protocol; without it the command does the same.

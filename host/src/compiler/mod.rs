@@ -46,7 +46,7 @@ use crate::error::{Diagnostic, Error, Result};
 use crate::guest::planning::{Action, Build, Decision, Route};
 use crate::package;
 use crate::plan::{Context, Prepared};
-use crate::report::{Level, Silent};
+use crate::report::Level;
 use crate::target::Target;
 use crate::toolchain::{self, Toolchain};
 
@@ -172,25 +172,17 @@ impl Job<'_> {
         self.context.store.zig_cache(self.version(), name)
     }
 
-    fn caller(&self) -> process::Caller<'_> {
+    fn run(&self, invocation: &Invocation) -> Result<process::Finished> {
         assert!(self.context.layer.native != Native::Never, "what builds here has the planner's leave");
-        process::Caller {
+        let caller = process::Caller {
             frontend: self.context.frontend,
             audit_log: self.context.layer.audit_log.as_deref(),
             module: &self.module().name,
             key: self.prepared.targets.first().map(|target| target.action_key),
             identity: Some(self.toolchain.identity),
             line: Some(self.line()),
-        }
-    }
-
-    fn run(&self, invocation: &Invocation) -> Result<process::Finished> {
-        process::run(invocation, self.caller())
-    }
-
-    /// Runs something that no build depends on, while another program runs.
-    fn run_beside(&self, invocation: &Invocation) -> Result<process::Finished> {
-        process::run(invocation, process::Caller { frontend: &Silent, line: None, ..self.caller() })
+        };
+        process::run(invocation, caller)
     }
 
     /// The file that describes the module to the binding: its digest and text.
