@@ -434,10 +434,11 @@ mod tests {
             let mut blobs = self.blobs.lock().unwrap();
             assert!(objects.iter().all(|object| blobs.contains_key(&object.digest)), "an index before its object");
             blobs.insert(Self::name(blob), content.to_vec());
+            let mut race = self.race.lock().unwrap();
             if let Blob::Index { name, .. } = blob
-                && let Some(at) = self.race.lock().unwrap().iter().position(|(other, _)| *other == name)
+                && let Some(at) = race.iter().position(|(other, _)| *other == name)
             {
-                let (_, bytes) = self.race.lock().unwrap().remove(at);
+                let (_, bytes) = race.remove(at);
                 blobs.insert(name, bytes);
             }
             Ok(())
