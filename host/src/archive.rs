@@ -200,12 +200,15 @@ pub fn import(store: &Store, source: &Path) -> Result<Carried> {
     Ok(carried)
 }
 
-/// Returns whether the store has an entry, and its object or library.
+/// Returns whether the store has a whole artifact of an entry's key, made by whomever: a
+/// compiler may make other bytes of the same key.
 pub(crate) fn is_present(store: &Store, entry: &Entry) -> bool {
-    let digest = Digest::from_hex(&entry.artifact).unwrap_or(Digest([0; 32]));
     let path = store.root().join(store::entry_folder(entry)).join(store::META);
-    stamp::read(&path, ENTRY_BYTES_MAX).is_ok_and(|content| Entry::parse(&content.bytes).is_ok())
-        && (store.has_object(digest) || store.library_verified(digest, &entry.suffix).is_some())
+    let own = stamp::read(&path, ENTRY_BYTES_MAX).ok().and_then(|content| Entry::parse(&content.bytes).ok());
+    let Some((own, record)) = own.and_then(|own| own.record().map(|record| (own, record))) else { return false };
+    let object = || stamp::read(&store.object_path(record.library), object::packed_bytes_max(record.bytes));
+    store.library_verified(record.library, &own.suffix).is_some()
+        || object().is_ok_and(|object| is_object(&object.bytes, &own))
 }
 
 /// The members so far.
@@ -419,6 +422,28 @@ mod tests {
         export(&one, &registry::list(&one), &folder.path().join("mods.tar.zst")).unwrap();
         assert_eq!(std::fs::read(folder.path().join("mods.tar.zst")).unwrap(), before);
         assert!(export(&one, &[], &folder.path().join("mods.zip")).is_err());
+    }
+
+    #[test]
+    fn what_is_whole_stays_and_what_is_damaged_is_mended() {
+        let (_folder, theirs) = filled(&["m"]);
+        let out = tempfile::tempdir().unwrap();
+        export(&theirs, &registry::list(&theirs), &out.path().join("m.tar.zst")).unwrap();
+        let imported = |store: &Store| import(store, &out.path().join("m.tar.zst")).unwrap();
+        // The same key, and another library: a compiler may do that.
+        let (_folder, ours) = store();
+        let (path, _, record) = ours.put_library(b"another", ".so").unwrap();
+        let own = entry_of("m", record.library, record.bytes);
+        ours.put_entry(&own).unwrap();
+        assert_eq!(imported(&ours), Carried { entries: 0, present: 1, bytes: 0 });
+        assert_eq!(registry::list(&ours)[0].entry, own);
+        // Of which nothing is whole any more.
+        std::fs::remove_file(path).unwrap();
+        let object = ours.object_path(record.library);
+        std::fs::remove_file(&object).unwrap();
+        std::fs::write(&object, "poison").unwrap();
+        assert_eq!(imported(&ours).entries, 1);
+        assert!(registry::library(&ours, &registry::list(&ours)[0].entry).is_ok());
     }
 
     #[test]

@@ -62,6 +62,12 @@ impl Failure {
 }
 
 impl Record {
+    /// Returns it for an object that only its content makes known.
+    #[must_use]
+    pub fn of_any_object(self) -> Self {
+        Self { object: Digest::ABSENT, ..self }
+    }
+
     /// Returns what is to be recorded of a library and what [`pack`] made of it.
     #[must_use]
     pub fn of(library: &[u8], packed: &[u8]) -> Self {
@@ -136,6 +142,22 @@ pub fn unpack(packed: &[u8], record: &Record, put: &Put<'_>) -> Result<(), Failu
 pub fn check(packed: &[u8], record: &Record) -> io::Result<()> {
     let frames = frames(packed, record.bytes).ok_or_else(|| damaged().into_error())?;
     unpack_hashing(&frames, record, &|_, _| Ok(())).map_err(Failure::into_error)
+}
+
+/// Returns the size of the library that an object holds, by its frames, if they are ours.
+#[must_use]
+pub fn library_bytes(mut packed: &[u8]) -> Option<u64> {
+    let mut bytes = 0;
+    while !packed.is_empty() {
+        let frame = zstd_safe::find_frame_compressed_size(packed).ok()?;
+        bytes += zstd_safe::get_frame_content_size(packed).ok()??;
+        packed = packed.get(frame..)?;
+        let is_whole = bytes % FRAME_BYTES as u64 == 0;
+        if !is_whole && !packed.is_empty() {
+            return None;
+        }
+    }
+    Some(bytes)
 }
 
 fn unpack_hashing(frames: &[Frame<'_>], record: &Record, put: &Put<'_>) -> Result<(), Failure> {

@@ -209,7 +209,7 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         let plan = plan::plan_shadowed(context, &sources, std::slice::from_ref(module), &[], targets)?;
         let executed = match execute(context, &plan, targets) {
             Err(error @ Error::Remote { .. }) => {
-                remote::warn(context.frontend, &error);
+                remote::warn(context.frontend, &error)?;
                 layer.remote_cache = None;
                 continue;
             }
@@ -272,8 +272,8 @@ fn record(context: Context<'_>, sources: &Sources, plan: &Plan) {
 }
 
 /// Writes the module's stub where that is asked for: an argument asks for it
-/// always, a project's setting with each build and where it is missing. That does
-/// not make an import fail.
+/// always, a project's setting wherever more than a hit was needed. That does not
+/// make an import fail.
 fn write_stub(context: Context<'_>, plan: &Plan, outcomes: &[Loadable]) -> Result<()> {
     let (Some(prepared), Some(first)) = (plan.modules.first(), outcomes.first()) else { return Ok(()) };
     let module = &prepared.module;
@@ -283,8 +283,8 @@ fn write_stub(context: Context<'_>, plan: &Plan, outcomes: &[Loadable]) -> Resul
     }
     let wanted = prepared.closure.project_settings.stubs.as_ref();
     let path = wanted.and_then(|stubs| stubs.path(module, &prepared.closure.project_root));
-    let is_due = |path: &PathBuf| first.built || (context.layer.native != Native::Never && !path.exists());
-    let written = path.filter(is_due).map_or(Ok(()), |path| stub::write(&first.path, &path));
+    let path = path.filter(|_| first.built || context.layer.native != Native::Never);
+    let written = path.map_or(Ok(()), |path| stub::write(&first.path, &path));
     if let Err(error) = written {
         context.frontend.report(Level::Warning, error.report());
     }
@@ -388,7 +388,8 @@ fn upload(context: Context<'_>, entry: &Entry) {
     let put = Remote::of(context.layer, context.frontend.transport())
         .and_then(|remote| remote.map(|remote| remote.put(context.store, &[entry])).transpose());
     if let Err(error) = put {
-        remote::warn(context.frontend, &error);
+        // The module is built: an interrupt is noticed by whoever waits next.
+        let _ = remote::warn(context.frontend, &error);
     }
 }
 
@@ -404,6 +405,7 @@ fn restore(
         return Err(no_action(&prepared.module));
     };
     let digest = record.library;
+    let record = if context.layer.verify_always { record.of_any_object() } else { record };
     let unpacked = timed(context.frontend, Phase::Store, || context.store.restore(&record, &entry.suffix));
     match unpacked {
         Ok((path, library)) => {

@@ -360,10 +360,7 @@ impl Wanted<'_> {
             }
             Ok(None)
         });
-        Ok(looked.unwrap_or_else(|error| {
-            remote::warn(self.context.frontend, &error);
-            None
-        }))
+        looked.or_else(|error| remote::warn(self.context.frontend, &error).map(|()| None))
     }
 
     /// Returns whether the compiler, the headers and the discovered inputs at hand would

@@ -206,7 +206,7 @@ pub fn library(store: &Store, entry: &Entry) -> Result<(PathBuf, Library)> {
     })?;
     match store.library_verified(record.library, &entry.suffix) {
         Some(found) => Ok(found),
-        None => store.restore(&record, &entry.suffix),
+        None => store.restore(&record.of_any_object(), &entry.suffix),
     }
 }
 

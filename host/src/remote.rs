@@ -161,10 +161,17 @@ fn newest_first(entries: &mut [Shared]) {
 }
 
 /// Says that the shared cache fails, once for a process.
-pub fn warn(frontend: &dyn Frontend, error: &Error) {
+///
+/// # Errors
+/// It fails because the user interrupted.
+pub fn warn(frontend: &dyn Frontend, error: &Error) -> Result<()> {
     static WARNED: AtomicBool = AtomicBool::new(false);
+    if frontend.interrupted() {
+        return Err(Error::Interrupted);
+    }
     let level = if WARNED.swap(true, Ordering::Relaxed) { Level::Debug } else { Level::Warning };
     frontend.report(level, format!("{error}; going on without it"));
+    Ok(())
 }
 
 /// Returns the shared cache for a command that cannot do without.

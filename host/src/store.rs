@@ -50,7 +50,7 @@
 //! | an entry has its own checksum, and the key that its fields give | on a miss | none |
 //!
 //! A library's change time cannot be set back by any program, and changes with
-//! its content, owner, permissions and number of links: an unchanged one says
+//! its content (but for what is written through a mapping of a file in memory), owner, permissions and number of links: an unchanged one says
 //! that none of these is another than when the digest was checked. What it
 //! cannot see is a medium that loses bits; `zigimport cache verify` and
 //! `ZIGIMPORT_VERIFY=always` do. Folders below the root are made for the user
@@ -296,8 +296,15 @@ impl Entry {
         }
         let is_suffix = entry.suffix.starts_with('.')
             && entry.suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if entry.record().is_none() || !is_suffix || entry.artifact_bytes > LIBRARY_BYTES_MAX {
+        if entry.record().is_none() || !is_suffix || !(1..=LIBRARY_BYTES_MAX).contains(&entry.artifact_bytes) {
             return Err("it names no library".to_owned());
+        }
+        // The name becomes that of a file, and all of them are shown to people.
+        let is_part = |part: &str| !part.is_empty() && !part.contains(['/', '\\', ':']);
+        let Self { module, target, abi, optimize, zig_version, builder, created_utc, .. } = &entry;
+        let shown = [module, target, abi, optimize, zig_version, builder, created_utc];
+        if !module.split('.').all(is_part) || shown.into_iter().any(|text| text.contains(char::is_control)) {
+            return Err("it names no module".to_owned());
         }
         Ok(entry)
     }
@@ -552,8 +559,13 @@ impl Store {
         let name = digest.hex();
         let folder = format!("{OBJECTS}/{}", &name[..2]);
         let object = self.object_path(digest);
-        // What is no file is no object: to keep it would be to compile each time.
-        let is_other = object.symlink_metadata().is_ok_and(|metadata| !metadata.is_file());
+        // To keep what is no object of this library would be to compile each time.
+        let is_whole = |packed: &[u8]| Digest::of(packed) == record.object || object::check(packed, &record).is_ok();
+        let is_other = object.symlink_metadata().is_ok_and(|metadata| {
+            !metadata.is_file()
+                || !stamp::read(&object, object::packed_bytes_max(record.bytes))
+                    .is_ok_and(|found| is_whole(&found.bytes))
+        });
         let existing = if is_other { Existing::Replace } else { Existing::Keep };
         if !self.publish(&folder, &format!("{name}.zst"), &compressed, 0o444, existing)? {
             self.note_use(digest);
@@ -642,19 +654,13 @@ impl Store {
     ///
     /// # Errors
     /// The object is absent, damaged or not of the recorded size, or there is no
-    /// place for the library. A damaged object is removed, so that the next build
-    /// can put a good one in its place.
+    /// place for the library. An object that is none of its name's library is removed,
+    /// so that the next build can put a good one in its place.
     pub fn restore(&self, record: &Record, suffix: &str) -> Result<(PathBuf, Library)> {
         let (digest, bytes) = (record.library, record.bytes);
         let path = self.object_path(digest);
-        let object = stamp::read(&path, object::packed_bytes_max(bytes))
-            .inspect_err(|error| {
-                if error.kind() == io::ErrorKind::FileTooLarge {
-                    let _ = std::fs::remove_file(&path);
-                }
-            })
-            .map_err(|error| Error::cache("restore", &path, &error))?
-            .bytes;
+        let read = stamp::read(&path, LIBRARY_BYTES_MAX).map_err(|error| Error::cache("restore", &path, &error))?;
+        let object = read.bytes;
         let mut damage = None;
         let restored = self.publish_library(digest, suffix, &mut |library| {
             let written = publish::syncing_meanwhile(library, bytes, |put| object::unpack(&object, record, put));
@@ -678,7 +684,12 @@ impl Store {
                 }),
             };
             if let Err(failure) = unpacked {
-                let _ = std::fs::remove_file(&path);
+                let is_other = object::library_bytes(&object)
+                    .is_none_or(|bytes| object::check(&object, &Record { bytes, ..record.of_any_object() }).is_err());
+                // Another process may have put a good one there meanwhile.
+                if is_other && Stamp::at(&path).is_ok_and(|stamp| stamp == read.stamp) {
+                    let _ = std::fs::remove_file(&path);
+                }
                 return Err(Error::cache("restore", path, &failure.into_error()));
             }
             let path = PathBuf::from(
@@ -1191,12 +1202,46 @@ pub(crate) mod tests {
         store.restore(&record, ".so").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
 
-        assert!(store.restore(&Record { bytes: 10, ..record }, ".so").is_err());
-        assert!(!store.has_object(library.digest));
+        // Whoever records another size is wrong, and not the object.
+        std::fs::remove_file(&path).unwrap();
+        for object in [record.object, Digest::ABSENT] {
+            assert!(store.restore(&Record { bytes: 10, object, ..record }, ".so").is_err());
+            assert!(store.has_object(library.digest));
+        }
         // Larger than a library of that size can be.
         store.put_object(library.digest, &[0; 1 << 20]).unwrap();
         assert!(store.restore(&record, ".so").is_err());
         assert!(!store.has_object(library.digest));
+    }
+
+    #[test]
+    fn a_damaged_object_is_replaced_by_a_new_build() {
+        let (_folder, store) = store();
+        let (path, _, record) = store.put_library(b"library", ".so").unwrap();
+        let object = store.object_path(record.library);
+        for damaged in [b"".to_vec(), b"poison".to_vec(), object::pack(b"another").unwrap()] {
+            std::fs::remove_file(&object).unwrap();
+            std::fs::write(&object, damaged).unwrap();
+            store.put_library(b"library", ".so").unwrap();
+            let _ = std::fs::remove_file(&path);
+            store.restore(&record, ".so").unwrap();
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_module_leads_nowhere_and_is_plain_text() {
+        let (_folder, store) = store();
+        let (_, _, record) = store.put_library(b"library", ".so").unwrap();
+        let parsed = |entry: Entry| Entry::parse(&serde_json::to_vec(&entry.sealed()).unwrap());
+        for name in ["m", "package.m", "gr\u{f6}\u{df}e", "my-folder.m"] {
+            parsed(entry_of(name, record.library, record.bytes)).unwrap();
+        }
+        for name in ["", ".", "..", "a..b", "/tmp/m", "../m", "a\\b", "C:m", "a\0b", "a\u{1b}[1m", "a\nb"] {
+            parsed(entry_of(name, record.library, record.bytes)).unwrap_err();
+        }
+        let entry = entry_of("m", record.library, record.bytes);
+        parsed(Entry { target: "x\n0123 forged".to_owned(), ..entry.clone() }).unwrap_err();
+        parsed(Entry { artifact_bytes: 0, ..entry }).unwrap_err();
     }
 
     #[cfg(unix)]

@@ -12,6 +12,9 @@ use crate::closure::{Module, ModuleKind};
 use crate::error::{Error, Result};
 use crate::publish::{self, Existing};
 
+/// Begins a stub that we wrote, and may replace.
+const WRITTEN: &str = "# Written by zigimport";
+
 /// Begins each piece of a stub in a library; `stub.zig` of the binding writes it.
 /// A number, a line feed, the text and a zero byte follow.
 const MARK: &str = "# zigimport stub ";
@@ -92,7 +95,7 @@ pub fn text(library: &[u8]) -> Option<String> {
     let own = names_of(&body);
     let array = if outside(&body).any(|(name, _)| name == ARRAY_NAME) { ARRAY } else { "" };
     let (imports, body) = with_imports(&format!("{array}{body}"), &own);
-    Some(format!("# Written by zigimport; the next build replaces it.\n{doc}{imports}{body}"))
+    Some(format!("{WRITTEN}; the next build replaces it.\n{doc}{imports}{body}"))
 }
 
 /// Writes the indentation and the doc strings of pieces.
@@ -188,10 +191,16 @@ fn piece(bytes: &[u8]) -> Option<(u32, &str)> {
 pub fn write(library: &Path, path: &Path) -> Result<()> {
     let bytes = std::fs::read(library).map_err(|error| Error::file("read", library, &error))?;
     let Some(text) = text(&bytes) else { return Ok(()) };
-    if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
-        return Ok(());
-    }
     let failed = |error: std::io::Error| Error::file("write the stub", path, &error);
+    match std::fs::read(path) {
+        Ok(old) if old == text.as_bytes() => return Ok(()),
+        Ok(old) if !old.is_empty() && !old.starts_with(WRITTEN.as_bytes()) => {
+            return Err(failed(std::io::Error::other(format!(
+                "it does not begin with `{WRITTEN}`, so somebody else wrote it: remove or rename it"
+            ))));
+        }
+        _ => {}
+    }
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(failed(std::io::ErrorKind::InvalidInput.into()));
     };

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
-use crate::object;
+use crate::object::{self, Record};
 use crate::publish::TEMPORARY_PREFIX;
 use crate::sources;
 use crate::stamp;
@@ -241,16 +241,17 @@ impl Check<'_> {
         let Some(digest) = name.filter(|digest| self.store.object_path(*digest) == path) else {
             return self.superfluous(path, "its name is no digest");
         };
-        let content = decompressed(bytes);
-        if content.is_ok_and(|content| Digest::of(&content) == digest) {
+        if is_object(bytes, digest) {
             return;
         }
         let store = self.store;
         self.problem(path, "its content is not what its name says", || {
-            let outcome = removed(path)?;
-            let library =
-                library_of(store, digest).and_then(|(content, suffix)| store.put_library(&content, &suffix).ok());
-            Some(if library.is_some() { Outcome::Rebuilt } else { outcome })
+            // Packed in a way that is not ours, it still has the content.
+            let own = || decompressed(bytes).ok().filter(|content| Digest::of(content) == digest);
+            let content = library_of(store, digest).or_else(own);
+            let packed = content.and_then(|content| object::pack(&content).ok());
+            let rebuilt = packed.is_some_and(|packed| store.put_object(digest, &packed).is_ok());
+            if rebuilt { Some(Outcome::Rebuilt) } else { removed(path) }
         });
     }
 
@@ -266,12 +267,11 @@ impl Check<'_> {
         }
         let store = self.store;
         self.problem(path, "its content is not what its name says", || {
-            let outcome = removed(path)?;
             let object = stamp::read(&store.object_path(digest), LIBRARY_BYTES_MAX);
             let object = object.and_then(|object| decompressed(&object.bytes)).ok();
             let content = object.filter(|content| Digest::of(content) == digest);
             let rebuilt = content.is_some_and(|content| store.put_materialised(&content, digest, suffix).is_ok());
-            Some(if rebuilt { Outcome::Rebuilt } else { outcome })
+            if rebuilt { Some(Outcome::Rebuilt) } else { removed(path) }
         });
     }
 
@@ -303,8 +303,15 @@ impl Check<'_> {
         match self.store.library_path(digest, &entry.suffix).metadata().ok().map(|metadata| metadata.len()) {
             None if !self.store.has_object(digest) => self.superfluous(path, "its library and object are lost"),
             Some(size) if size != entry.artifact_bytes => self.superfluous(path, "its library has another size"),
+            None if self.object_bytes(digest).is_some_and(|size| size != entry.artifact_bytes) => {
+                self.superfluous(path, "the library in its object has another size");
+            }
             _ => {}
         }
+    }
+
+    fn object_bytes(&self, digest: Digest) -> Option<u64> {
+        object::library_bytes(&stamp::read(&self.store.object_path(digest), LIBRARY_BYTES_MAX).ok()?.bytes)
     }
 
     fn manifest(&mut self, path: &Path, bytes: &[u8]) {
@@ -316,6 +323,13 @@ impl Check<'_> {
             self.superfluous(path, "its checksum differs");
         }
     }
+}
+
+/// Returns whether an object is one that unpacks to a library of a digest.
+fn is_object(packed: &[u8], library: Digest) -> bool {
+    let bytes = object::library_bytes(packed).filter(|bytes| *bytes <= LIBRARY_BYTES_MAX);
+    let record = bytes.map(|bytes| Record { library, bytes, object: Digest::ABSENT });
+    record.is_some_and(|record| object::check(packed, &record).is_ok())
 }
 
 /// Decompresses an object of unknown size, within the limit of all libraries.
@@ -330,13 +344,13 @@ fn decompressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Returns the whole library of a digest, whatever its suffix.
-fn library_of(store: &Store, digest: Digest) -> Option<(Vec<u8>, String)> {
+fn library_of(store: &Store, digest: Digest) -> Option<Vec<u8>> {
     let folder = store.library_path(digest, "").parent()?.to_owned();
     let name = digest.hex();
     std::fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
-        let suffix = entry.file_name().to_str()?.strip_prefix(&name)?.to_owned();
+        entry.file_name().to_str()?.strip_prefix(&name)?;
         let bytes = stamp::read(&entry.path(), LIBRARY_BYTES_MAX).ok()?.bytes;
-        (Digest::of(&bytes) == digest).then_some((bytes, suffix))
+        (Digest::of(&bytes) == digest).then_some(bytes)
     })
 }
 
@@ -434,7 +448,7 @@ mod tests {
                 let mut flipped = whole.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
                 // A frame header has bits without a meaning.
-                if decompressed(&flipped).is_ok_and(|content| Digest::of(&content) == library.digest) {
+                if is_object(&flipped, library.digest) {
                     continue;
                 }
                 write(&path, &flipped);
@@ -465,6 +479,32 @@ mod tests {
         assert!(repaired.problems[0].message.contains("lost") && !repaired.is_left());
         let left: Vec<String> = registry::list(&store).into_iter().map(|one| one.entry.module).collect();
         assert_eq!(left, ["n"]);
+    }
+
+    #[test]
+    fn what_restoring_would_refuse_is_found_and_mended_even_without_a_library() {
+        let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"abcd"].concat();
+        let content = b"library".repeat(100);
+        let whole = object::pack(&content).unwrap();
+        let halves =
+            |at: usize| [object::pack(&content[..at]).unwrap(), object::pack(&content[at..]).unwrap()].concat();
+        for other in [[&whole[..], &skippable].concat(), [&skippable[..], &whole].concat(), halves(300)] {
+            let (_folder, store, library) = filled();
+            std::fs::remove_file(store.library_path(library.digest, ".so")).unwrap();
+            write(&store.object_path(library.digest), &other);
+            assert!(verify(&store, false).unwrap().is_damaged());
+            assert_eq!(verify(&store, true).unwrap().problems[0].outcome, Outcome::Rebuilt);
+            let entry = registry::list(&store).remove(0).entry;
+            assert_eq!(std::fs::read(registry::library(&store, &entry).unwrap().0).unwrap(), content);
+        }
+        // An entry that lies about the size, of an object that another entry is right about.
+        let (_folder, store, library) = filled();
+        std::fs::remove_file(store.library_path(library.digest, ".so")).unwrap();
+        store.put_entry(&entry_of("n", library.digest, 7)).unwrap();
+        let found = verify(&store, true).unwrap();
+        assert!(found.problems.len() == 1 && found.problems[0].message.contains("another size"), "{found:?}");
+        let left: Vec<String> = registry::list(&store).into_iter().map(|one| one.entry.module).collect();
+        assert_eq!(left, ["m"]);
     }
 
     #[test]

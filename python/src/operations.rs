@@ -586,6 +586,9 @@ fn selected(request: &Request, prefixes: Option<Vec<String>>) -> HostResult<Vec<
 #[pyfunction]
 fn cache_push(py: Python<'_>, request: &Request, prefixes: Option<Vec<String>>) -> PyResult<(u64, u64, u64)> {
     let pushed = py.detach(|| remote::push(&request.layer, &Client, &request.store, &selected(request, prefixes)?));
+    if pushed.is_err() {
+        py.check_signals()?;
+    }
     pushed.map(|carried| (carried.entries, carried.present, carried.bytes)).map_err(|error| exception(py, &error))
 }
 

@@ -36,11 +36,12 @@ fn server<'py>(py: Python<'py>, address: &Address) -> PyResult<Bound<'py, PyAny>
 
 /// Says why there was no answer.
 fn reason(py: Python<'_>, error: PyErr) -> String {
-    if !error.is_instance_of::<PyException>(py) {
+    // One that has come since would be raised where the error's text is made.
+    if !error.is_instance_of::<PyException>(py) || py.check_signals().is_err() {
         // An interrupt, which is for whoever waits for this.
         // SAFETY: the interpreter is attached.
         unsafe { pyo3::ffi::PyErr_SetInterrupt() };
-        return error.to_string();
+        return "interrupted".to_owned();
     }
     let value = error.value(py);
     let named = |name: &str| value.getattr(name).ok();

@@ -28,7 +28,10 @@ mod http;
 mod limits;
 mod runtime;
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -38,6 +41,9 @@ use address::Address;
 use runtime::{PerProcess, Runtime};
 
 create_exception!(zigimport_remotes, RemoteError, PyException, "Why a server gave no answer.");
+
+/// How often a call looks whether the user interrupted.
+const INTERRUPT_POLL: Duration = Duration::from_millis(100);
 
 /// Every scheme that is understood.
 const SCHEMES: [&str; 7] = ["http", "https", "s3", "redis", "rediss", "grpc", "grpcs"];
@@ -153,14 +159,11 @@ impl Transport {
     /// # Errors
     /// The server gives no answer, not all of it, or more than it may be.
     async fn get(&self, name: &Name) -> Result<Option<Vec<u8>>, Failure> {
-        limits::carried(name.bytes_max(), async {
-            match self {
-                Self::Http(server) => server.get(name).await,
-                Self::Bucket(bucket) => bucket.get(name).await,
-                Self::Cache(cache) => cache.get(name).await,
-            }
-        })
-        .await
+        match self {
+            Self::Http(server) => server.get(name).await,
+            Self::Bucket(bucket) => bucket.get(name).await,
+            Self::Cache(cache) => cache.get(name).await,
+        }
     }
 
     /// Returns whether a blob is there.
@@ -224,7 +227,25 @@ impl Remote {
             let transport = runtime.run(async { Transport::new(&self.address) })?;
             Ok(Connection { runtime, transport })
         })?;
-        Ok(py.detach(|| connection.runtime.run(twice(async || call(&connection.transport).await)))?)
+        py.detach(|| {
+            connection.runtime.run(async {
+                let answer = std::pin::pin!(twice(async || call(&connection.transport).await));
+                match select(answer, std::pin::pin!(interrupted())).await {
+                    Either::Left((answer, _)) => Ok(answer?),
+                    Either::Right((interrupt, _)) => Err(interrupt),
+                }
+            })
+        })
+    }
+}
+
+/// Waits until the user interrupts.
+async fn interrupted() -> PyErr {
+    loop {
+        tokio::time::sleep(INTERRUPT_POLL).await;
+        if let Err(interrupt) = Python::attach(|py| py.check_signals()) {
+            return interrupt;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How long a server may take, and how much it may send.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Failure;
 
@@ -9,6 +9,8 @@ use crate::Failure;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a server may say nothing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a connection may take at first beyond that.
+const SLOW_START: Duration = Duration::from_secs(10);
 /// To carry bytes slower than this is not worth it: they are made again sooner.
 const BYTES_PER_SECOND_MIN: u64 = 128 << 10;
 
@@ -30,22 +32,24 @@ pub fn silence() -> Failure {
 /// # Errors
 /// The server is too slow.
 pub async fn carried<T>(bytes: u64, carry: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let limit = IDLE_TIMEOUT + CONNECT_TIMEOUT + Duration::from_secs(bytes / BYTES_PER_SECOND_MIN);
+    let limit = SLOW_START + Duration::from_secs(bytes / BYTES_PER_SECOND_MIN);
     tokio::time::timeout(limit, carry)
         .await
         .unwrap_or_else(|_| Err(Failure::new(format!("{bytes} bytes took more than {} seconds", limit.as_secs()))))
 }
 
-/// Takes pieces of a blob, which together are no more than they may be.
+/// Takes pieces of a blob, which together are no more than they may be, and come fast
+/// enough.
 pub struct Collected {
     bytes: Vec<u8>,
     bytes_max: u64,
+    started: Instant,
 }
 
 impl Collected {
     /// Takes nothing yet.
     pub fn new(bytes_max: u64) -> Self {
-        Self { bytes: Vec::new(), bytes_max }
+        Self { bytes: Vec::new(), bytes_max, started: Instant::now() }
     }
 
     /// Refuses what is known to become too large.
@@ -62,10 +66,15 @@ impl Collected {
     /// Takes the next piece.
     ///
     /// # Errors
-    /// It is one too many.
+    /// It is one too many, or comes too late.
     pub fn take(&mut self, piece: &[u8]) -> Result<(), Failure> {
         self.expect((self.bytes.len() + piece.len()) as u64)?;
         self.bytes.extend_from_slice(piece);
+        let bytes = self.bytes.len() as u64;
+        let taken = self.started.elapsed();
+        if taken > SLOW_START + Duration::from_secs(bytes / BYTES_PER_SECOND_MIN) {
+            return Err(Failure::new(format!("{bytes} bytes took {} seconds", taken.as_secs())));
+        }
         Ok(())
     }
 
