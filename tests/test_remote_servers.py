@@ -3,14 +3,16 @@
 import contextlib
 import json
 import shutil
+import signal
 import threading
+import time
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 import servers
-from conftest import ADD, dedented, finish
+from conftest import ADD, dedented, finish, interrupt
 from test_cache import listed
 from test_remote import assert_builds_with_one_warning
 
@@ -310,6 +312,45 @@ def test_an_answer_that_is_cut_or_too_large_is_one_warning(make_project, part, f
         assert reader.cli("cache", "verify").returncode == 0
         if fault == "endless":
             assert server.was_left
+
+
+def dripping(asked):
+    """Answers one byte after the other, until whoever asked has enough of it."""
+
+    def answer(handler):
+        asked.set()
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                handler.wfile.write(b"{")
+                time.sleep(0.05)
+        return True
+
+    return answer
+
+
+@pytest.mark.parametrize("command", ["import", "push"])
+def test_an_interrupt_ends_waiting_for_a_server(make_project, command):
+    asked = threading.Event()
+    with servers.scripted(dripping(asked)) as server:
+        project = make_project("client")
+        project.write("m.zig", ADD)
+        if command == "push":
+            project.imports("m")
+        project.environment.update(ZIGIMPORT_REMOTE_CACHE=server.url)
+        arguments = ("-m", "zigimport", "cache", "push", "--all") if command == "push" else ("-c", "import zigimport, m")
+        process = project.start(*arguments)
+        assert asked.wait(60)
+        interrupt(process)
+        result = finish(process)
+        assert result.returncode in (-signal.SIGINT, 130) and WARNING not in result.stderr, result
+
+
+def test_a_server_that_drips_is_given_up(make_project):
+    with servers.scripted(dripping(threading.Event())) as server:
+        refused(make_project, server.url, "bytes took 1")
 
 
 def test_an_upload_that_fails_leaves_the_build(make_project):

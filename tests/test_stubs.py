@@ -330,6 +330,25 @@ def test_the_settings_ask_for_the_stub_of_a_cached_module_too(project):
     assert list(functions_in(source.with_suffix(".pyi").read_text())) == ["add"]
 
 
+def test_the_stub_that_the_settings_ask_for_follows_the_source_back(project):
+    project.write("pyproject.toml", "[tool.zigimport]\nstubs = true\n")
+    for name in ("first", "second", "first"):
+        source = project.write("m.zig", ADD.replace("add", name))
+        project.imports("m")
+        assert list(functions_in(source.with_suffix(".pyi").read_text())) == [name]
+
+
+def test_a_stub_that_somebody_wrote_stays(project):
+    project.write("m.zig", ADD)
+    stub = project.write("m.pyi", "def add(a: int, b: int) -> int: ...  # mine\n")
+    ran = project.cli("build", "--stubs", "m.zig")
+    assert ran.returncode != 0 and str(stub) in ran.stderr and "somebody else wrote it" in ran.stderr, ran
+    project.write("pyproject.toml", "[tool.zigimport]\nstubs = true\n")
+    imported = project.imports("m", "module.add(1, 2)")
+    assert imported.value == 3 and "somebody else wrote it" in imported.stderr
+    assert "mine" in stub.read_text()
+
+
 def test_a_stub_follows_the_source(project):
     source = project.write("m.zig", ADD)
     project.cli("build", "--stubs", "m.zig")
