@@ -406,6 +406,7 @@ def test_user_and_password_are_taken_from_the_url_or_from_variables(guarded, mak
     assert reader.imports("m", "module.add(1, 2)", env=NEVER).value == 3
     info = reader.cli("info")
     assert info.returncode == 0 and PASSWORD not in info.stdout and "(not shown)" in info.stdout
+    assert ["shared-cache", guarded] in [line.split() for line in info.stdout.splitlines()]
 
 
 def test_a_wrong_password_is_one_warning_that_does_not_show_it(guarded, make_project):

@@ -426,6 +426,12 @@ fn info(
         ));
         lines.push(("target", Target::native().triple.to_owned()));
         lines.push(("cache", format!("{} ({})", context.store.root().display(), place.describe())));
+        // Another value than those that it may have is one of the lines, and not the end of them.
+        let shared = match remote::Remote::of(layer, &Client) {
+            Ok(shared) => shared.map_or_else(|| "none".to_owned(), |shared| shared.shown().display().to_string()),
+            Err(error) => error.to_string(),
+        };
+        lines.push(("shared-cache", shared));
         let executor = layer.remote_executor.as_ref();
         lines.push(("executor", executor.map_or_else(|| "none".to_owned(), ToString::to_string)));
         let located = if layer.is_closed() { None } else { plan::toolchain(context, true)? };

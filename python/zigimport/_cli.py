@@ -524,7 +524,7 @@ def _info(options):
         _print_json(lines)
     else:
         for name, value in lines.items():
-            print(f"{name:<10} {value}")
+            print(f"{name:<13} {value}")
     return 0
 
 
