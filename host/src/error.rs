@@ -249,7 +249,9 @@ impl Error {
         match self {
             Self::Module { hint, .. } | Self::Compile { hint, .. } => hint.clone(),
             Self::NotFound { hint, .. } | Self::Registry { hint, .. } | Self::Plugin { hint, .. } => Some(hint.clone()),
-            Self::Cache { action: "restore" | "read", .. } => Some("zigimport cache verify --repair".to_owned()),
+            Self::Cache { action: "restore" | "read", reason, .. } if !reason.to_lowercase().contains("denied") => {
+                Some("zigimport cache verify --repair".to_owned())
+            }
             Self::Cache { .. } => Some("set ZIGIMPORT_BUILD_DIR to a directory that only you can write".to_owned()),
             Self::Executor { .. } => {
                 Some("mend what it says; or unset ZIGIMPORT_REMOTE_EXECUTOR and let the compiler run here, where ZIGIMPORT_NATIVE allows that".to_owned())

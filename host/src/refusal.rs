@@ -56,14 +56,15 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
             Some(path) => Error::Cache { action: "read", path, reason: "permission denied".to_owned() },
             None => Error::NotFound {
                 message: format!(
-                    "`{name}` ({source}) is not in the cache `{}` for target {}, {}, ABI {}, and ZIGIMPORT_NATIVE=never forbids building it",
+                    "`{name}` ({source}) is not in the cache `{}`{} for target {}, {}, ABI {}, and ZIGIMPORT_NATIVE=never forbids building it",
                     context.store.root().display(),
+                    if context.layer.remote_cache.is_some() { ", nor in the shared cache," } else { "" },
                     prepared.targets.first().map_or("", |target| target.target.label),
                     prepared.optimize.name(),
                     prepared.abi,
                 ),
                 hint: "build it where a compiler may run, with the same sources and settings, and bring that cache \
-                   here (ZIGIMPORT_BUILD_DIR); or unset ZIGIMPORT_NATIVE"
+                   here (ZIGIMPORT_BUILD_DIR), or push it to a shared cache; or unset ZIGIMPORT_NATIVE"
                     .to_owned(),
             },
         },

@@ -204,6 +204,14 @@ impl Job<'_> {
     fn compile_error(&self, finished: &process::Finished, text: &str, directory: &Path) -> Error {
         let diagnostics = diagnostics::parse(text, directory);
         if diagnostics.is_empty() {
+            if text.contains("NoSpaceLeft") {
+                let path = self.cache("global");
+                return Error::Cache {
+                    action: "build in the cache",
+                    path,
+                    reason: "no space left on the device".into(),
+                };
+            }
             // It crashed, or could not work at all: its status says which.
             let text: String = text.trim().chars().take(CRASH_TEXT_CHARACTERS_MAX).collect();
             let memory = if finished.was_killed() { " (a system that runs out of memory kills programs)" } else { "" };
