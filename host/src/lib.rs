@@ -58,8 +58,7 @@
 //!   exclusive lock, and reads only file metadata and one manifest
 //!   ([`pipeline::cached`]); content is hashed only where metadata differ.
 //! - Only [`guest`] mentions wasmtime, only `compiler::process` starts a
-//!   process, only [`config`] reads the environment, nothing prints; nothing here
-//!   speaks to a network, which is the embedder's.
+//!   process, only [`config`] reads the environment, nothing prints.
 //! - [`plan`] writes nothing and runs nothing native; components have no
 //!   import, so no file, clock, environment or network. What a plugin has is
 //!   the embedder's to bound, and stated in [`plugin`].
@@ -69,8 +68,8 @@
 //!   nothing about trust ([`remote::transport`]).
 //! - What the planner decides is carried out by [`pipeline`] and decided
 //!   nowhere else.
-//! - Nothing is loaded whose bytes do not have the digest that its manifest or
-//!   entry records.
+//! - Nothing is loaded whose bytes, or the object that they come out of, do not
+//!   have the digest that its manifest or entry records.
 //! - The key covers everything that can change the artifact; a new field does
 //!   not compile until it is hashed. Inputs are hashed again after a compile,
 //!   and nothing is published if one changed.

@@ -684,10 +684,8 @@ impl Store {
                 }),
             };
             if let Err(failure) = unpacked {
-                let is_other = object::library_bytes(&object)
-                    .is_none_or(|bytes| object::check(&object, &Record { bytes, ..record.of_any_object() }).is_err());
                 // Another process may have put a good one there meanwhile.
-                if is_other && Stamp::at(&path).is_ok_and(|stamp| stamp == read.stamp) {
+                if !is_object(&object, digest) && Stamp::at(&path).is_ok_and(|stamp| stamp == read.stamp) {
                     let _ = std::fs::remove_file(&path);
                 }
                 return Err(Error::cache("restore", path, &failure.into_error()));
@@ -1014,6 +1012,13 @@ impl Store {
         }
         Ok(bytes)
     }
+}
+
+/// Returns whether an object is one that unpacks to a library of a digest.
+pub(crate) fn is_object(packed: &[u8], library: Digest) -> bool {
+    let bytes = object::library_bytes(packed).filter(|bytes| *bytes <= LIBRARY_BYTES_MAX);
+    let record = bytes.map(|bytes| Record { library, bytes, object: Digest::ABSENT });
+    record.is_some_and(|record| object::check(packed, &record).is_ok())
 }
 
 /// Returns the folder of an entry. Its keys are digests, which [`Entry::parse`] checks.

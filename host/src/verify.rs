@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
-use crate::object::{self, Record};
+use crate::object;
 use crate::publish::TEMPORARY_PREFIX;
 use crate::sources;
 use crate::stamp;
@@ -241,7 +241,7 @@ impl Check<'_> {
         let Some(digest) = name.filter(|digest| self.store.object_path(*digest) == path) else {
             return self.superfluous(path, "its name is no digest");
         };
-        if is_object(bytes, digest) {
+        if store::is_object(bytes, digest) {
             return;
         }
         let store = self.store;
@@ -323,13 +323,6 @@ impl Check<'_> {
             self.superfluous(path, "its checksum differs");
         }
     }
-}
-
-/// Returns whether an object is one that unpacks to a library of a digest.
-fn is_object(packed: &[u8], library: Digest) -> bool {
-    let bytes = object::library_bytes(packed).filter(|bytes| *bytes <= LIBRARY_BYTES_MAX);
-    let record = bytes.map(|bytes| Record { library, bytes, object: Digest::ABSENT });
-    record.is_some_and(|record| object::check(packed, &record).is_ok())
 }
 
 /// Decompresses an object of unknown size, within the limit of all libraries.
@@ -448,7 +441,7 @@ mod tests {
                 let mut flipped = whole.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
                 // A frame header has bits without a meaning.
-                if is_object(&flipped, library.digest) {
+                if store::is_object(&flipped, library.digest) {
                     continue;
                 }
                 write(&path, &flipped);
