@@ -3,14 +3,19 @@
 import os
 import pty
 import re
+import threading
 
 import pytest
 
 from conftest import ADD, dedented, read_terminal, script
 
+#: What tells a terminal to erase the rest of the line.
+ERASE_REST = "\x1b[K"
 
-def on_terminal(project, code, env=()):
-    """Runs code with a terminal as its standard error; returns what came there."""
+
+def on_terminal(project, code, env=(), typed_after=None):
+    """Runs code with a terminal as its standard error; returns what came there.
+    Something is typed after so many seconds."""
     ours, theirs = pty.openpty()
     child = os.fork()
     if child == 0:
@@ -18,6 +23,8 @@ def on_terminal(project, code, env=()):
         os.chdir(project.root)
         os.execve(project.python, [str(project.python), "-c", code], {**project.environment, **dict(env)})
     os.close(theirs)
+    if typed_after is not None:
+        threading.Timer(typed_after, os.write, (ours, b"typed")).start()
     text = read_terminal(ours)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0, text
@@ -30,7 +37,11 @@ def screen(text):
     for line in text.replace("\r\n", "\n").split("\n"):
         shown = ""
         for part in line.split("\r"):
-            shown = part + shown[len(part) :]
+            # What stands behind the place of an erasure goes.
+            *erasing, last = part.split(ERASE_REST)
+            shown = "".join(erasing) if erasing else shown
+            written = "".join(erasing) + last
+            shown = written + shown[len(written) :]
         lines.append(shown.rstrip())
     return lines
 
@@ -51,6 +62,12 @@ def test_a_long_build_shows_a_line_that_goes(slow):
     first, last, end = screen(text)
     assert first == "zigimport: building m: first build" and end == ""
     assert re.fullmatch(r"zigimport: built m in \d+\.\d+ s", last), text
+
+
+def test_what_is_typed_meanwhile_goes_with_the_line(slow):
+    text = on_terminal(slow, "import zigimport, m", typed_after=1)
+    assert "typed" in text
+    assert re.fullmatch(r"zigimport: built m in \d+\.\d+ s", screen(text)[1]), text
 
 
 def test_with_logging_too(slow):
@@ -132,7 +149,8 @@ def test_a_compiler_that_writes_nonsense_as_its_steps_builds_all_the_same(slow, 
     slow.environment["ZIGIMPORT_ZIG"] = str(path)
     text = on_terminal(slow, "import zigimport, m; assert m.add(1, 2) == 3")
     assert "building m" in text and re.search(r"built m in", text), text
-    assert all(character.isprintable() or character in "\r\n" for character in text), text
+    rest = text.replace(ERASE_REST, "")
+    assert all(character.isprintable() or character in "\r\n" for character in rest), text
 
 
 def test_the_line_is_shortened_by_whole_parts(project):

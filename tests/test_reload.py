@@ -561,10 +561,6 @@ def test_a_thousand_reloads_with_calls_in_other_threads(project):
     assert len(ran.builds) == 3
 
 
-@pytest.mark.xfail(
-    reason="CPython puts what a single-phase init function makes into sys.modules, where another thread's import "
-    "may find it before reloading has put the old module object back",
-)
 def test_reloads_in_several_threads_and_imports_at_the_same_time(project):
     sources = [bare(INITS["single-phase with global state"], number) for number in (1, 2)]
     code = """

@@ -409,9 +409,17 @@ fn split_paths(value: &OsStr) -> Vec<PathBuf> {
 #[must_use]
 pub fn warnings() -> Vec<String> {
     #[expect(clippy::disallowed_methods, reason = "this module is the gate to the environment")]
-    let variables = std::env::vars_os();
-    let mut warnings: Vec<String> =
-        variables.filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| warning(name.to_str()?)).collect();
+    warnings_of(std::env::vars_os().collect())
+}
+
+fn warnings_of(variables: Vec<(OsString, OsString)>) -> Vec<String> {
+    let set = variables.iter().filter(|(_, value)| !value.is_empty());
+    let mut warnings: Vec<String> = set.filter_map(|(name, _)| warning(name.to_str()?)).collect();
+    // A wrong value is an error, and said elsewhere.
+    let layer = Layer::from_variables(variables).unwrap_or_default();
+    if layer.cache_upload && layer.remote_cache.is_none() {
+        warnings.push("ZIGIMPORT_CACHE_UPLOAD has no effect without ZIGIMPORT_REMOTE_CACHE".to_owned());
+    }
     warnings.sort();
     warnings
 }
@@ -471,7 +479,7 @@ fn invalid(name: &str, value: &str, expected: &str) -> Error {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table of settings")]
 pub struct ProjectSettings {
     /// Optimize mode of imports and builds.
-    pub optimize: Option<String>,
+    pub optimize: Option<Optimize>,
     /// Whether debug information is kept.
     pub debug_info: Option<bool>,
     /// Where builds write stubs.
@@ -680,10 +688,22 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_without_a_shared_cache_is_told() {
+        let set = |names: &[&str]| names.iter().map(|name| (OsString::from(name), OsString::from("1"))).collect();
+        let warnings = warnings_of(set(&["ZIGIMPORT_CACHE_UPLOAD"]));
+        assert_eq!(warnings, ["ZIGIMPORT_CACHE_UPLOAD has no effect without ZIGIMPORT_REMOTE_CACHE"]);
+        assert!(warnings_of(set(&["ZIGIMPORT_CACHE_UPLOAD", "ZIGIMPORT_REMOTE_CACHE"])).is_empty());
+    }
+
+    #[test]
     fn pyproject_errors_name_the_line() {
         let text = "[project]\nname = 'x'\n[tool.zigimport]\noptimise = 'Debug'\n";
         let error = ProjectSettings::parse(text, Path::new("pyproject.toml")).unwrap_err().to_string();
         assert!(error.contains("line 4") && error.contains("optimise"), "{error}");
+        let error = ProjectSettings::parse("[tool.zigimport]\noptimize = 'Fast'\n", Path::new("p")).unwrap_err();
+        let (message, exit_code) = (error.to_string(), error.exit_code());
+        assert!(message.contains("line 2") && message.contains("Fast") && message.contains("ReleaseFast"), "{message}");
+        assert_eq!(exit_code, 1);
         assert_eq!(ProjectSettings::parse("", Path::new("p")).unwrap().optimize, None);
     }
 }

@@ -229,8 +229,15 @@ impl Error {
             | Self::Registry { .. }
             | Self::Archive { .. }
             | Self::Plugin { is_environment: false, .. } => 1,
-            Self::Setting { .. }
-            | Self::NotFound { .. }
+            // One that stands in a file is input; a variable is the environment.
+            Self::Setting { place, .. } => {
+                if place.is_empty() {
+                    3
+                } else {
+                    1
+                }
+            }
+            Self::NotFound { .. }
             | Self::Compiler { .. }
             | Self::Executor { .. }
             | Self::LockTimeout { .. }

@@ -250,7 +250,7 @@ pub fn prepare(
     let is_pyz3 = module.kind != ModuleKind::Project && closure.binding == source::Binding::Pyz3;
     let package = if is_pyz3 { Package::find(sources, &context.interpreter.search_path)? } else { None };
     closure.add_inputs(package.iter().flat_map(|package| package.inputs.iter().cloned()));
-    let optimize = optimize(context.layer, &closure)?;
+    let optimize = optimize(context.layer, &closure);
     // In Debug, pyz3 looks up the lines of an error; where it finds none it loses the error.
     let strip = !(debug_info(context.layer, &closure) || is_pyz3 && optimize == Optimize::Debug);
     let needs_headers = is_pyz3 || module.kind != ModuleKind::Project && closure.binding == source::Binding::PythonH;
@@ -465,14 +465,9 @@ fn flags(strip: bool, closure: &Closure) -> Vec<String> {
 
 /// Resolves the optimize mode: argument or environment, the module's own
 /// setting, the project's, the default.
-fn optimize(layer: &Layer, closure: &Closure) -> Result<Optimize> {
-    let project = match (&closure.project_settings.optimize, &closure.settings_file) {
-        (Some(value), Some(file)) => {
-            Some(Optimize::parse(value, "tool.zigimport.optimize", &format!(" ({})", file.path.display()))?)
-        }
-        _ => None,
-    };
-    Ok(layer.optimize.or(closure.module_settings.optimize).or(project).unwrap_or(Optimize::Debug))
+fn optimize(layer: &Layer, closure: &Closure) -> Optimize {
+    let settings = [layer.optimize, closure.module_settings.optimize, closure.project_settings.optimize];
+    settings.into_iter().flatten().next().unwrap_or(Optimize::Debug)
 }
 
 /// Resolves whether debug information is kept, with the same precedence.

@@ -9,6 +9,7 @@ mod finder;
 mod frontend;
 mod operations;
 mod plugins;
+mod reload;
 mod remotes;
 mod request;
 mod watch;
@@ -43,6 +44,7 @@ fn attribute<'py>(module: &Bound<'py, PyModule>, name: &str) -> PyResult<Bound<'
             module.add_class::<request::Request>()?;
             plugins::register(module)?;
             watch::register(module)?;
+            module.add_function(wrap_pyfunction!(reload::create_beside, module)?)?;
             operations::register(module)
         })?;
     }

@@ -415,12 +415,12 @@ fn info(
         lines.push(("enabled", layer.enabled.to_string()));
         lines.push(("native", layer.native.name().to_owned()));
         let project = ProjectSettings::nearest(&folder)?;
-        let from_project = project.as_ref().and_then(|(path, settings)| Some((path, settings.optimize.as_ref()?)));
+        let from_project = project.as_ref().and_then(|(path, settings)| Some((path, settings.optimize?)));
         lines.push((
             "optimize",
             match (layer.optimize, from_project) {
                 (Some(optimize), _) => format!("{} (environment)", optimize.name()),
-                (None, Some((path, optimize))) => format!("{optimize} ({})", path.display()),
+                (None, Some((path, optimize))) => format!("{} ({})", optimize.name(), path.display()),
                 (None, None) => "Debug (default)".to_owned(),
             },
         ));

@@ -138,6 +138,9 @@ def names_of(module, name):
 class LibraryLoader(ExtensionFileLoader):
     """Loads a library of the cache."""
 
+    #: Makes the module object of a spec.
+    create = staticmethod(_imp.create_dynamic)
+
     def __init__(self, name, path, record):
         super().__init__(name, path)
         self.record = record
@@ -151,7 +154,7 @@ class LibraryLoader(ExtensionFileLoader):
 
             _native.note_load(self.name, library, self.record.key, _build.Listener())
         try:
-            return _imp.create_dynamic(spec)
+            return self.create(spec)
         except ImportError as error:
             if "failed to map segment" not in str(error):
                 raise
@@ -160,7 +163,7 @@ class LibraryLoader(ExtensionFileLoader):
 
         spec.origin = _build.memory_path(library)
         try:
-            return _imp.create_dynamic(spec)
+            return self.create(spec)
         finally:
             spec.origin = library
 

@@ -64,7 +64,8 @@ def paused():
 def _erase():
     global _width_shown
     if _width_shown:
-        sys.stderr.write("\r" + " " * _width_shown + "\r")
+        # What the terminal itself put behind it, such as `^C`, goes too, where it can be told so.
+        sys.stderr.write("\r" + (" " * _width_shown + "\r" if os.name == "nt" else "\x1b[K"))
         sys.stderr.flush()
         _width_shown = 0
 

@@ -10,6 +10,7 @@ import sys
 
 import _imp
 from _frozen_importlib import module_from_spec
+from zigimport import _native
 from zigimport._hook import BuildRecord, names_of
 
 #: Attributes that the import system gives to a module, not its build.
@@ -61,24 +62,19 @@ def _describe(module, spec):
 
 def _fresh(spec, module):
     """Returns a new module object with the code of a library."""
-    name = spec.name
-    # A library whose init function makes the module itself (single-phase) gets it
-    # into `sys.modules`; CPython remembers what such a library had in it, and when
-    # it is asked again puts that into whatever module is there. Whoever imports the
-    # module meanwhile waits: importlib holds its lock.
-    sys.modules.pop(name, None)
+    spec.loader.create = lambda spec: _native.create_beside(spec, module)
     try:
         fresh = module_from_spec(spec)
     finally:
-        sys.modules[name] = module
+        del spec.loader.create
     if fresh is module or not isinstance(fresh, type(sys)):
         from zigimport._errors import ZigImportError
 
         made = "the module object that is loaded" if fresh is module else f"an object of type {type(fresh).__name__}"
         raise ZigImportError(
-            f"failed to reload `{name}` ({spec.loader.found.source_path}): its init function gives {made}, not a new module",
+            f"failed to reload `{spec.name}` ({spec.loader.found.source_path}): its init function gives {made}, not a new module",
             hint="start a new process, or let the init function make a new module each time",
-            name=name,
+            name=spec.name,
             path=spec.loader.found.source_path,
         )
     _imp.exec_dynamic(fresh)

@@ -8,24 +8,18 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as api;
-use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
-use bazel_remote_apis::google::bytestream::{ReadRequest, WriteRequest};
 use bazel_remote_apis::google::longrunning::operations_client::OperationsClient;
 use bazel_remote_apis::google::longrunning::{CancelOperationRequest, Operation, operation};
 use bazel_remote_apis::google::{protobuf, rpc};
 use prost::Message;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use sha2::{Digest as _, Sha256};
-use tonic::codegen::tokio_stream;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::address::Address;
+use crate::instance::{Instance, digest_of};
 use crate::runtime::Runtime;
 use crate::{Failure, grpc};
 
@@ -44,8 +38,6 @@ const RUN_SECONDS_MAX: i64 = 600;
 const RESUMES_MAX: usize = 2;
 /// What a batch has at most, whatever the server says: gRPC's limit is 4 MiB by default.
 const BATCH_BYTES_MAX: usize = 3 << 20;
-/// What one message of a stream has.
-const CHUNK_BYTES: usize = 1 << 20;
 /// What a file that comes back has at most.
 const OUTPUT_BYTES_MAX: i64 = 1 << 30;
 /// What of standard error is kept.
@@ -55,8 +47,6 @@ const OUTPUT_FILES_MAX: usize = 1_000;
 
 /// What is to be done.
 struct Task {
-    instance: String,
-    authorization: Option<MetadataValue<Ascii>>,
     properties: Vec<(String, String)>,
     command: Vec<String>,
     environment: Vec<(String, String)>,
@@ -85,28 +75,18 @@ struct News {
 
 /// Blobs by their digest.
 #[derive(Default)]
-struct Blobs(BTreeMap<String, Vec<u8>>);
+struct Blobs(BTreeMap<String, (api::Digest, Vec<u8>)>);
 
 impl Blobs {
     fn add(&mut self, bytes: Vec<u8>) -> api::Digest {
         let digest = digest_of(&bytes);
-        self.0.insert(digest.hash.clone(), bytes);
+        self.0.insert(digest.hash.clone(), (digest.clone(), bytes));
         digest
     }
 
     fn digests(&self) -> Vec<api::Digest> {
-        let digest = |(hash, bytes): (&String, &Vec<u8>)| api::Digest { hash: hash.clone(), size_bytes: size(bytes) };
-        self.0.iter().map(digest).collect()
+        self.0.values().map(|(digest, _)| digest.clone()).collect()
     }
-}
-
-fn size(bytes: &[u8]) -> i64 {
-    i64::try_from(bytes.len()).unwrap_or(i64::MAX)
-}
-
-fn digest_of(bytes: &[u8]) -> api::Digest {
-    let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    api::Digest { hash, size_bytes: size(bytes) }
 }
 
 /// A folder of the tree that the command gets.
@@ -139,19 +119,18 @@ impl Folder {
 /// One connection, for one task.
 struct Client {
     task: Task,
-    channel: Channel,
+    instance: Instance,
     news: Arc<Mutex<News>>,
     batch_bytes_max: usize,
 }
 
 async fn perform(
-    address: Address,
+    instance: Instance,
     task: Task,
     files: Vec<(String, Vec<u8>)>,
     news: Arc<Mutex<News>>,
 ) -> Result<Done, Failure> {
-    let channel = grpc::channel(&address)?;
-    let mut client = Client { task, channel, news, batch_bytes_max: BATCH_BYTES_MAX };
+    let mut client = Client { task, instance, news, batch_bytes_max: BATCH_BYTES_MAX };
     client.told(|news, channel| news.channel = Some(channel.clone()));
     let capabilities = client.capabilities().await?;
     client.check(&capabilities)?;
@@ -190,33 +169,16 @@ enum Ended {
 
 impl Client {
     fn told(&self, change: impl FnOnce(&mut News, &Channel)) {
-        change(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner), &self.channel);
+        change(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner), &self.instance.channel);
     }
 
     fn stage(&self, stage: &'static str) {
         self.told(|news, _| news.stage = stage);
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        if let Some(authorization) = &self.task.authorization {
-            request.metadata_mut().insert("authorization", authorization.clone());
-        }
-        request
-    }
-
-    fn storage(&self) -> api::content_addressable_storage_client::ContentAddressableStorageClient<Channel> {
-        api::content_addressable_storage_client::ContentAddressableStorageClient::new(self.channel.clone())
-            .max_decoding_message_size(BATCH_BYTES_MAX * 8)
-    }
-
-    fn bytes(&self) -> ByteStreamClient<Channel> {
-        ByteStreamClient::new(self.channel.clone()).max_decoding_message_size(BATCH_BYTES_MAX * 8)
-    }
-
     async fn capabilities(&self) -> Result<api::ServerCapabilities, Failure> {
-        let mut client = api::capabilities_client::CapabilitiesClient::new(self.channel.clone());
-        let request = self.request(api::GetCapabilitiesRequest { instance_name: self.task.instance.clone() });
+        let mut client = api::capabilities_client::CapabilitiesClient::new(self.instance.channel.clone());
+        let request = self.instance.request(api::GetCapabilitiesRequest { instance_name: self.instance.name.clone() });
         let answer = within(ANSWER_TIMEOUT, "say what it is capable of", client.get_capabilities(request)).await?;
         Ok(answer.into_inner())
     }
@@ -293,9 +255,9 @@ impl Client {
 
     async fn cached(&self, action: &api::Digest) -> Option<api::ActionResult> {
         self.stage("asking");
-        let mut client = api::action_cache_client::ActionCacheClient::new(self.channel.clone());
-        let request = self.request(api::GetActionResultRequest {
-            instance_name: self.task.instance.clone(),
+        let mut client = api::action_cache_client::ActionCacheClient::new(self.instance.channel.clone());
+        let request = self.instance.request(api::GetActionResultRequest {
+            instance_name: self.instance.name.clone(),
             action_digest: Some(action.clone()),
             inline_stderr: true,
             ..Default::default()
@@ -308,20 +270,14 @@ impl Client {
     }
 
     async fn upload(&self, blobs: &Blobs) -> Result<(), Failure> {
-        let instance_name = self.task.instance.clone();
-        let request = self.request(api::FindMissingBlobsRequest {
-            instance_name: instance_name.clone(),
-            blob_digests: blobs.digests(),
-            ..Default::default()
-        });
-        let mut storage = self.storage();
-        let missing = within(ANSWER_TIMEOUT, "say which files it lacks", storage.find_missing_blobs(request)).await?;
+        let missing = self.instance.missing(blobs.digests());
+        let missing = within(ANSWER_TIMEOUT, "say which files it lacks", missing).await?;
         let mut batch = Vec::new();
         let mut batch_bytes = 0;
-        for digest in missing.into_inner().missing_blob_digests {
-            let Some(bytes) = blobs.0.get(&digest.hash) else { continue };
+        for digest in missing {
+            let Some((_, bytes)) = blobs.0.get(&digest.hash) else { continue };
             if bytes.len() > self.batch_bytes_max / 2 {
-                self.write(&digest, bytes).await?;
+                within(TRANSFER_TIMEOUT, "take a file", self.instance.write(&digest, bytes)).await?;
                 continue;
             }
             if batch_bytes + bytes.len() > self.batch_bytes_max {
@@ -336,40 +292,16 @@ impl Client {
     }
 
     async fn update(&self, requests: Vec<api::batch_update_blobs_request::Request>) -> Result<(), Failure> {
-        let instance_name = self.task.instance.clone();
-        let request = self.request(api::BatchUpdateBlobsRequest { instance_name, requests, ..Default::default() });
-        let mut storage = self.storage();
+        let instance_name = self.instance.name.clone();
+        let request =
+            self.instance.request(api::BatchUpdateBlobsRequest { instance_name, requests, ..Default::default() });
+        let mut storage = self.instance.storage();
         let answer = within(TRANSFER_TIMEOUT, "take files", storage.batch_update_blobs(request)).await?;
         let statuses = answer.into_inner().responses.into_iter().filter_map(|response| response.status);
         match statuses.into_iter().find(|status| status.code != 0) {
             Some(status) => Err(Failure::new(format!("it does not take a file: {}", described(&status)))),
             None => Ok(()),
         }
-    }
-
-    async fn write(&self, digest: &api::Digest, bytes: &[u8]) -> Result<(), Failure> {
-        // Random enough among those who upload the same at the same time.
-        let unique = digest_of(format!("{:?} {}", std::time::Instant::now(), std::process::id()).as_bytes()).hash;
-        let unique =
-            format!("{}-{}-{}-{}-{}", &unique[..8], &unique[8..12], &unique[12..16], &unique[16..20], &unique[20..32]);
-        let name = format!("{}uploads/{unique}/blobs/{}/{}", self.prefix(), digest.hash, digest.size_bytes);
-        let count = bytes.len().div_ceil(CHUNK_BYTES);
-        let chunks: Vec<WriteRequest> = bytes
-            .chunks(CHUNK_BYTES)
-            .enumerate()
-            .map(|(index, chunk)| WriteRequest {
-                resource_name: if index == 0 { name.clone() } else { String::new() },
-                write_offset: size(&bytes[..index * CHUNK_BYTES]),
-                finish_write: index + 1 == count,
-                data: chunk.to_vec(),
-            })
-            .collect();
-        let request = self.request(tokio_stream::iter(chunks));
-        within(TRANSFER_TIMEOUT, "take a file", self.bytes().write(request)).await.map(drop)
-    }
-
-    fn prefix(&self) -> String {
-        if self.task.instance.is_empty() { String::new() } else { format!("{}/", self.task.instance) }
     }
 
     /// Reads a blob, and compares it with its digest.
@@ -380,15 +312,12 @@ impl Client {
         if !(0..=bytes_max).contains(&digest.size_bytes) {
             return Err(Failure::new(format!("it answers with a file of {} bytes", digest.size_bytes)));
         }
-        let resource_name = format!("{}blobs/{}/{}", self.prefix(), digest.hash, digest.size_bytes);
-        let request = self.request(ReadRequest { resource_name, read_offset: 0, read_limit: 0 });
-        let mut client = self.bytes();
         let reading = async {
-            let mut stream = client.read(request).await?.into_inner();
+            let mut stream = self.instance.read(digest).await?;
             let mut bytes = Vec::new();
             while let Some(chunk) = stream.message().await? {
                 bytes.extend(chunk.data);
-                if size(&bytes) > digest.size_bytes {
+                if bytes.len() as u64 > digest.size_bytes.unsigned_abs() {
                     break;
                 }
             }
@@ -408,9 +337,9 @@ impl Client {
     /// Has the action executed, and waits for the end.
     async fn run(&self, action: &api::Digest, is_fresh: bool) -> Result<(api::ActionResult, bool), Ended> {
         self.stage("queued");
-        let mut client = api::execution_client::ExecutionClient::new(self.channel.clone());
-        let request = self.request(api::ExecuteRequest {
-            instance_name: self.task.instance.clone(),
+        let mut client = api::execution_client::ExecutionClient::new(self.instance.channel.clone());
+        let request = self.instance.request(api::ExecuteRequest {
+            instance_name: self.instance.name.clone(),
             skip_cache_lookup: is_fresh,
             action_digest: Some(action.clone()),
             inline_stderr: true,
@@ -432,7 +361,7 @@ impl Client {
                 return Err(Ended::Failed(broken));
             }
             resumes += 1;
-            let request = self.request(api::WaitExecutionRequest { name: name.clone() });
+            let request = self.instance.request(api::WaitExecutionRequest { name: name.clone() });
             let waiting = within(ANSWER_TIMEOUT, "go on", client.wait_execution(request)).await;
             // What broke it off says more than that it cannot be taken up.
             stream = waiting.map(tonic::Response::into_inner).map_err(|_| broken);
@@ -546,11 +475,7 @@ fn described(status: &rpc::Status) -> String {
 }
 
 fn refused(what: &str, status: &Status) -> Failure {
-    let mut text = format!("the server failed to {what}: {}: {}", status.code().description(), status.message());
-    if let Some(cause) = std::error::Error::source(status) {
-        text = format!("{text}: {}", crate::described(cause));
-    }
-    Failure::new(text)
+    Failure::new(format!("the server failed to {what}: {}", grpc::described(status)))
 }
 
 /// Waits for an answer, and not for ever.
@@ -559,18 +484,6 @@ async fn within<T>(time: Duration, what: &str, call: impl Future<Output = Result
         Ok(answer) => answer.map_err(|status| refused(what, &status)),
         Err(_) => Err(Failure::new(format!("the server did not {what} within {} s", time.as_secs()))),
     }
-}
-
-/// Makes the header of a token, or of `USER:PASSWORD`.
-fn authorization(credentials: &str) -> Result<MetadataValue<Ascii>, Failure> {
-    let header = match credentials.contains(':') {
-        true => format!("Basic {}", STANDARD.encode(credentials)),
-        false => format!("Bearer {credentials}"),
-    };
-    let mut value: MetadataValue<Ascii> =
-        header.parse().map_err(|_| Failure::new("the token has a character that no header can have".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 type Call = dyn Future<Output = Result<Done, Failure>> + Send;
@@ -606,10 +519,15 @@ impl Execution {
         is_fresh: bool,
         seconds_max: f64,
     ) -> PyResult<Self> {
-        let authorization = credentials.map(authorization).transpose()?;
-        let task = Task { instance, authorization, properties, command, environment, directory, outputs, is_fresh };
+        let authorization = credentials.map(grpc::authorization).transpose()?;
+        let address = Address::parse(url, None, None)?;
+        let task = Task { properties, command, environment, directory, outputs, is_fresh };
         let news = Arc::new(Mutex::new(News { stage: "connecting", ..News::default() }));
-        let all = perform(Address::parse(url, None, None)?, task, files, Arc::clone(&news));
+        let told = Arc::clone(&news);
+        let all = async move {
+            let instance = Instance { channel: grpc::channel(&address)?, name: instance, authorization };
+            perform(instance, task, files, told).await
+        };
         let time_max = Duration::try_from_secs_f64(seconds_max).unwrap_or(Duration::MAX);
         let call = async move {
             let late = || Failure::new(format!("it did not finish within {seconds_max} s"));

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
@@ -24,16 +25,26 @@ pub fn channel(address: &Address) -> Result<Channel, Failure> {
     Ok(endpoint.connect_timeout(limits::CONNECT_TIMEOUT).connect_lazy())
 }
 
-/// Returns what each request says of the user, for servers behind a proxy that asks.
+/// Returns what each request says of the user: a token, or `USER:PASSWORD`.
 ///
 /// # Errors
-/// The password cannot be sent.
-pub fn authorization(address: &Address) -> Result<Option<MetadataValue<Ascii>>, Failure> {
-    let Some(user) = &address.user else { return Ok(None) };
-    let both = format!("{user}:{}", address.password.as_deref().unwrap_or_default());
-    let mut value: MetadataValue<Ascii> = format!("Basic {}", STANDARD.encode(both))
-        .parse()
-        .map_err(|_| Failure::new("the user's name or password cannot be sent"))?;
+/// The token cannot be sent.
+pub fn authorization(credentials: &str) -> Result<MetadataValue<Ascii>, Failure> {
+    let header = match credentials.contains(':') {
+        true => format!("Basic {}", STANDARD.encode(credentials)),
+        false => format!("Bearer {credentials}"),
+    };
+    let mut value: MetadataValue<Ascii> =
+        header.parse().map_err(|_| Failure::new("the token has a character that no header can have"))?;
     value.set_sensitive(true);
-    Ok(Some(value))
+    Ok(value)
+}
+
+/// Says what a server answers that is no success.
+pub fn described(status: &Status) -> String {
+    let text = format!("{}: {}", status.code().description(), status.message());
+    match std::error::Error::source(status) {
+        Some(cause) => format!("{text}: {}", crate::described(cause)),
+        None => text,
+    }
 }

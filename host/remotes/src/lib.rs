@@ -10,6 +10,7 @@
 //! | [`http`] | WebDAV, and servers that only know `PUT` and `GET` |
 //! | [`buckets`] | S3 and Redis |
 //! | [`cache`] | a cache of the Remote Execution API |
+//! | [`instance`] | what this cache and the executor have in common |
 //! | [`grpc`] | a connection to a gRPC server |
 //! | [`execute`] | runs a command on a server of the Remote Execution API |
 //! | [`limits`] | how long a server may take, and how much it may send |
@@ -25,6 +26,7 @@ mod cache;
 mod execute;
 mod grpc;
 mod http;
+mod instance;
 mod limits;
 mod runtime;
 
