@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::process::Invocation;
-use super::{Compiled, Job, graph, protocol};
+use super::{Compiled, Job, graph, protocol, runtime};
 use crate::digest::FieldHasher;
 use crate::error::{Error, Result};
 use crate::guest::source::Binding;
@@ -35,8 +35,26 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option
     if target.system == System::Windows {
         import_library(job, support, target)?;
     }
-    let invocation = compile(job, &Places::here(job, support, work));
-    let finished = job.run(&invocation)?;
+    let whole = compile(job, &Places::here(job, support, work));
+    if runtime::may_be_left_out(job) {
+        let mut lean = whole.clone();
+        lean.arguments.push(runtime::LEFT_OUT.into());
+        let Some(compiled) = run(job, &lean, work)? else { return Ok(None) };
+        let Some(function) = runtime::missed_by(&compiled.library) else { return Ok(Some(compiled)) };
+        let message = format!("{}: again with the compiler's runtime, for {function}", job.module().name);
+        job.context.frontend.report(Level::Debug, message);
+    }
+    let compiled = run(job, &whole, work)?;
+    if compiled.is_some() {
+        runtime::note_made(job);
+    }
+    Ok(compiled)
+}
+
+/// Runs one compile. `None` means to plan again.
+fn run(job: &Job<'_>, invocation: &Invocation, work: &Path) -> Result<Option<Compiled>> {
+    let target = target_of(job);
+    let finished = job.run(invocation)?;
     let answer = protocol::parse(&finished.answer, job.line(), &invocation.directory);
     if let Some(answer) = answer.as_ref().filter(|answer| !answer.version.is_empty() && answer.version != job.version())
     {
@@ -46,7 +64,7 @@ pub(super) fn build(job: &Job<'_>, support: &Path, work: &Path) -> Result<Option
     let Some((answer, output)) = answer.as_ref().zip(output) else {
         return Err(match finished.was_killed() {
             true => job.compile_error(&finished, &finished.text, &invocation.directory),
-            false => explain(job, &invocation, work)?,
+            false => explain(job, invocation, work)?,
         });
     };
     let folder = work.join("local/o").join(output);

@@ -34,6 +34,7 @@ mod project;
 pub mod protocol;
 pub mod reads;
 pub mod remote;
+mod runtime;
 pub mod steps;
 
 use std::path::{Path, PathBuf};
