@@ -941,6 +941,14 @@ def site_packages(project):
     return project.run("import sysconfig; print(sysconfig.get_path('platlib'))").stdout.strip()
 
 
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_info_says_what_is_wrong_among_the_rest(project, format_):
+    ran = project.cli("info", "--format", format_, env={"ZIGIMPORT_OPTIMIZE": "fast", "ZIGIMPORT_VERBOSE": "0"})
+    lines = ran.json if format_ == "json" else dict(line.split(None, 1) for line in ran.stdout.splitlines())
+    assert ran.returncode == 3 and "`fast` for ZIGIMPORT_OPTIMIZE" in lines["problem"], ran
+    assert "ZIGIMPORT_OPTIMIZE=fast" in lines["variables"] and lines["python"].startswith("CPython "), ran
+
+
 def test_cache_info_counts_what_is_there(project):
     assert project.cli("cache", "info", "--format", "json").json["entries"] == 0
     write_module(project)

@@ -147,3 +147,8 @@ def test_a_folder_that_cannot_be_made_is_one_error(project):
 def test_wrong_usage_ends_with_2(project):
     for arguments in ([], ["fast", "--kind", "library"]):
         assert project.cli("new", *arguments).returncode == 2
+
+
+def test_a_name_like_that_of_a_test(project):
+    ran = project.cli("new", "test_fast")
+    assert ran.returncode == 0 and ran.stdout.endswith("test with: python -m pytest test_test_fast.py\n"), ran

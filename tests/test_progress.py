@@ -70,6 +70,22 @@ def test_what_is_typed_meanwhile_goes_with_the_line(slow):
     assert re.fullmatch(r"zigimport: built m in \d+\.\d+ s", screen(text)[1]), text
 
 
+def test_an_interrupt_takes_the_line_away_whatever_else_is_built(slow):
+    slow.write("n.zig", ADD.replace("a + b", "b + a"))
+    code = """
+    import os, signal, sys, threading
+    import zigimport
+    threading.Timer(1.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        import m, n
+        signal.pause()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    """
+    text = on_terminal(slow, dedented(code), {"ZIGIMPORT_MAX_WORKERS": "2"})
+    assert "stopped" in screen(text), text
+
+
 def test_with_logging_too(slow):
     text = on_terminal(slow, "import logging, zigimport, m")
     assert "building m  " in text

@@ -1,9 +1,13 @@
 """The settings in a module's own file: C sources, flags and libraries."""
 
+import glob
+
 import pytest
 
 from conftest import ADD
 
+#: A function of each library that returns its version.
+VERSIONS = {"z": "zlibVersion", "sqlite3": "sqlite3_libversion", "expat": "XML_ExpatVersion", "bz2": "BZ2_bzlibVersion"}
 MODULE = """
 //! zigimport: c-sources = helper.c
 extern fn helper(value: c_int) c_int;
@@ -66,6 +70,28 @@ def test_a_library_of_the_system_is_linked(project):
         "//! zigimport: libraries = m\nextern fn tgamma(value: f64) f64;\npub fn gamma(value: f64) f64 {\n    return tgamma(value);\n}\n",
     )
     assert project.imports("m", "module.gamma(5.0)").value == 24.0
+
+
+def test_an_installed_library_is_found(make_project, zig):
+    places = ("/usr/lib*/lib{}.so", "/usr/lib/*/lib{}.so")
+    installed = [name for name in VERSIONS if any(glob.glob(place.format(name)) for place in places)]
+    if not installed:
+        pytest.skip("no development package of a library with a version is on this machine")
+    name, function = installed[0], VERSIONS[installed[0]]
+    project = make_project(zig=zig)
+    project.write(
+        "m.zig",
+        f"//! zigimport: libraries = {name}\nextern fn {function}() [*:0]const u8;\n"
+        f'pub fn version() []const u8 {{\n    return @import("std").mem.span({function}());\n}}\n',
+    )
+    assert project.imports("m", "module.version()").value.count(".") >= 1
+
+
+def test_a_library_that_is_not_there(project):
+    project.write("m.zig", "//! zigimport: libraries = missing_one\npub fn one() u8 {\n    return 1;\n}\n")
+    failed = project.fails("m")
+    assert "missing_one" in failed.message and "development package" in failed.hint, failed
+
 
 
 def test_several_targets_have_the_c_source_too(mixed):

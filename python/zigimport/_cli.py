@@ -517,7 +517,14 @@ def _info(options):
     states = [_activation.state(os.path.join(folder, _activation.FILE_NAME)) for folder in _activation.folders() if folder]
     lines = {"python": f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"}
     lines["platform"] = _platform()
-    lines.update(_api.configuration())
+    exit_code = 0
+    try:
+        lines.update(_api.configuration())
+    except ZigImportError as error:
+        # What a report about it needs is the rest.
+        lines["zigimport"] = __version__
+        lines["problem"] = str(error).replace("\n", "; ")
+        exit_code = error.exit_code
     lines["site"] = next((state for state in states if state != "not installed"), "not installed")
     lines["variables"] = " ".join(_variables()) or "none"
     if options.format == "json":
@@ -525,7 +532,7 @@ def _info(options):
     else:
         for name, value in lines.items():
             print(f"{name:<13} {value}")
-    return 0
+    return exit_code
 
 
 def _write_editor_files(options):
@@ -556,7 +563,7 @@ def _new(options):
     from zigimport import _new
 
     paths = _new.make(options.name, options.kind, options.directory)
-    (test,) = (path for path in paths if os.path.basename(path).startswith("test_"))
+    (test,) = (path for path in paths if os.path.basename(path).startswith("test_") and path.endswith(".py"))
     made = {"kind": options.kind, "name": options.name, "paths": paths}
     return _print_made(options, made, f"test with: python -m pytest {test}")
 

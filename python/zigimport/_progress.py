@@ -45,10 +45,14 @@ class live:
                     # A subinterpreter or an interpreter that ends allows none.
                     _thread = None
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
         with _lock:
             _steps.pop(self.name, None)
-            if _begun.pop(self.name, None) is not None and not _begun:
+            begun = _begun.pop(self.name, None)
+            if error is not None and issubclass(error, KeyboardInterrupt):
+                # A traceback follows; who interrupted waits for no other build either.
+                _begun.clear()
+            if begun is not None and not _begun:
                 _erase()
                 _ended.set()
 

@@ -233,8 +233,19 @@ fn c_arguments(job: &Job<'_>, places: &Places<'_>) -> Vec<OsString> {
         let sources = job.prepared.closure.c_sources(job.module());
         arguments.extend(sources.iter().map(|path| (places.user)(path).into_os_string()));
     }
-    arguments.extend(settings.libraries.iter().map(|library| format!("-l{library}").into()));
+    if !settings.libraries.is_empty() {
+        arguments.extend(library_folders(target_of(job)).map(|folder| format!("-L{folder}").into()));
+        arguments.extend(settings.libraries.iter().map(|library| format!("-l{library}").into()));
+    }
     arguments
+}
+
+/// Where this machine has libraries: for a target that is named the compiler looks nowhere.
+fn library_folders(target: &Target) -> impl Iterator<Item = String> {
+    let is_here = target.system == System::Linux && *target == *Target::native();
+    let several = ["/usr/local/lib", "/usr/lib", "/lib"].map(|folder| format!("{folder}/{}", target.label));
+    let one = ["/usr/local/lib", "/usr/lib64", "/lib64", "/usr/lib", "/lib"].map(str::to_owned);
+    several.into_iter().chain(one).filter(move |folder| is_here && Path::new(folder).is_dir())
 }
 
 /// Where the user's files look for headers, Python's last. The flag is for the

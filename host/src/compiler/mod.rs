@@ -258,11 +258,19 @@ impl Job<'_> {
 
 /// What to do about an error whose text alone does not say it.
 fn hint_of(text: &str) -> Option<String> {
-    text.contains("import of file outside module path").then(|| {
-        "Zig lets a module import files in its own folder and below only: move the file there, or make the module a \
-         project with a build.zig"
-            .to_owned()
-    })
+    let hints = [
+        (
+            "import of file outside module path",
+            "Zig lets a module import files in its own folder and below only: move the file there, or make the module a \
+             project with a build.zig",
+        ),
+        (
+            "unable to find dynamic system library",
+            "install what the system calls its development package, as zlib1g-dev; a library elsewhere is for a project \
+             with a build.zig",
+        ),
+    ];
+    hints.into_iter().find(|(part, _)| text.contains(part)).map(|(_, hint)| hint.to_owned())
 }
 
 /// Cuts the places in our own files that the compiler lists as referring to the
