@@ -341,6 +341,12 @@ impl Layer {
         self.native == Native::Never && self.remote_executor.is_none()
     }
 
+    /// Returns whether the compiler may run on this machine.
+    #[must_use]
+    pub fn allows_local_builds(&self) -> bool {
+        matches!(self.native, Native::Auto | Native::Unconfined)
+    }
+
     /// Returns the workers to use: the setting, else the cores.
     #[must_use]
     pub fn workers(&self) -> usize {

@@ -214,7 +214,7 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
                 continue;
             }
             Err(error @ Error::Executor { .. }) => {
-                if !allows_local_builds(&layer) {
+                if !layer.allows_local_builds() {
                     return Err(error);
                 }
                 executor::warn(context.frontend, &error);
@@ -233,11 +233,6 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         }
     }
     Err(Error::Unstable { module: module.name.clone(), path: module.source_path.clone() })
-}
-
-/// Returns whether the compiler may run on this machine after all.
-fn allows_local_builds(layer: &Layer) -> bool {
-    matches!(layer.native, Native::Auto | Native::Unconfined)
 }
 
 /// Keeps others from clearing the store while a module is made.

@@ -529,7 +529,9 @@ fn planner_module(context: Context<'_>, sources: &Sources, prepared: &Prepared) 
         abi: prepared.abi.clone(),
         inputs,
         shadowed_by: prepared.shadowed_by.clone(),
-        remote_build: compiler::remote::executor(context, prepared).is_some(),
+        // Where the compiler may run here, what cannot ask is a warning when it builds.
+        remote_build: compiler::remote::executor(context, prepared).is_some()
+            && (context.layer.allows_local_builds() || context.frontend.executor().missing().is_none()),
         plugin_failure: closure
             .plugin_failure
             .as_ref()
