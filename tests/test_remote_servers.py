@@ -251,9 +251,20 @@ def test_a_server_that_is_not_there_is_one_warning(make_project, scheme):
     url, environment = f"{scheme}://{place}", {}
     if scheme == "s3":
         url, environment = "s3://bucket", {**AWS, "AWS_ENDPOINT_URL": f"http://{place}"}
-    project = refused(make_project, url, f"the shared cache `{url}`", **environment)
+    words = "Connection refused" if scheme == "redis" else ""
+    project = refused(make_project, url, f"the shared cache `{url}`: {words}", **environment)
     pushed = project.cli("cache", "push", "--all")
     assert pushed.returncode == 3 and url in pushed.stderr, pushed
+
+
+def test_a_bucket_that_is_not_there_is_one_warning(start, make_project):
+    _, environment, _ = start("s3")
+    refused(make_project, "s3://nobody-has-it/some", "there is no such bucket", **environment)
+
+
+def test_a_bucket_without_a_region_is_one_warning(make_project):
+    environment = {**AWS, "AWS_REGION": None, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    refused(make_project, "s3://bucket", "set AWS_REGION", **environment)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "redis", "grpc", "grpcs", "s3"])
