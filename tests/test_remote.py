@@ -233,6 +233,13 @@ def test_artifacts_are_pushed_and_pulled(make_project, shared):
     assert two.imports("n", "module.add(2, 3)", env=alone).value == 6
 
 
+def test_a_cache_is_pulled_and_not_imported(uploaded, reader, shared):
+    for folder in (shared, uploaded.store):
+        refused = reader.cli("cache", "import", folder)
+        assert refused.returncode == 1 and f"`{folder}` is a cache, not an export" in refused.stderr, refused
+        assert "zigimport cache export" in refused.stderr
+
+
 def test_push_and_pull_say_what_they_miss(reader, shared):
     for verb in ("push", "pull"):
         unset = reader.cli("cache", verb, "--all", env={"ZIGIMPORT_REMOTE_CACHE": None})
