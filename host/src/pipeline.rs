@@ -210,7 +210,8 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         let executed = match execute(context, &plan, targets) {
             Err(error @ Error::Remote { .. }) => {
                 remote::warn(context.frontend, &error)?;
-                layer.remote_cache = None;
+                // What is built instead mends it, where builds are put there.
+                layer.remote_failure = Some(error.to_string());
                 continue;
             }
             Err(error @ Error::Executor { .. }) => {

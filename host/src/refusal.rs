@@ -26,6 +26,7 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
     let foreign = foreign.join(", ");
     let library = prepared.package.as_ref().map_or_else(|| PYZ3.to_owned(), Package::describe);
     let Reason { old: wanted, new: found, .. } = reason;
+    let failure = prepared.targets.iter().find_map(|target| target.shared_failure.as_ref());
     let module_error = |message: String, hint: &str| Error::Module { message, hint: Some(hint.to_owned()) };
     match refusal {
         Refusal::PluginFailed => match &prepared.closure.plugin_failure {
@@ -72,12 +73,16 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
             Some(path) => Error::Cache { action: "read", path, reason: "permission denied".to_owned() },
             None => Error::NotFound {
                 message: format!(
-                    "`{name}` ({source}) is not in the cache `{}`{} for target {}, {}, ABI {}, and ZIGIMPORT_NATIVE=never forbids building it",
+                    "`{name}` ({source}) is not in the cache `{}`{} for target {}, {}, ABI {}{}, and ZIGIMPORT_NATIVE=never forbids building it",
                     context.store.root().display(),
-                    if context.layer.remote_cache.is_some() { ", nor in the shared cache," } else { "" },
+                    match failure {
+                        None if context.layer.remote_cache.is_some() => ", nor in the shared cache,",
+                        _ => "",
+                    },
                     prepared.targets.first().map_or("", |target| target.target.label),
                     prepared.optimize.name(),
                     prepared.abi,
+                    failure.map_or_else(String::new, |failure| format!(" ({failure})")),
                 ),
                 hint: "build it where a compiler may run, with the same sources and settings, and bring that cache \
                    here (ZIGIMPORT_BUILD_DIR), or push it to a shared cache; or unset ZIGIMPORT_NATIVE"
