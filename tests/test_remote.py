@@ -65,6 +65,7 @@ def test_what_one_builds_another_fetches(uploaded, reader, shared):
     (action,) = planned["actions"]
     assert (action["action"], action["reason"]["code"]) == ("fetch", "remote-present"), action
     assert "fetch" in reader.cli("plan").stdout
+    assert f"\nshared cache: {shared}\n" in reader.cli("plan", "--explain").stdout
     assert reader.cli("plan", "--check").returncode == 0
     assert reader.stored("objects") == [] and files(shared) == before
     first = reader.imports("m", "module.add(1, 2)")

@@ -246,6 +246,7 @@ def test_a_plan_knows_what_may_be_built_there(remote):
     remote.write("project/build.zig", "pub fn build(b: *@import(\"std\").Build) void {\n    _ = b;\n}\n")
     planned = remote.cli("plan", "--explain", "m.zig")
     assert planned.returncode == 0 and "-Muser=m.zig" in planned.stdout
+    assert f"\nexecutor: {remote.environment['ZIGIMPORT_REMOTE_EXECUTOR']}\n" in planned.stdout
     failed = remote.fails("project")
     assert failed.error == "ZigNotFoundError" and "a build.zig runs where it lies" in failed.message
     for native in ("never", "sandbox-required"):
@@ -449,6 +450,7 @@ def test_without_the_package(make_project, environments):
         assert planned.returncode != 0 and "refuse" in planned.stdout and "zigimport-remotes" in planned.stdout
         failed = project.fails("m", env=environment)
         assert failed.error == "ZigNotFoundError" and failed.hint == "pip install zigimport-remotes"
+        assert "pip install zigimport-remotes" in project.cli("info", env=environment).stdout
 
 
 def test_the_commands_of_the_guide(remote, server):
