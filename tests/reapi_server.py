@@ -14,6 +14,7 @@ file ``fault`` may say what it does wrong:
 | ``garbage`` | gives out as the library what is none, with the right digest |
 | ``forget`` | has lost what its cache of actions leads to |
 | ``refuse`` | says that inputs are missing, once |
+| ``broken`` | runs the command, whose end is an error that names no source |
 | ``die`` | ends in the middle of an execution |
 | ``hang`` | says that the command runs, and no more |
 | ``wait`` | the same until the word is taken away |
@@ -139,6 +140,8 @@ class Server:
                     if cancelled.wait(0.02):
                         process.kill()
             text = (root.parent / "stderr").read_bytes()
+            if self.fault() == "broken":
+                process.returncode, text = 1, b"error: it is broken\n"
             result = api.ActionResult(exit_code=process.returncode, stderr_digest=self.put(text))
             for path, output in zip(command.output_paths, outputs):
                 if output.is_dir():

@@ -65,6 +65,7 @@ def test_what_one_builds_another_fetches(uploaded, reader, shared):
     (action,) = planned["actions"]
     assert (action["action"], action["reason"]["code"]) == ("fetch", "remote-present"), action
     assert "fetch" in reader.cli("plan").stdout
+    assert f"\nshared cache: {shared}\n" in reader.cli("plan", "--explain").stdout
     assert reader.cli("plan", "--check").returncode == 0
     assert reader.stored("objects") == [] and files(shared) == before
     first = reader.imports("m", "module.add(1, 2)")
@@ -137,6 +138,67 @@ def test_a_directory_that_is_not_there_is_one_warning(reader, shared):
 def test_a_directory_that_everybody_can_write_to_is_not_used(uploaded, reader, shared):
     shared.chmod(0o777)
     assert_builds_with_one_warning(reader, "everybody can write to it (mode 777); run: chmod o-w")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no permission bits")
+def test_what_is_new_is_for_the_group_of_the_directory(builder, shared):
+    if os.geteuid() == 0:
+        os.chown(shared, -1, 12345)
+    shared.chmod(0o2770)
+    assert builder.run("import os; os.umask(0o077)\nimport zigimport, m").builds == ["m"]
+    modes = {path: path.stat().st_mode for path in shared.rglob("*")}
+    assert {stat.S_IMODE(mode) for mode in modes.values() if stat.S_ISDIR(mode)} == {0o2770}
+    assert stat.S_IMODE(modes[the_object(shared)]) == 0o440
+    assert stat.S_IMODE(modes[the_entry(shared)]) == 0o660
+    assert {path.stat().st_gid for path in modes} == {shared.stat().st_gid}
+    # Where the group has no part in the directory, it has none in what is there; nor has everybody.
+    shared.chmod(0o700)
+    builder.write("n.zig", ADD.replace("+", "*"))
+    known = set(modes)
+    assert builder.run("import os; os.umask(0)\nimport zigimport, n").builds == ["n"]
+    assert not any(path.stat().st_mode & 0o072 for path in shared.rglob("*") if path not in known)
+
+
+@pytest.mark.parametrize("which", ["entry", "its folder", "object"])
+def test_what_may_not_be_read_is_one_warning_and_no_miss(uploaded, reader, shared, which):
+    command = ["/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    if os.geteuid() != 0 or finish(reader.start_under(command, "-c", "")).returncode != 0:
+        pytest.skip("permissions do not bind root, or this is another user")
+    path = {"entry": the_entry(shared), "its folder": the_entry(shared).parent.parent, "object": the_object(shared)}[which]
+    mode = path.stat().st_mode
+    path.chmod(0)
+    reader.environment["ZIGIMPORT_NATIVE"] = "never"
+    failed = finish(reader.start_under(command, "-m", "zigimport", "build", "m.zig"))
+    reader.environment["ZIGIMPORT_NATIVE"] = "auto"
+    built = finish(reader.start_under(command, "-m", "zigimport", "build", "m.zig"))
+    path.chmod(mode)
+    assert failed.stderr.count("Permission denied") == 2 and "nor in the shared cache" not in failed.stderr, failed
+    assert built.returncode == 0 and built.stderr.count("Permission denied") == 1, built
+    assert built.stderr.count("going on without it") == 1 and str(path.parent) in built.stderr, built
+
+
+def test_a_damaged_object_is_mended_by_the_next_upload(uploaded, reader, shared, make_project):
+    replace(the_object(shared), b"\0\xff" * 64)
+    built = reader.imports("m", "module.add(1, 2)", env={"ZIGIMPORT_CACHE_UPLOAD": "1"})
+    assert (built.value, built.builds) == (3, ["m"]) and built.stderr.count("going on without it") == 1
+    third = make_project("third")
+    third.write("m.zig", ADD)
+    environment = {"ZIGIMPORT_REMOTE_CACHE": shared, "ZIGIMPORT_NATIVE": "never", "ZIGIMPORT_ZIG": None}
+    fetched = third.imports("m", "module.add(1, 2)", env=environment)
+    assert fetched.value == 3 and "going on without it" not in fetched.stderr
+
+
+def test_where_nothing_may_be_built_the_error_says_what_is_wrong_with_the_shared_cache(uploaded, reader, shared):
+    never = {"ZIGIMPORT_NATIVE": "never", "ZIGIMPORT_ZIG": None}
+    replace(the_object(shared), b"\0\xff" * 64)
+    failed = reader.fails("m", env=never)
+    assert f"failed to fetch the shared cache `{the_object(shared)}`" in failed.message
+    shared.chmod(0o777)
+    failed = reader.fails("m", env=never)
+    assert "everybody can write to it" in failed.message and "nor in the shared cache" not in failed.message
+    shared.chmod(0o755)
+    reader.write("m.zig", ADD.replace("+", "-"))
+    assert ", nor in the shared cache," in reader.fails("m", env=never).message
 
 
 def test_a_directory_that_cannot_be_written_is_one_warning_for_who_uploads(builder, shared):
@@ -231,6 +293,13 @@ def test_artifacts_are_pushed_and_pulled(make_project, shared):
     alone = {"ZIGIMPORT_REMOTE_CACHE": None, "ZIGIMPORT_NATIVE": "never"}
     assert two.imports("m", "module.add(2, 3)", env=alone).value == 5
     assert two.imports("n", "module.add(2, 3)", env=alone).value == 6
+
+
+def test_a_cache_is_pulled_and_not_imported(uploaded, reader, shared):
+    for folder in (shared, uploaded.store):
+        refused = reader.cli("cache", "import", folder)
+        assert refused.returncode == 1 and f"`{folder}` is a cache, not an export" in refused.stderr, refused
+        assert "zigimport cache export" in refused.stderr
 
 
 def test_push_and_pull_say_what_they_miss(reader, shared):

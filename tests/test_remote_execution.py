@@ -143,6 +143,17 @@ def test_each_line_of_zig(make_project, start_server, zig):
     assert [one[:4] for one in failed.diagnostics] == [["error", str(project.root / "parts/part.zig"), 2, 20]]
 
 
+@pytest.mark.parametrize("zig", ["0.15", "0.16"])
+def test_a_module_that_translates_a_header(make_project, start_server, zig):
+    server = start_server(zig=zig)
+    project = make_project(zig=zig, warm=False)
+    project.environment.update(ZIGIMPORT_REMOTE_EXECUTOR=server.url(), **NEVER)
+    project.write("three.h", "#define THREE 3\n")
+    project.write("m.zig", 'const c = @cImport(@cInclude("three.h"));\npub fn three() i64 {\n    return c.THREE;\n}\n')
+    assert project.imports("m", "module.three()").value == 3
+    assert len(server.runs()) == 1
+
+
 def test_what_was_executed_for_others_is_not_executed_again(remote, server, make_project):
     remote.imports("m")
     other = make_project("elsewhere/below", warm=False)
@@ -235,13 +246,24 @@ def test_a_plan_knows_what_may_be_built_there(remote):
     remote.write("project/build.zig", "pub fn build(b: *@import(\"std\").Build) void {\n    _ = b;\n}\n")
     planned = remote.cli("plan", "--explain", "m.zig")
     assert planned.returncode == 0 and "-Muser=m.zig" in planned.stdout
+    assert f"\nexecutor: {remote.environment['ZIGIMPORT_REMOTE_EXECUTOR']}\n" in planned.stdout
     failed = remote.fails("project")
     assert failed.error == "ZigNotFoundError" and "a build.zig runs where it lies" in failed.message
-    failed = remote.fails("m", env={"ZIGIMPORT_DEBUG_INFO": "1"})
-    assert "debug information names the files" in failed.message
+    for native in ("never", "sandbox-required"):
+        failed = remote.fails("m", env={"ZIGIMPORT_DEBUG_INFO": "1", "ZIGIMPORT_NATIVE": native})
+        assert "debug information names the files" in failed.message and native in failed.message
+        assert "push it to a shared cache" in failed.hint and "pip install" not in failed.hint
     assert "executor" in remote.cli("info").stdout
     sandboxed = remote.imports("m", "module.add(1, 2)", env={"ZIGIMPORT_NATIVE": "sandbox-required"})
     assert sandboxed.value == 3
+
+
+def test_a_zig_whose_version_has_to_be_asked(remote, tmp_path):
+    program = tmp_path / "switch"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    failed = remote.fails("m", env={"ZIGIMPORT_ZIG": program})
+    assert "forbids asking" in failed.message and "unset ZIGIMPORT_ZIG" in failed.hint
 
 
 def test_what_is_built_here_says_why(either, server):
@@ -259,6 +281,7 @@ def test_an_executor_that_is_not_there(either, server):
     assert result.returncode == 0 and result.stdout == "6\n" and set(result.builds) == {"m", "n"}
     shown = f"grpc://…@127.0.0.1:{server.port}/main"
     assert result.stderr.count(shown) == 1 and "compiling on this machine" in result.stderr
+    assert f"failed to compile `m` on the executor {shown}" in result.stderr
     assert "secret" not in result.stderr + either.cli("info", env={"ZIGIMPORT_REMOTE_EXECUTOR": url}).stdout
     either.write("m.zig", ADD + "// Edited.\n")
     for native in ("never", "sandbox-required"):
@@ -279,10 +302,21 @@ def test_an_executor_that_ends_in_the_middle(either, server):
     assert compiled_here(either.imports("m", "module.add(1, 2)"), "the server failed to execute")
 
 
-def test_an_executor_that_takes_too_long(either, server):
+def test_an_executor_that_takes_too_long(either, start_server):
+    server = start_server("--token", "Bearer token")
     server.fault("hang")
-    result = either.imports("m", "module.add(1, 2)", env={"ZIGIMPORT_LOCK_TIMEOUT": "2"})
-    assert compiled_here(result, "it did not finish within 2 s")
+    environment = {"ZIGIMPORT_REMOTE_EXECUTOR": server.url("token@"), "ZIGIMPORT_LOCK_TIMEOUT": "2"}
+    result = either.imports("m", "module.add(1, 2)", env=environment)
+    assert compiled_here(result, "it did not finish within 2 s (ZIGIMPORT_LOCK_TIMEOUT)")
+    assert "cancelled" in server.log()
+
+
+def test_what_names_no_source_is_the_worker_s_fault(either, server):
+    server.fault("broken")
+    assert compiled_here(either.imports("m", "module.add(1, 2)"), "it is broken")
+    either.write("m.zig", ADD + "// Edited.\n")
+    failed = either.fails("m", env=NEVER)
+    assert failed.error == "ZigNotFoundError" and "grpc://127.0.0.1" in failed.message
 
 
 @pytest.mark.parametrize(("fault", "words"), [("corrupt", "of digest"), ("garbage", "is no library for")])
@@ -384,10 +418,13 @@ def test_credentials(remote, start_server, credentials):
 
 def test_a_file_that_only_the_compiler_knows_is_compiled_here(either, server):
     either.write("data.txt", "abc")
+    reason = "it names a file by an expression"
     either.write("m.zig", 'const data = @embedFile("da" ++ "ta.txt");\npub fn add(a: i64, b: i64) i64 {\n    return a + b + data.len - 3;\n}\n')
-    assert compiled_here(either.imports("m", "module.add(1, 2)"), "FileNotFound")
-    assert len(server.runs()) == 1
-    # The executor is none that fails.
+    failed = either.fails("m", env=NEVER)
+    assert failed.error == "ZigNotFoundError" and reason in failed.message
+    assert reason in either.cli("plan", env=NEVER).stdout
+    result = either.imports("m", "module.add(1, 2)", env={"ZIGIMPORT_VERBOSE": "1"})
+    assert result.value == 3 and reason in result.stderr and server.log() == []
     either.write("n.zig", ADD)
     assert "built n remotely" in either.imports("n").stderr
 
@@ -406,6 +443,14 @@ def test_without_the_package(make_project, environments):
     project.write("m.zig", ADD)
     result = project.imports("m", "module.add(1, 2)", env={"ZIGIMPORT_REMOTE_EXECUTOR": "grpc://127.0.0.1:1"})
     assert compiled_here(result, "zigimport-remotes")
+    project.write("m.zig", ADD + "// Edited.\n")
+    for native in ("never", "sandbox-required"):
+        environment = {"ZIGIMPORT_REMOTE_EXECUTOR": "grpc://127.0.0.1:1", "ZIGIMPORT_NATIVE": native}
+        planned = project.cli("plan", "--check", env=environment)
+        assert planned.returncode != 0 and "refuse" in planned.stdout and "zigimport-remotes" in planned.stdout
+        failed = project.fails("m", env=environment)
+        assert failed.error == "ZigNotFoundError" and failed.hint == "pip install zigimport-remotes"
+        assert "pip install zigimport-remotes" in project.cli("info", env=environment).stdout
 
 
 def test_the_commands_of_the_guide(remote, server):

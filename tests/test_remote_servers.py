@@ -203,11 +203,10 @@ def test_wrong_bytes_are_never_used_and_mended_by_the_next_upload(at, blob, kind
         "larger": content + b"\0" * (17 << 20),
     }
     path.write_bytes(damaged[kind])
-    reader = site.project("reader")
+    reader = site.project("reader", ZIGIMPORT_CACHE_UPLOAD="1")
     assert_builds_with_one_warning(reader, f"the shared cache `{site.url}`")
     assert reader.cli("cache", "verify").returncode == 0
     if kind != "larger":  # That one fails as a server does.
-        assert reader.cli("cache", "push", "--all").returncode == 0
         assert site.project("next").imports("m", "module.add(1, 2)", env=NEVER).value == 3
 
 
@@ -251,9 +250,20 @@ def test_a_server_that_is_not_there_is_one_warning(make_project, scheme):
     url, environment = f"{scheme}://{place}", {}
     if scheme == "s3":
         url, environment = "s3://bucket", {**AWS, "AWS_ENDPOINT_URL": f"http://{place}"}
-    project = refused(make_project, url, f"the shared cache `{url}`", **environment)
+    words = "Connection refused" if scheme == "redis" else ""
+    project = refused(make_project, url, f"the shared cache `{url}`: {words}", **environment)
     pushed = project.cli("cache", "push", "--all")
     assert pushed.returncode == 3 and url in pushed.stderr, pushed
+
+
+def test_a_bucket_that_is_not_there_is_one_warning(start, make_project):
+    _, environment, _ = start("s3")
+    refused(make_project, "s3://nobody-has-it/some", "there is no such bucket", **environment)
+
+
+def test_a_bucket_without_a_region_is_one_warning(make_project):
+    environment = {**AWS, "AWS_REGION": None, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    refused(make_project, "s3://bucket", "set AWS_REGION", **environment)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "redis", "grpc", "grpcs", "s3"])
@@ -426,6 +436,9 @@ def test_a_wrong_password_is_one_warning_that_does_not_show_it(guarded, make_pro
     ):
         ran = project.cli(*arguments)
         shown += [ran.stdout, ran.stderr]
+    project.write("m.zig", ADD + "// Edited.\n")
+    shown.append(project.fails("m", env=NEVER).message)
+    assert "the server answered 401" in shown[-1] and "nor in the shared cache" not in shown[-1]
     assert guarded in "".join(shown) and "falsch" not in "".join(shown)
 
 

@@ -167,6 +167,16 @@ fn is_object(bytes: &[u8], entry: &Entry) -> bool {
 /// Something in it is not what it should be, which leaves the store as it was,
 /// or the store cannot be written.
 pub fn import(store: &Store, source: &Path) -> Result<Carried> {
+    if is_cache(source) {
+        let shown = source.display();
+        return Err(Error::Registry {
+            message: format!("`{shown}` is a cache, not an export"),
+            hint: format!(
+                "ZIGIMPORT_BUILD_DIR={shown} zigimport cache export --all FILE, and import that; or take what it has: \
+                 ZIGIMPORT_REMOTE_CACHE={shown} zigimport cache pull --all"
+            ),
+        });
+    }
     let mut checked = Members::default();
     read_members(source, &mut |name, size, reader| checked.take(name, size, reader).map(drop))
         .and_then(|()| checked.complete())
@@ -198,6 +208,12 @@ pub fn import(store: &Store, source: &Path) -> Result<Carried> {
         carried.entries += 1;
     }
     Ok(carried)
+}
+
+/// Returns whether a folder is laid out as a store: entries are in folders, and not in files.
+fn is_cache(source: &Path) -> bool {
+    let entries = source.join(store::ENTRIES);
+    std::fs::read_dir(entries).into_iter().flatten().flatten().any(|entry| entry.path().is_dir())
 }
 
 /// Returns whether the store has a whole artifact of an entry's key, made by whomever: a

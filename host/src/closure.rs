@@ -310,6 +310,8 @@ pub struct Closure {
     pub imported_scans: Vec<(PathBuf, Arc<source::Scan>)>,
     /// Whether a file calls `@cImport`.
     pub c_import: bool,
+    /// Whether a file imports or embeds one whose name is computed.
+    pub is_computed: bool,
     /// Whether a file imports the module `Python.h`.
     pub translate_c: bool,
     /// How the module speaks to Python, over all its files.
@@ -451,6 +453,7 @@ pub fn scan_with(sources: &Sources, module: &Module) -> Result<Closure> {
         root_scan: empty_scan(),
         imported_scans: Vec::new(),
         c_import: false,
+        is_computed: false,
         translate_c: false,
         binding: source::Binding::Plain,
         remarks: Vec::new(),
@@ -624,9 +627,8 @@ pub fn language(path: &Path) -> source::Language {
 
 /// Records what a file's scan means for the whole module.
 pub(crate) fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
-    let mut remark = |line: u32, text: String| {
-        closure.remarks.push(Remark { path: input.relative.clone(), line, text });
-    };
+    let remarks = &mut closure.remarks;
+    let mut remark = |line: u32, text: String| remarks.push(Remark { path: input.relative.clone(), line, text });
     if let Some(span) = scan.invalid {
         remark(span.line, format!("invalid token at column {}", span.column));
     }
@@ -637,6 +639,8 @@ pub(crate) fn note(scan: &source::Scan, input: &Input, closure: &mut Closure) {
             source::DependencyKind::ZigImport if operand == "Python.h" => closure.translate_c = true,
             _ => {}
         }
+        closure.is_computed |= !dependency.literal
+            && matches!(dependency.kind, source::DependencyKind::ZigImport | source::DependencyKind::EmbedFile);
         if !dependency.literal && dependency.kind != source::DependencyKind::CDefine {
             remark(dependency.span.line, format!("operand `{operand}` is no string literal"));
         }

@@ -163,6 +163,8 @@ pub struct Layer {
     pub cache_bytes_max: Option<u64>,
     /// `ZIGIMPORT_REMOTE_CACHE`: a directory or a URL with artifacts that several share.
     pub remote_cache: Option<PathBuf>,
+    /// Why nothing is taken from there any more: what it gave is damaged. No setting.
+    pub remote_failure: Option<String>,
     /// `ZIGIMPORT_REMOTE_USER`: who that is to the server.
     pub remote_user: Option<String>,
     /// `ZIGIMPORT_REMOTE_PASSWORD`: of that user.
@@ -217,6 +219,7 @@ impl Default for Layer {
             verify_always: false,
             cache_bytes_max: Some(CACHE_BYTES_MAX),
             remote_cache: None,
+            remote_failure: None,
             remote_user: None,
             remote_password: None,
             cache_upload: false,
@@ -339,6 +342,12 @@ impl Layer {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.native == Native::Never && self.remote_executor.is_none()
+    }
+
+    /// Returns whether the compiler may run on this machine.
+    #[must_use]
+    pub fn allows_local_builds(&self) -> bool {
+        matches!(self.native, Native::Auto | Native::Unconfined)
     }
 
     /// Returns the workers to use: the setting, else the cores.

@@ -123,8 +123,10 @@ pub enum Error {
         reason: String,
     },
     /// The remote executor gave no answer to go on with.
-    #[error("failed to compile on the executor {address}: {reason}")]
+    #[error("failed to compile `{module}` on the executor {address}: {reason}")]
     Executor {
+        /// The module.
+        module: String,
         /// Where it is, without credentials.
         address: String,
         /// What happened.

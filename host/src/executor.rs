@@ -88,8 +88,8 @@ impl Address {
     }
 
     /// Makes the error of an executor that gave no answer to go on with.
-    pub(crate) fn error(&self, reason: String) -> Error {
-        Error::Executor { address: self.to_string(), reason }
+    pub(crate) fn error(&self, module: &str, reason: String) -> Error {
+        Error::Executor { module: module.to_owned(), address: self.to_string(), reason }
     }
 }
 
@@ -152,8 +152,20 @@ pub enum Fault {
     Interrupted,
 }
 
+/// What speaks to servers is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// A clause for a person.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
 /// Speaks to servers.
 pub trait Executor: Sync {
+    /// Returns why nothing can be asked of any server, and what mends that.
+    fn missing(&self) -> Option<Missing>;
+
     /// Runs a task. `told` is called while waiting with what the server is at, and
     /// says whether to go on.
     ///
@@ -166,6 +178,10 @@ pub trait Executor: Sync {
 pub struct NoExecutor;
 
 impl Executor for NoExecutor {
+    fn missing(&self) -> Option<Missing> {
+        None
+    }
+
     fn execute(&self, _address: &Address, _task: &Task, _told: &dyn Fn(&str) -> bool) -> Result<Done, Fault> {
         Err(Fault::Failed("this program speaks to no executor".to_owned()))
     }
@@ -175,24 +191,25 @@ impl Executor for NoExecutor {
 static FAILED: Mutex<Option<(Address, Instant, String)>> = Mutex::new(None);
 
 /// Returns why an executor is not asked at the moment.
-pub(crate) fn pause(address: &Address) -> Option<Error> {
+pub(crate) fn pause(address: &Address, module: &str) -> Option<Error> {
     let failed = FAILED.lock().ok()?;
     let (failed, when, reason) = failed.as_ref()?;
-    (failed == address && when.elapsed() < PAUSE).then(|| address.error(reason.clone()))
+    (failed == address && when.elapsed() < PAUSE).then(|| address.error(module, reason.clone()))
 }
 
 /// Remembers that an executor failed, and makes the error of it.
-pub(crate) fn failed(address: &Address, reason: String) -> Error {
+pub(crate) fn failed(address: &Address, module: &str, reason: String) -> Error {
     if let Ok(mut failed) = FAILED.lock() {
         *failed = Some((address.clone(), Instant::now(), reason.clone()));
     }
-    address.error(reason)
+    address.error(module, reason)
 }
 
 /// Says that the compiler runs here instead, once for a process and a reason.
 pub(crate) fn warn(frontend: &dyn Frontend, error: &Error) {
-    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let is_new = WARNED.lock().is_ok_and(|mut warned| warned.insert(error.to_string()));
+    static WARNED: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+    let Error::Executor { address, reason, .. } = error else { return };
+    let is_new = WARNED.lock().is_ok_and(|mut warned| warned.insert((address.clone(), reason.clone())));
     frontend.report(if is_new { Level::Warning } else { Level::Debug }, format!("{error}; compiling on this machine"));
 }
 

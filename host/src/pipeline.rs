@@ -210,11 +210,12 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         let executed = match execute(context, &plan, targets) {
             Err(error @ Error::Remote { .. }) => {
                 remote::warn(context.frontend, &error)?;
-                layer.remote_cache = None;
+                // What is built instead mends it, where builds are put there.
+                layer.remote_failure = Some(error.to_string());
                 continue;
             }
             Err(error @ Error::Executor { .. }) => {
-                if !allows_local_builds(&layer) {
+                if !layer.allows_local_builds() {
                     return Err(error);
                 }
                 executor::warn(context.frontend, &error);
@@ -233,11 +234,6 @@ pub fn ensure_targets(context: Context<'_>, module: &Module, targets: &[&'static
         }
     }
     Err(Error::Unstable { module: module.name.clone(), path: module.source_path.clone() })
-}
-
-/// Returns whether the compiler may run on this machine after all.
-fn allows_local_builds(layer: &Layer) -> bool {
-    matches!(layer.native, Native::Auto | Native::Unconfined)
 }
 
 /// Keeps others from clearing the store while a module is made.

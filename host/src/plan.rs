@@ -56,6 +56,8 @@ pub struct PreparedTarget {
     pub object: bool,
     /// The entry of the shared cache that serves, where the store has nothing.
     pub shared: Option<Shared>,
+    /// Why the shared cache could not be asked, where the store has nothing.
+    pub shared_failure: Option<String>,
     /// Whether building needs Python headers that are not to be had: none are
     /// installed, or they are another platform's.
     pub headers_missing: bool,
@@ -349,18 +351,27 @@ impl Wanted<'_> {
         Ok(Stored { entry: Some(entry), library, object })
     }
 
-    /// Looks into the shared cache. One that fails has nothing.
-    fn shared(&self) -> Result<Option<Shared>> {
-        let Some(remote) = Remote::of(self.context.layer, self.context.frontend.transport())? else { return Ok(None) };
+    /// Looks into the shared cache. One that fails has nothing, and why is returned.
+    fn shared(&self) -> Result<(Option<Shared>, Option<String>)> {
+        let layer = self.context.layer;
+        if layer.remote_failure.is_some() {
+            return Ok((None, layer.remote_failure.clone()));
+        }
+        let Some(remote) = Remote::of(layer, self.context.frontend.transport())? else {
+            return Ok((None, remote::failure(layer)));
+        };
         let looked = remote.entries(self.source_key).and_then(|entries| {
             for shared in entries {
                 if self.is_served_by(&shared.entry) && remote.has(&shared)? {
-                    return Ok(Some(shared));
+                    return Ok((Some(shared), None));
                 }
             }
-            Ok(None)
+            Ok((None, None))
         });
-        looked.or_else(|error| remote::warn(self.context.frontend, &error).map(|()| None))
+        looked.or_else(|error| {
+            remote::warn(self.context.frontend, &error)?;
+            Ok((None, Some(error.to_string())))
+        })
     }
 
     /// Returns whether the compiler, the headers and the discovered inputs at hand would
@@ -391,7 +402,7 @@ fn prepare_target(
     // A build takes nothing for granted that it is about to publish or load.
     let published = if sources.uses_records() { published_library(wanted, module, target) } else { None };
     let Stored { entry, library, object } = wanted.stored(published)?;
-    let shared = if library.is_some() || object { None } else { wanted.shared()? };
+    let (shared, shared_failure) = if library.is_some() || object { (None, None) } else { wanted.shared()? };
     Ok(PreparedTarget {
         target,
         source_key,
@@ -403,6 +414,7 @@ fn prepare_target(
         library,
         object,
         shared,
+        shared_failure,
         headers_missing: needs_headers && (headers.is_none() || target != Target::native()),
     })
 }
@@ -529,7 +541,9 @@ fn planner_module(context: Context<'_>, sources: &Sources, prepared: &Prepared) 
         abi: prepared.abi.clone(),
         inputs,
         shadowed_by: prepared.shadowed_by.clone(),
-        remote_build: compiler::remote::executor(context, prepared).is_some(),
+        // Where the compiler may run here, what cannot ask is a warning when it builds.
+        remote_build: compiler::remote::executor(context, prepared).is_some()
+            && (context.layer.allows_local_builds() || context.frontend.executor().missing().is_none()),
         plugin_failure: closure
             .plugin_failure
             .as_ref()

@@ -6,7 +6,7 @@ use crate::guest::planning::{Decision, Reason, Refusal};
 use crate::package::{self, PYZ3, Package};
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::plugin::Failure;
-use crate::toolchain;
+use crate::toolchain::{self, Origin};
 
 /// Returns the one error that the user sees for a refusal of the planner.
 #[must_use]
@@ -26,6 +26,7 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
     let foreign = foreign.join(", ");
     let library = prepared.package.as_ref().map_or_else(|| PYZ3.to_owned(), Package::describe);
     let Reason { old: wanted, new: found, .. } = reason;
+    let failure = prepared.targets.iter().find_map(|target| target.shared_failure.as_ref());
     let module_error = |message: String, hint: &str| Error::Module { message, hint: Some(hint.to_owned()) };
     match refusal {
         Refusal::PluginFailed => match &prepared.closure.plugin_failure {
@@ -41,27 +42,47 @@ pub fn error(context: Context<'_>, plan: &Plan, prepared: &Prepared, refusal: Re
                 hint: "mend the plugin, or import where a compiler may run".to_owned(),
             }
         }
-        Refusal::NativeForbidden if let Some(executor) = &context.layer.remote_executor => Error::NotFound {
-            message: match compiler::remote::obstacle(prepared) {
-                Some(obstacle) => format!(
-                    "`{name}` ({source}) has to be built, {executor} does not build it, since {obstacle}, and ZIGIMPORT_NATIVE=never forbids building it here"
-                ),
-                None => format!(
-                    "`{name}` ({source}) has to be built with the version of Zig that is here, and ZIGIMPORT_NATIVE=never forbids asking {zig} for it"
-                ),
-            },
-            hint: "`pip install ziglang`, whose version is known; or unset ZIGIMPORT_NATIVE".to_owned(),
-        },
+        Refusal::NativeForbidden | Refusal::SandboxUnavailable
+            if let Some(executor) = &context.layer.remote_executor =>
+        {
+            let native = context.layer.native.name();
+            let (message, hint) = if let Some(obstacle) = compiler::remote::obstacle(prepared) {
+                let message = format!(
+                    "`{name}` ({source}) has to be built, {executor} does not build it, since {obstacle}, and ZIGIMPORT_NATIVE={native} forbids building it here"
+                );
+                let hint = "build it where the compiler may run, and push it to a shared cache (ZIGIMPORT_REMOTE_CACHE); or unset ZIGIMPORT_NATIVE";
+                (message, hint.to_owned())
+            } else if let Some(missing) = context.frontend.executor().missing() {
+                let message = format!(
+                    "`{name}` ({source}) has to be built, and {executor} cannot be asked to: {}; ZIGIMPORT_NATIVE={native} forbids building it here",
+                    missing.reason
+                );
+                (message, missing.hint)
+            } else {
+                let message = format!(
+                    "`{name}` ({source}) has to be built with the version of Zig that is here, and ZIGIMPORT_NATIVE={native} forbids asking {zig} for it"
+                );
+                let is_set =
+                    plan.toolchain.as_ref().is_some_and(|toolchain| toolchain.located.origin == Origin::Setting);
+                let unset = if is_set { "unset ZIGIMPORT_ZIG, and " } else { "" };
+                (message, format!("{unset}`pip install ziglang`, whose version is known; or unset ZIGIMPORT_NATIVE"))
+            };
+            Error::NotFound { message, hint }
+        }
         Refusal::NativeForbidden => match context.store.unreadable() {
             Some(path) => Error::Cache { action: "read", path, reason: "permission denied".to_owned() },
             None => Error::NotFound {
                 message: format!(
-                    "`{name}` ({source}) is not in the cache `{}`{} for target {}, {}, ABI {}, and ZIGIMPORT_NATIVE=never forbids building it",
+                    "`{name}` ({source}) is not in the cache `{}`{} for target {}, {}, ABI {}{}, and ZIGIMPORT_NATIVE=never forbids building it",
                     context.store.root().display(),
-                    if context.layer.remote_cache.is_some() { ", nor in the shared cache," } else { "" },
+                    match failure {
+                        None if context.layer.remote_cache.is_some() => ", nor in the shared cache,",
+                        _ => "",
+                    },
                     prepared.targets.first().map_or("", |target| target.target.label),
                     prepared.optimize.name(),
                     prepared.abi,
+                    failure.map_or_else(String::new, |failure| format!(" ({failure})")),
                 ),
                 hint: "build it where a compiler may run, with the same sources and settings, and bring that cache \
                    here (ZIGIMPORT_BUILD_DIR), or push it to a shared cache; or unset ZIGIMPORT_NATIVE"

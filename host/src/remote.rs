@@ -77,9 +77,7 @@ impl<'a> Remote<'a> {
         let Some(url) = path.to_str().filter(|text| text.contains("://")) else {
             return Ok(Some(Self(Kind::Directory(Directory::at(path)))));
         };
-        let address =
-            Address { url: url.to_owned(), user: layer.remote_user.clone(), password: layer.remote_password.clone() };
-        Ok(Server::of(address, transport)?.map(|server| Self(Kind::Server(server))))
+        Ok(Server::of(address(layer, url), transport)?.map(|server| Self(Kind::Server(server))))
     }
 
     /// Returns the directory, or the URL without a password.
@@ -145,6 +143,30 @@ impl<'a> Remote<'a> {
             Kind::Server(server) => server.put(store, all),
         }
     }
+}
+
+fn address(layer: &Layer, url: &str) -> Address {
+    Address { url: url.to_owned(), user: layer.remote_user.clone(), password: layer.remote_password.clone() }
+}
+
+/// Returns the directory or the URL that the settings name, without a password, and how it
+/// failed before.
+#[must_use]
+pub fn described(layer: &Layer) -> Option<String> {
+    let path = layer.remote_cache.as_ref()?;
+    let shown = match path.to_str().filter(|text| text.contains("://")) {
+        Some(url) => server::shown(url),
+        None => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+    };
+    let failure = failure(layer).map_or_else(String::new, |failure| format!(" ({failure})"));
+    Some(format!("{}{failure}", shown.display()))
+}
+
+/// Returns how the server that the settings name failed before.
+#[must_use]
+pub fn failure(layer: &Layer) -> Option<String> {
+    let url = layer.remote_cache.as_ref()?.to_str()?;
+    server::failure(&address(layer, url))
 }
 
 /// Returns what is recorded of an object, if that is what it holds.

@@ -12,6 +12,7 @@ use crate::guest::planning::{Action, Decision, Reason, ReasonCode, Refusal, Rout
 use crate::guest::source::{DeclarationKind, DependencyKind, Language, Scan, Span};
 use crate::plan::{self, Context, Plan, Prepared};
 use crate::refusal;
+use crate::remote;
 use crate::template;
 
 /// Returns the word for what is done.
@@ -180,6 +181,12 @@ pub fn plan_text(context: Context<'_>, plan: &Plan, explain: bool) -> String {
     if explain {
         lines.push(zig_line(plan));
         lines.push(format!("cache: {}", context.store.root().display()));
+        if let Some(shared) = remote::described(context.layer) {
+            lines.push(format!("shared cache: {shared}"));
+        }
+        if let Some(executor) = &context.layer.remote_executor {
+            lines.push(format!("executor: {executor}"));
+        }
     }
     lines.push(summary(plan));
     joined(&lines)

@@ -3,17 +3,30 @@
 use pyo3::exceptions::{PyException, PyImportError, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use zigimport_host::executor::{Address, Done, Executor, Fault, Task};
+use zigimport_host::executor::{Address, Done, Executor, Fault, Missing, Task};
 use zigimport_host::report::Frontend;
 
 use crate::frontend::PythonFrontend;
 
 const PACKAGE: &str = "zigimport_remotes";
+const NEEDED: &str = "the package `zigimport-remotes`, which is not installed";
 
 /// How long the package works before the user may interrupt.
 const SECONDS_BETWEEN_LOOKS: f64 = 0.05;
 
 impl Executor for PythonFrontend {
+    fn missing(&self) -> Option<Missing> {
+        let is_there = Python::attach(|py| {
+            let found = py.import("importlib.util")?.call_method1("find_spec", (PACKAGE,))?;
+            Ok::<bool, PyErr>(!found.is_none())
+        });
+        // Whatever else is wrong with it is said where it is used.
+        matches!(is_there, Ok(false)).then(|| Missing {
+            reason: format!("that needs {NEEDED}"),
+            hint: "pip install zigimport-remotes".to_owned(),
+        })
+    }
+
     fn execute(&self, address: &Address, task: &Task, told: &dyn Fn(&str) -> bool) -> Result<Done, Fault> {
         let fault = |error: PyErr| Python::attach(|py| self.executor_fault(py, error));
         let execution = Python::attach(|py| start(py, address, task)).map_err(fault)?;
@@ -53,7 +66,7 @@ impl PythonFrontend {
         let is_missing = error.is_instance_of::<PyModuleNotFoundError>(py)
             && value.getattr("name").is_ok_and(|name| name.eq(PACKAGE).unwrap_or(false));
         if is_missing {
-            return Fault::Failed("that needs the package `zigimport-remotes`, which is not installed".to_owned());
+            return Fault::Failed(format!("that needs {NEEDED}; run: pip install zigimport-remotes"));
         }
         if error.is_instance_of::<PyImportError>(py) {
             return Fault::Failed(format!("the package `zigimport-remotes` cannot be loaded: {value}"));

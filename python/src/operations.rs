@@ -427,13 +427,18 @@ fn info(
         lines.push(("target", Target::native().triple.to_owned()));
         lines.push(("cache", format!("{} ({})", context.store.root().display(), place.describe())));
         // Another value than those that it may have is one of the lines, and not the end of them.
+        let missing = context.frontend.executor().missing();
+        let missing = missing.map_or_else(String::new, |missing| format!(" ({}; {})", missing.reason, missing.hint));
+        let is_url = layer.remote_cache.as_ref().is_some_and(|path| path.to_string_lossy().contains("://"));
         let shared = match remote::Remote::of(layer, &Client) {
+            Ok(Some(shared)) if is_url => format!("{}{missing}", shared.shown().display()),
             Ok(shared) => shared.map_or_else(|| "none".to_owned(), |shared| shared.shown().display().to_string()),
             Err(error) => error.to_string(),
         };
         lines.push(("shared-cache", shared));
         let executor = layer.remote_executor.as_ref();
-        lines.push(("executor", executor.map_or_else(|| "none".to_owned(), ToString::to_string)));
+        let executor = executor.map_or_else(|| "none".to_owned(), |executor| format!("{executor}{missing}"));
+        lines.push(("executor", executor));
         let located = if layer.is_closed() { None } else { plan::toolchain(context, true)? };
         lines.push((
             "zig",

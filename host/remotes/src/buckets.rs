@@ -1,5 +1,7 @@
 //! S3 and Redis, by OpenDAL.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use opendal::services::{Redis, S3};
@@ -12,10 +14,15 @@ use crate::{Failure, Name, http};
 
 /// Keys in Redis start with it, where others may be too.
 const REDIS_PREFIX: &str = "/zigimport";
+const REDIS_PORT: u16 = 6379;
 
 /// A part of a bucket or database.
 pub struct Bucket {
     operator: Operator,
+    /// Where a database is: its client does not say that nobody listens there.
+    database: Option<String>,
+    /// Whether it may be that there is no such bucket.
+    is_doubtful: AtomicBool,
 }
 
 impl Bucket {
@@ -28,7 +35,7 @@ impl Bucket {
         if let (Some(user), Some(password)) = (&address.user, &address.password) {
             builder = builder.access_key_id(user).secret_access_key(password);
         }
-        Self::new(builder)
+        Self::new(builder, None)
     }
 
     /// `redis://host:port/database`, or `rediss` with TLS.
@@ -49,13 +56,21 @@ impl Bucket {
         if let Some(password) = &address.password {
             builder = builder.password(password);
         }
-        Self::new(builder)
+        let authority = address.authority()?;
+        let has_port = address.url.port().is_some();
+        Self::new(builder, Some(if has_port { authority } else { format!("{authority}:{REDIS_PORT}") }))
     }
 
-    fn new(builder: impl Builder) -> Result<Self, Failure> {
-        let operator = Operator::new(builder).map_err(|error| failed(&error))?;
+    fn new(builder: impl Builder, database: Option<String>) -> Result<Self, Failure> {
+        let operator = Operator::new(builder).map_err(|error| match error.message() {
+            message if message.starts_with("region is missing") => {
+                Failure::new("the region of the bucket is not known; set AWS_REGION")
+            }
+            _ => failed(&error),
+        })?;
         let transport = HttpTransporter::new(ReqwestTransport::new(http::client()?));
-        Ok(Self { operator: operator.with_context(OperationContext::new().with_http_transport(transport)) })
+        let operator = operator.with_context(OperationContext::new().with_http_transport(transport));
+        Ok(Self { operator, is_doubtful: AtomicBool::new(database.is_none()), database })
     }
 
     /// Returns a blob.
@@ -86,10 +101,35 @@ impl Bucket {
     }
 
     async fn size(&self, path: &str) -> Result<Option<u64>, Failure> {
-        match limits::answer(self.operator.stat(path)).await? {
+        let answer = match limits::answer(self.operator.stat(path)).await {
+            Ok(answer) => answer,
+            Err(silence) => return Err(self.refusal().await.unwrap_or(silence)),
+        };
+        match answer {
             Ok(metadata) => Ok(Some(metadata.content_length())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.check_bucket(path).await.map(|()| None),
             Err(error) => Err(failed(&error)),
+        }
+    }
+
+    /// Returns how a database refuses a connection, if it does.
+    async fn refusal(&self) -> Option<Failure> {
+        let connected = limits::answer(tokio::net::TcpStream::connect(self.database.as_deref()?)).await.ok()?;
+        connected.err().map(|error| Failure::new(error.to_string()))
+    }
+
+    /// Tells a bucket that is not there from a blob that is not: the answer to a question
+    /// without a body has no room for that. Asks once.
+    async fn check_bucket(&self, path: &str) -> Result<(), Failure> {
+        if !self.is_doubtful.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        match limits::answer(self.operator.read(path)).await? {
+            Err(error) if error.message().contains("NoSuchBucket") => {
+                self.is_doubtful.store(true, Ordering::Relaxed);
+                Err(Failure::new("there is no such bucket"))
+            }
+            _ => Ok(()),
         }
     }
 

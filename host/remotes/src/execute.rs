@@ -15,7 +15,6 @@ use bazel_remote_apis::google::{protobuf, rpc};
 use prost::Message;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use crate::address::Address;
@@ -70,7 +69,7 @@ struct News {
     stage: &'static str,
     /// The server's name for it.
     operation: Option<String>,
-    channel: Option<Channel>,
+    instance: Option<Instance>,
 }
 
 /// Blobs by their digest.
@@ -131,7 +130,7 @@ async fn perform(
     news: Arc<Mutex<News>>,
 ) -> Result<Done, Failure> {
     let mut client = Client { task, instance, news, batch_bytes_max: BATCH_BYTES_MAX };
-    client.told(|news, channel| news.channel = Some(channel.clone()));
+    client.told(|news, instance| news.instance = Some(instance.clone()));
     let capabilities = client.capabilities().await?;
     client.check(&capabilities)?;
     let mut blobs = Blobs::default();
@@ -168,8 +167,8 @@ enum Ended {
 }
 
 impl Client {
-    fn told(&self, change: impl FnOnce(&mut News, &Channel)) {
-        change(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner), &self.instance.channel);
+    fn told(&self, change: impl FnOnce(&mut News, &Instance)) {
+        change(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner), &self.instance);
     }
 
     fn stage(&self, stage: &'static str) {
@@ -486,6 +485,20 @@ async fn within<T>(time: Duration, what: &str, call: impl Future<Output = Result
     }
 }
 
+/// Asks the server to stop what it is at.
+async fn cancel(news: &Mutex<News>) {
+    let (name, instance) = {
+        let news = news.lock().unwrap_or_else(PoisonError::into_inner);
+        (news.operation.clone(), news.instance.clone())
+    };
+    if let (Some(name), Some(instance)) = (name, instance) {
+        let mut client = OperationsClient::new(instance.channel.clone());
+        let cancelling = client.cancel_operation(instance.request(CancelOperationRequest { name }));
+        // Whether it does changes nothing here.
+        let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancelling).await;
+    }
+}
+
 type Call = dyn Future<Output = Result<Done, Failure>> + Send;
 
 /// The work, and what drives it.
@@ -523,15 +536,18 @@ impl Execution {
         let address = Address::parse(url, None, None)?;
         let task = Task { properties, command, environment, directory, outputs, is_fresh };
         let news = Arc::new(Mutex::new(News { stage: "connecting", ..News::default() }));
-        let told = Arc::clone(&news);
+        let (told, late) = (Arc::clone(&news), Arc::clone(&news));
         let all = async move {
             let instance = Instance { channel: grpc::channel(&address)?, name: instance, authorization };
             perform(instance, task, files, told).await
         };
         let time_max = Duration::try_from_secs_f64(seconds_max).unwrap_or(Duration::MAX);
         let call = async move {
-            let late = || Failure::new(format!("it did not finish within {seconds_max} s"));
-            tokio::time::timeout(time_max, all).await.unwrap_or_else(|_| Err(late()))
+            let Ok(done) = tokio::time::timeout(time_max, all).await else {
+                cancel(&late).await;
+                return Err(Failure::new(format!("it did not finish within {seconds_max} s (ZIGIMPORT_LOCK_TIMEOUT)")));
+            };
+            done
         };
         let work = Work { runtime: Runtime::new()?, call: Some(Box::pin(call)) };
         Ok(Self { work: Mutex::new(work), news })
@@ -575,14 +591,7 @@ impl Execution {
         py.detach(|| {
             let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
             work.call = None;
-            let news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(name), Some(channel)) = (news.operation.clone(), news.channel.clone()) {
-                let mut client = OperationsClient::new(channel);
-                work.runtime.run(async {
-                    let cancelling = client.cancel_operation(CancelOperationRequest { name });
-                    let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancelling).await;
-                });
-            }
+            work.runtime.run(cancel(&self.news));
         });
     }
 }

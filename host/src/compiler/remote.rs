@@ -68,6 +68,9 @@ pub fn obstacle(prepared: &Prepared) -> Option<&'static str> {
     if !closure.module_settings.libraries.is_empty() {
         return Some("it is linked with libraries of this machine");
     }
+    if closure.is_computed {
+        return Some("it names a file by an expression in `@import` or `@embedFile`, which only the compiler knows");
+    }
     if !has_text_paths {
         return Some("a file's path is not Unicode");
     }
@@ -98,7 +101,7 @@ pub(super) fn build(job: &Job<'_>, address: &Address) -> Result<Option<Compiled>
         let mut done = run(job, address, &task)?;
         let library = done.files.iter().position(|(path, _)| *path == output);
         let Some(library) = library.filter(|_| done.exit_code == 0) else {
-            return Err(address.error(format!("`zig dlltool` failed there: {}", failure(&done))));
+            return Err(address.error(&job.module().name, format!("`zig dlltool` failed there: {}", failure(&done))));
         };
         files.push((place.own(IMPORT_LIBRARY), done.files.swap_remove(library).1));
     }
@@ -122,11 +125,14 @@ pub(super) fn build(job: &Job<'_>, address: &Address) -> Result<Option<Compiled>
         return Err(compile_error(job, address, &done, &text));
     }
     let Some(index) = done.files.iter().position(|(path, _)| *path == output) else {
-        return Err(address.error(format!("it answers that the compile ended well, without `{name}`")));
+        return Err(
+            address.error(&job.module().name, format!("it answers that the compile ended well, without `{name}`"))
+        );
     };
     let library = done.files.swap_remove(index).1;
     if !target.is_library(&library) {
-        return Err(address.error(format!("what it answers as `{name}` is no library for {}", target.label)));
+        return Err(address
+            .error(&job.module().name, format!("what it answers as `{name}` is no library for {}", target.label)));
     }
     frontend.report(
         Level::Debug,
@@ -165,7 +171,7 @@ fn task(job: &Job<'_>, place: &Layout, arguments: Vec<OsString>) -> Task {
     let arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
     Task {
         command: std::iter::once("zig".to_owned()).chain(arguments).collect(),
-        environment: vec![("PATH".to_owned(), format!("/zig/{version}:/zig:/usr/local/bin:/usr/bin:/bin"))],
+        environment: environment(version, &place.places()),
         directory: place.directory.clone(),
         files: Vec::new(),
         outputs: Vec::new(),
@@ -174,12 +180,23 @@ fn task(job: &Job<'_>, place: &Layout, arguments: Vec<OsString>) -> Task {
     }
 }
 
+/// The whole environment. The caches are in the arguments too, which `@cImport` of Zig
+/// 0.16 does not look at.
+fn environment(version: &str, places: &Places<'_>) -> Vec<(String, String)> {
+    let variables = [
+        ("PATH", format!("/zig/{version}:/zig:/usr/local/bin:/usr/bin:/bin")),
+        ("ZIG_GLOBAL_CACHE_DIR", path_text(&places.global_cache)),
+        ("ZIG_LOCAL_CACHE_DIR", path_text(&places.local_cache)),
+    ];
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 fn run(job: &Job<'_>, address: &Address, task: &Task) -> Result<Done> {
-    if let Some(error) = executor::pause(address) {
-        return Err(error);
-    }
     let frontend = job.context.frontend;
     let module = &job.module().name;
+    if let Some(error) = executor::pause(address, module) {
+        return Err(error);
+    }
     let told = |stage: &str| {
         if frontend.wants_steps() {
             frontend.step(module, &Step { name: format!("remote: {stage}"), ..Step::default() });
@@ -187,7 +204,7 @@ fn run(job: &Job<'_>, address: &Address, task: &Task) -> Result<Done> {
         !frontend.interrupted()
     };
     let done = frontend.executor().execute(address, task, &told).map_err(|fault| match fault {
-        Fault::Failed(reason) => executor::failed(address, reason),
+        Fault::Failed(reason) => executor::failed(address, module, reason),
         Fault::Interrupted => Error::Interrupted,
     })?;
     audit::append(job.context.layer.audit_log.as_deref(), frontend, || {
@@ -217,7 +234,10 @@ fn check_version(job: &Job<'_>, address: &Address, done: &Done, builtin: &str) -
     let wanted = job.version();
     match *versions {
         [version] if version == wanted => Ok(()),
-        [] => Err(address.error(format!("the compile failed before the compiler said its version: {}", failure(done)))),
+        [] => Err(address.error(
+            &job.module().name,
+            format!("the compile failed before the compiler said its version: {}", failure(done)),
+        )),
         _ => Err(Error::NotFound {
             message: format!(
                 "the workers of {address} have Zig {}, and `{}` is to be built with Zig {wanted}",
@@ -245,8 +265,10 @@ fn compile_error(job: &Job<'_>, address: &Address, done: &Done, text: &str) -> E
     let found = super::diagnostics::parse(text, root);
     // A path that is computed is known to the compiler only.
     let is_missing = |message: &str| message.contains("FileNotFound") || message.contains("file not found");
-    if found.is_empty() || found.iter().any(|diagnostic| is_missing(&diagnostic.message)) {
-        return address.error(format!("the compile failed there: {}", failure(done)));
+    // What names no place may be the worker's fault.
+    let has_place = found.iter().any(|diagnostic| !diagnostic.path.is_empty());
+    if !has_place || found.iter().any(|diagnostic| is_missing(&diagnostic.message)) {
+        return address.error(&job.module().name, format!("the compile failed there: {}", failure(done)));
     }
     job.compile_error_of(found, text, Path::new(OWN))
 }

@@ -10,7 +10,7 @@
 //! added: so whoever wrote one looks a moment later whether it is still there, and adds it
 //! again. What is lost all the same is a miss.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -35,9 +35,23 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// How often what others overwrote is added again.
 const SETTLE_TRIES_MAX: u32 = 10;
 
-/// Servers that failed. They are left alone for the rest of the process, so that one that
-/// gives no answer costs its timeout once.
-static FAILED: Mutex<BTreeSet<Address>> = Mutex::new(BTreeSet::new());
+/// Servers that failed, and how. They are left alone for the rest of the process, so that
+/// one that gives no answer costs its timeout once.
+static FAILED: Mutex<BTreeMap<Address, String>> = Mutex::new(BTreeMap::new());
+
+/// Returns a URL without user and password.
+pub fn shown(url: &str) -> PathBuf {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    // A password may have any character in it, so whatever comes before the last `@` may be one.
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    PathBuf::from(format!("{scheme}://{rest}"))
+}
+
+/// Returns how a server failed before.
+pub fn failure(address: &Address) -> Option<String> {
+    FAILED.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+}
 
 /// An index as it is written.
 #[derive(Serialize)]
@@ -72,7 +86,7 @@ impl<'a> Server<'a> {
     /// # Errors
     /// The scheme is unknown.
     pub fn of(address: Address, transport: &'a dyn Transport) -> Result<Option<Self>> {
-        let (scheme, rest) = address.url.split_once("://").unwrap_or_default();
+        let (scheme, _) = address.url.split_once("://").unwrap_or_default();
         if !SCHEMES.contains(&scheme) {
             return Err(Error::Setting {
                 name: "ZIGIMPORT_REMOTE_CACHE".to_owned(),
@@ -82,10 +96,7 @@ impl<'a> Server<'a> {
                 expected: format!("a directory, or a URL that starts with one of {}", SCHEMES.join(", ")),
             });
         }
-        // A password may have any character in it, so whatever comes before the last `@` may be one.
-        let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let shown = PathBuf::from(format!("{scheme}://{rest}"));
+        let shown = shown(&address.url);
         let server = Self { address, shown, transport };
         Ok((!server.has_failed()).then_some(server))
     }
@@ -96,7 +107,7 @@ impl<'a> Server<'a> {
     }
 
     fn has_failed(&self) -> bool {
-        FAILED.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.address)
+        failure(&self.address).is_some()
     }
 
     fn error(&self, action: &'static str, reason: String) -> Error {
@@ -110,8 +121,9 @@ impl<'a> Server<'a> {
         ask: impl FnOnce(&dyn Transport, &Address) -> Result<T, String>,
     ) -> Result<T> {
         ask(self.transport, &self.address).map_err(|reason| {
-            FAILED.lock().unwrap_or_else(PoisonError::into_inner).insert(self.address.clone());
-            self.error(action, reason)
+            let error = self.error(action, reason);
+            FAILED.lock().unwrap_or_else(PoisonError::into_inner).insert(self.address.clone(), error.to_string());
+            error
         })
     }
 
