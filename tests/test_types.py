@@ -33,6 +33,27 @@ def test_a_callable_may_answer_with_text(make_project, zig):
     assert project.imports("m", f"[{values}]").value == ["é é", "A"]
 
 
+@pytest.mark.parametrize("result", ["Kept", "?Kept", "?*const Kept"])
+def test_a_callable_cannot_return_an_instance_that_has_pointers(project, result):
+    source = """
+        const zigimport = @import("zigimport");
+
+        pub const Kept = struct {
+            items: []const u8,
+
+            pub fn first(self: *const Kept) u8 {
+                return self.items[0];
+            }
+        };
+        pub fn ask(f: zigimport.Callable) !u8 {
+            _ = try f.call(RESULT, .{});
+            return 0;
+        }
+    """
+    project.write("m.zig", source.replace("RESULT", result))
+    assert "a Callable cannot return" in project.fails("m").message
+
+
 def test_a_default_that_is_undefined_is_none(make_project, zig):
     project = make_project(zig=zig)
     source = """

@@ -208,6 +208,23 @@ pub fn comptime_arguments(f: Callable) !f64 {
 pub fn two_numbers(f: Callable) !f64 {
     return f.call(f64, .{ 2, 2.5 });
 }
+/// Uses and frees what it has shown.
+pub fn show_and_free(allocator: Allocator, f: Callable) !f64 {
+    const values = try allocator.alloc(f64, 1000);
+    defer allocator.free(values);
+    @memset(values, 1.5);
+    try f.call(void, .{values});
+    try f.call(void, .{@as(struct { []f64, u8 }, .{ values, 1 })});
+    try f.call(void, .{zigimport.View(f64, 2).init(values, .{ 10, 100 })});
+    return values[500];
+}
+pub fn show_argument(values: []const f64, f: Callable) !f64 {
+    try f.call(void, .{values});
+    return values[0];
+}
+pub fn copy_of_instance(f: Callable) !u8 {
+    return (try f.call(Plain, .{})).n;
+}
 
 /// Has functions with the names of special methods, but no methods.
 pub const Plain = struct {

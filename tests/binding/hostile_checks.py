@@ -188,6 +188,22 @@ def check_allocators_without_the_lock(h):
     raises(ValueError, "closed", pool.push, 1)
 
 
+def check_what_a_callable_is_shown_stays_the_function_s(h):
+    shown = []
+    assert h.show_and_free(shown.append) == 1.5
+    list_of = h.show_and_free(lambda values: shown.clear() or churn()), churn()
+    assert list_of[0] == 1.5
+    assert h.show_and_free(shown.append) == 1.5
+    values, (pair, count), view = shown
+    assert list(values) == list(pair) == [1.5] * 1000 and count == 1 and memoryview(view).tolist() == [[1.5] * 100] * 10
+    assert h.show_argument([2.5, 1.0], lambda values: churn()) == 2.5
+
+
+def check_an_instance_that_a_callable_returns_is_copied(h):
+    assert h.copy_of_instance(h.Plain) == 1
+    raises(TypeError, "Plain", h.copy_of_instance, h.Keyed)
+
+
 def check_callables_inside_other_types(h):
     for function in (h.optional_callable, lambda f: h.callable_option(f=f), lambda f: h.callable_list([f])):
         assert function(lambda: 2) == 2.0

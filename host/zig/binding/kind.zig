@@ -218,10 +218,10 @@ pub fn hasCallable(comptime T: type) bool {
     return of(T) == .callable or any(parts(T), hasCallable);
 }
 
-/// True if converting an argument may need the call's scope.
+/// True if converting an argument may need the call's scope, to which the value then may point.
 pub fn needsScope(comptime T: type) bool {
     return switch (of(T)) {
-        .bool, .int, .float, .enumeration, .class, .class_pointer, .byte_array => false,
+        .void, .bool, .int, .float, .enumeration, .class, .class_pointer => false,
         .optional, .tuple => any(parts(T), needsScope),
         else => true,
     };
@@ -232,9 +232,14 @@ pub fn isSettable(comptime T: type) bool {
     return comptime isParameter(T) and (T == []const u8 or !hasPointers(T));
 }
 
-/// True for fields that Python may read. An instance that shares what is not part of it has an owner.
+/// True for fields that Python may read.
 pub fn isReadable(comptime T: type) bool {
-    return comptime isResult(T) and (InstanceOf(T) == void or !hasPointers(T));
+    return comptime isResult(T) and !isShared(T);
+}
+
+/// True for an instance of which a copy needs an owner: both share what is not part of them.
+pub fn isShared(comptime T: type) bool {
+    return comptime InstanceOf(T) != void and hasPointers(T);
 }
 
 /// What marks the names of types that the compiler made.
