@@ -156,6 +156,25 @@ pub fn new_vec(allocator: Allocator, values: []const f64) !Vec {
     return .init(allocator, values);
 }
 
+/// Has an allocator of its own, and no method without the lock.
+pub const Ledger = struct {
+    allocator: Allocator,
+    items: []u64,
+
+    pub fn init(allocator: Allocator) !Ledger {
+        return .{ .allocator = allocator, .items = try allocator.alloc(u64, 1) };
+    }
+    pub fn grow(self: *Ledger, count: usize) !void {
+        self.items = try self.allocator.realloc(self.items, count);
+        @memset(self.items, count);
+    }
+};
+/// zigimport: nogil
+pub fn fill(ledger: *Ledger, count: usize) !u64 {
+    try ledger.grow(count);
+    return ledger.items[count - 1];
+}
+
 pub fn optional_callable(f: ?Callable) f64 {
     return if (f) |some| some.call(f64, .{}) catch -1 else 0;
 }

@@ -188,6 +188,18 @@ def check_allocators_without_the_lock(h):
     raises(ValueError, "closed", pool.push, 1)
 
 
+def check_an_allocator_that_an_object_keeps_without_the_lock(h):
+    ledgers = [h.Ledger() for _ in range(4)]
+    threads = [threading.Thread(target=lambda one=one: [h.fill(one, n) for n in range(1, 500)]) for one in ledgers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for ledger in ledgers:
+        ledger.grow(3)
+        assert h.fill(ledger, 700) == 700
+
+
 def check_what_a_callable_is_shown_stays_the_function_s(h):
     shown = []
     assert h.show_and_free(shown.append) == 1.5

@@ -144,11 +144,6 @@ pub fn Class(comptime T: type) type {
             return value;
         }
 
-        /// True if a function without the interpreter's lock may allocate in an instance's heap.
-        pub const is_shared = for (methods) |method| {
-            if (method.shape.declaration.nogil) break true;
-        } else false;
-
         /// True for `getItem` and `setItem` whose key is an index of 0 to `len`, a number of the value alone.
         pub fn isIndexed(comptime method: []const u8) bool {
             const is_item = std.mem.eql(u8, method, "getItem") or std.mem.eql(u8, method, "setItem");
@@ -295,7 +290,7 @@ pub fn Class(comptime T: type) type {
             if (!signature.bindTuple(arguments, keywords, &objects)) return -1;
             close(self);
             body.status = .new;
-            body.heap.is_shared = is_shared;
+            body.heap.is_shared = reflection.has_nogil;
             body.is_busy = true;
             defer body.is_busy = false;
             abi.Py_DecRef(Constructor.invoke(self, &objects) orelse return -1);

@@ -321,7 +321,6 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             defer if (Made != void) abi.Py_DecRef(made);
             const owner = if (owns) self else made;
             const heap = if (@as(?*Object, owner)) |object| &instance.Body.of(object).heap else &scope.heap;
-            if (Made != void and !owns and declaration.nogil) heap.is_shared = true;
 
             var arguments: std.meta.ArgsTuple(@TypeOf(function)) = undefined;
             inline for (parameters, 0..) |T, index| if (T.? == std.mem.Allocator) {
