@@ -104,6 +104,7 @@ pub const Slot = extern struct {
         tp_iter = 62,
         tp_iternext = 63,
         tp_methods = 64,
+        tp_new = 65,
         tp_repr = 66,
         tp_richcompare = 67,
         tp_str = 70,

@@ -230,6 +230,9 @@ pub fn Class(comptime T: type) type {
             for (methods) |method| if (method.special == null and method.shape.obstacle == null) {
                 list = list ++ .{method.Wrapper(T).definition};
             };
+            list = list ++ [_]abi.MethodDefinition{
+                .{ .name = "__getstate__", .function = &refuseState, .flags = abi.METH_FASTCALL_KEYWORDS },
+            };
             if (hasDeinit(T)) list = list ++ [_]abi.MethodDefinition{
                 .{ .name = "__enter__", .function = &enter, .flags = abi.METH_FASTCALL_KEYWORDS },
                 .{ .name = "__exit__", .function = &exit, .flags = abi.METH_FASTCALL_KEYWORDS },
@@ -340,6 +343,11 @@ pub fn Class(comptime T: type) type {
             if (Body.of(self).keepers > 0) return instance.raiseInUse(?*Object, name);
             close(self);
             return abi.newReference(abi.none);
+        }
+
+        /// The oldest protocols of `pickle` would leave the value out without a word.
+        fn refuseState(_: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
+            return abi.raise(?*Object, "TypeError", "cannot pickle '%s' object", .{name.ptr});
         }
 
         fn reprOfFields(self: *Object) callconv(.c) ?*Object {
