@@ -566,6 +566,9 @@ pub fn large(number: u64) Large {
     return @enumFromInt(number);
 }
 pub const Huge = enum(u128) { one = 1, _ };
+pub fn nameless_default(options: struct { huge: Huge = @enumFromInt(5) }) u128 {
+    return @intFromEnum(options.huge);
+}
 pub fn huge() Huge {
     return @enumFromInt(1 << 100);
 }

@@ -7,6 +7,7 @@ allocator, which fills freed memory with other bytes.
 
 import array
 import gc
+import inspect
 import pickle
 import sys
 import threading
@@ -563,6 +564,7 @@ def check_an_enumeration_with_large_values(h):
     for number in (2, 2**63 - 1, 2**63, 2**63 + 5, 2**64 - 1):
         raises(ValueError, str(number), h.large, number)
     raises(ValueError, str(2**100), h.huge)
+    assert h.nameless_default() == 5 and str(inspect.signature(h.nameless_default)) == "(*, huge=Ellipsis)"
 
 
 def check_iterators_that_give_objects(h):
