@@ -286,6 +286,28 @@ pub const Keyed = struct {
     }
 };
 
+/// Its methods mean something else than the special ones.
+pub const Unusual = struct {
+    n: u8 = 1,
+
+    pub fn eql(self: Unusual, other: i64) bool {
+        return self.n == other;
+    }
+    pub fn contains(self: Unusual, key: u8) u8 {
+        return self.n - key;
+    }
+    pub fn len(self: Unusual) f64 {
+        return @floatFromInt(self.n);
+    }
+};
+pub const Distance = struct {
+    n: u8 = 1,
+
+    pub fn eql(self: Distance, other: Distance) u8 {
+        return self.n - other.n;
+    }
+};
+
 pub const Tree = struct {
     list: std.ArrayList(u64) = .empty,
 

@@ -268,6 +268,12 @@ def check_functions_with_the_names_of_special_methods(h):
     assert plain == plain and plain != h.Plain() and bool(plain)
     keyed = h.Keyed(2)
     assert keyed.hash("abc") == 5 and {keyed: 1}[keyed] == 1
+    odd = h.Unusual()
+    assert odd == odd and odd != h.Unusual() and odd != 1 and hash(odd) and bool(odd)
+    assert odd.eql(1) is True and odd.contains(1) == 0 and odd.len() == 1.0
+    raises(TypeError, None, lambda: 1 in odd)
+    raises(TypeError, None, len, odd)
+    assert h.Distance() != h.Distance() and h.Distance().eql(h.Distance()) == 0
 
 
 def check_what_a_method_allocates_for_self_stays(h):

@@ -25,7 +25,7 @@ pub fn pythonName(comptime special: Special) [:0]const u8 {
     };
 }
 
-/// True if a method has the parameters that are expected of it.
+/// True if a method has the parameters and the result that are expected of it.
 fn fits(comptime special: Special, comptime shape: function.Shape) bool {
     const count = switch (special) {
         .init => return shape.receiver == .constructor,
@@ -34,7 +34,13 @@ fn fits(comptime special: Special, comptime shape: function.Shape) bool {
         .setItem => 2,
         else => 0,
     };
-    return shape.receiver == .instance and shape.positional == count and shape.parameters.len == count;
+    if (shape.receiver != .instance or shape.positional != count or shape.parameters.len != count) return false;
+    return switch (special) {
+        .eql => shape.Result == bool and kind.InstanceOf(shape.parameters[0].type) == shape.receiver.instance,
+        .contains => shape.Result == bool,
+        .len => kind.of(shape.Result) == .int,
+        else => true,
+    };
 }
 
 /// A function of a class.
@@ -149,9 +155,8 @@ pub fn Class(comptime T: type) type {
             const is_item = std.mem.eql(u8, method, "getItem") or std.mem.eql(u8, method, "setItem");
             if (!is_item or !has(@field(Special, method)) or !has(.len)) return false;
             const len = reflection.function(@TypeOf(T.len));
-            const has_count = len.parameters.len == 1 and @typeInfo(reflection.Payload(len.result.?)) == .int;
             const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
-            return has_count and parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
+            return len.parameters.len == 1 and parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
         }
 
         /// False with an exception set if an index is not, or by now no longer, one of the value.
