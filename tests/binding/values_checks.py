@@ -293,6 +293,12 @@ def check_the_edges_of_integers(v):
         for value in (0.0, "0", None, b"0"):
             raises(TypeError, "argument 'number': expected int, got " + type(value).__name__, function, value)
         raises(LookupError, "mine", function, Index(LookupError("mine")))
+
+    class Odd(int):
+        def __rshift__(self, other):
+            return 0
+
+    assert v.u128_(Odd(2**100)) == 2**100 and v.i128_(Index(Odd(-(2**100)))) == -(2**100)
     assert v.pair((-(2**127), "a")) == ("a", -(2**127)) and v.pair((0, None)) == (None, 0)
 
 

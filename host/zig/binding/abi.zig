@@ -219,7 +219,6 @@ pub extern fn PyNumber_AsSsize_t(object: *Object, overflow: ?*Object) isize;
 pub extern fn PyNumber_Index(object: *Object) ?*Object;
 pub extern fn PyNumber_Lshift(left: *Object, right: *Object) ?*Object;
 pub extern fn PyNumber_Or(left: *Object, right: *Object) ?*Object;
-pub extern fn PyNumber_Rshift(left: *Object, right: *Object) ?*Object;
 
 pub extern fn PyOS_snprintf(text: [*]u8, size: usize, format: [*:0]const u8, ...) c_int;
 
