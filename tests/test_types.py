@@ -33,6 +33,27 @@ def test_a_callable_may_answer_with_text(make_project, zig):
     assert project.imports("m", f"[{values}]").value == ["é é", "A"]
 
 
+@pytest.mark.parametrize("result", ["Kept", "?Kept", "?*const Kept"])
+def test_a_callable_cannot_return_an_instance_that_has_pointers(project, result):
+    source = """
+        const zigimport = @import("zigimport");
+
+        pub const Kept = struct {
+            items: []const u8,
+
+            pub fn first(self: *const Kept) u8 {
+                return self.items[0];
+            }
+        };
+        pub fn ask(f: zigimport.Callable) !u8 {
+            _ = try f.call(RESULT, .{});
+            return 0;
+        }
+    """
+    project.write("m.zig", source.replace("RESULT", result))
+    assert "a Callable cannot return" in project.fails("m").message
+
+
 def test_a_default_that_is_undefined_is_none(make_project, zig):
     project = make_project(zig=zig)
     source = """
@@ -109,6 +130,9 @@ def test_what_does_not_fit_on_a_stack_or_into_text_does_not_keep_the_others_out(
         "    pub fn f(self: *const Large) u8 {\n        return self.a[5];\n    }\n};\n",
         "record": "pub const R = struct { a: [9000]f64 };\npub fn record(r: R) f64 {\n    return r.a[0];\n}\n",
         "ended": "pub fn ended(x: [3:0]u8) u8 {\n    return x[0];\n}\n",
+        "changed": "pub fn changed(a: []?f64) void {\n    a[0] = null;\n}\n",
+        "changed_inside": "pub fn changed_inside(a: []const []u7) void {\n    a[0][0] = 1;\n}\n",
+        "enumerated": "pub const Wide = enum(u200) { a, _ };\npub fn enumerated(a: Wide) void {\n    _ = a;\n}\n",
         "names": 'pub const names = [_][]const u8{ "a", "\\xff" };\n',
         "maybe": 'pub const maybe: ?[]const u8 = "\\xff";\n',
         "Names": 'pub const Names = enum { @"\\xff", b };\n',

@@ -288,6 +288,12 @@ def check_arrays_are_sequences(b):
     assert repr(values)
 
 
+def check_an_array_cannot_be_made_from_python(b):
+    class_ = type(b.range(1))
+    for make in (class_, lambda: class_([1.0]), lambda: class_.__new__(class_), lambda: object.__new__(class_)):
+        raises(TypeError, "Array", make)
+
+
 def check_arrays_have_the_buffer_protocol(b):
     for name, code, _, _ in TYPES:
         answer = getattr(b, f"doubled_{name}")(array.array(code, [1, 2]))

@@ -504,7 +504,18 @@ def check_records_are_pickled_and_copied(c):
     assert copy.deepcopy(point) == copy.copy(point) == point and type(copy.deepcopy(c.origin())) is c.Point
     assert pickle.loads(pickle.dumps(c.Point)) is c.Point
     # An instance may hold what only its constructor can make.
-    raises(TypeError, "pickle", pickle.dumps, c.Celsius(1.0))
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        raises(TypeError, "pickle", pickle.dumps, c.Celsius(1.0), protocol)
+    raises(TypeError, "pickle", copy.copy, c.Celsius(1.0))
+
+    class Thermometer(c.Celsius):
+        def __getstate__(self):
+            return self.degrees
+
+        def __setstate__(self, degrees):
+            self.__init__(degrees)
+
+    assert copy.copy(Thermometer(3.0)).degrees == 3.0
 
 
 if __name__ == "__main__":

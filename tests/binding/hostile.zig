@@ -156,6 +156,25 @@ pub fn new_vec(allocator: Allocator, values: []const f64) !Vec {
     return .init(allocator, values);
 }
 
+/// Has an allocator of its own, and no method without the lock.
+pub const Ledger = struct {
+    allocator: Allocator,
+    items: []u64,
+
+    pub fn init(allocator: Allocator) !Ledger {
+        return .{ .allocator = allocator, .items = try allocator.alloc(u64, 1) };
+    }
+    pub fn grow(self: *Ledger, count: usize) !void {
+        self.items = try self.allocator.realloc(self.items, count);
+        @memset(self.items, count);
+    }
+};
+/// zigimport: nogil
+pub fn fill(ledger: *Ledger, count: usize) !u64 {
+    try ledger.grow(count);
+    return ledger.items[count - 1];
+}
+
 pub fn optional_callable(f: ?Callable) f64 {
     return if (f) |some| some.call(f64, .{}) catch -1 else 0;
 }
@@ -208,6 +227,23 @@ pub fn comptime_arguments(f: Callable) !f64 {
 pub fn two_numbers(f: Callable) !f64 {
     return f.call(f64, .{ 2, 2.5 });
 }
+/// Uses and frees what it has shown.
+pub fn show_and_free(allocator: Allocator, f: Callable) !f64 {
+    const values = try allocator.alloc(f64, 1000);
+    defer allocator.free(values);
+    @memset(values, 1.5);
+    try f.call(void, .{values});
+    try f.call(void, .{@as(struct { []f64, u8 }, .{ values, 1 })});
+    try f.call(void, .{zigimport.View(f64, 2).init(values, .{ 10, 100 })});
+    return values[500];
+}
+pub fn show_argument(values: []const f64, f: Callable) !f64 {
+    try f.call(void, .{values});
+    return values[0];
+}
+pub fn copy_of_instance(f: Callable) !u8 {
+    return (try f.call(Plain, .{})).n;
+}
 
 /// Has functions with the names of special methods, but no methods.
 pub const Plain = struct {
@@ -247,6 +283,28 @@ pub const Keyed = struct {
 
     pub fn hash(self: Keyed, key: []const u8) u64 {
         return key.len + self.n;
+    }
+};
+
+/// Its methods mean something else than the special ones.
+pub const Unusual = struct {
+    n: u8 = 1,
+
+    pub fn eql(self: Unusual, other: i64) bool {
+        return self.n == other;
+    }
+    pub fn contains(self: Unusual, key: u8) u8 {
+        return self.n - key;
+    }
+    pub fn len(self: Unusual) f64 {
+        return @floatFromInt(self.n);
+    }
+};
+pub const Distance = struct {
+    n: u8 = 1,
+
+    pub fn eql(self: Distance, other: Distance) u8 {
+        return self.n - other.n;
     }
 };
 
@@ -530,6 +588,9 @@ pub fn large(number: u64) Large {
     return @enumFromInt(number);
 }
 pub const Huge = enum(u128) { one = 1, _ };
+pub fn nameless_default(options: struct { huge: Huge = @enumFromInt(5) }) u128 {
+    return @intFromEnum(options.huge);
+}
 pub fn huge() Huge {
     return @enumFromInt(1 << 100);
 }

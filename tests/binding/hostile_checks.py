@@ -7,6 +7,7 @@ allocator, which fills freed memory with other bytes.
 
 import array
 import gc
+import inspect
 import pickle
 import sys
 import threading
@@ -188,6 +189,34 @@ def check_allocators_without_the_lock(h):
     raises(ValueError, "closed", pool.push, 1)
 
 
+def check_an_allocator_that_an_object_keeps_without_the_lock(h):
+    ledgers = [h.Ledger() for _ in range(4)]
+    threads = [threading.Thread(target=lambda one=one: [h.fill(one, n) for n in range(1, 500)]) for one in ledgers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for ledger in ledgers:
+        ledger.grow(3)
+        assert h.fill(ledger, 700) == 700
+
+
+def check_what_a_callable_is_shown_stays_the_function_s(h):
+    shown = []
+    assert h.show_and_free(shown.append) == 1.5
+    list_of = h.show_and_free(lambda values: shown.clear() or churn()), churn()
+    assert list_of[0] == 1.5
+    assert h.show_and_free(shown.append) == 1.5
+    values, (pair, count), view = shown
+    assert list(values) == list(pair) == [1.5] * 1000 and count == 1 and memoryview(view).tolist() == [[1.5] * 100] * 10
+    assert h.show_argument([2.5, 1.0], lambda values: churn()) == 2.5
+
+
+def check_an_instance_that_a_callable_returns_is_copied(h):
+    assert h.copy_of_instance(h.Plain) == 1
+    raises(TypeError, "Plain", h.copy_of_instance, h.Keyed)
+
+
 def check_callables_inside_other_types(h):
     for function in (h.optional_callable, lambda f: h.callable_option(f=f), lambda f: h.callable_list([f])):
         assert function(lambda: 2) == 2.0
@@ -239,6 +268,12 @@ def check_functions_with_the_names_of_special_methods(h):
     assert plain == plain and plain != h.Plain() and bool(plain)
     keyed = h.Keyed(2)
     assert keyed.hash("abc") == 5 and {keyed: 1}[keyed] == 1
+    odd = h.Unusual()
+    assert odd == odd and odd != h.Unusual() and odd != 1 and hash(odd) and bool(odd)
+    assert odd.eql(1) is True and odd.contains(1) == 0 and odd.len() == 1.0
+    raises(TypeError, None, lambda: 1 in odd)
+    raises(TypeError, None, len, odd)
+    assert h.Distance() != h.Distance() and h.Distance().eql(h.Distance()) == 0
 
 
 def check_what_a_method_allocates_for_self_stays(h):
@@ -535,6 +570,7 @@ def check_an_enumeration_with_large_values(h):
     for number in (2, 2**63 - 1, 2**63, 2**63 + 5, 2**64 - 1):
         raises(ValueError, str(number), h.large, number)
     raises(ValueError, str(2**100), h.huge)
+    assert h.nameless_default() == 5 and str(inspect.signature(h.nameless_default)) == "(*, huge=Ellipsis)"
 
 
 def check_iterators_that_give_objects(h):

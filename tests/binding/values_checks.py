@@ -150,6 +150,11 @@ def check_arrays_of_fixed_length(v):
     assert type(v.flip(b"\0\xff\0\xfe")) is bytes
     for value in (b"abc", b"abcde", b"", "abcd", 4, None):
         raises(TypeError, "word", v.flip, value)
+    word = bytearray(b"abcd")
+    assert v.flip(word) == b"dcba"
+    word.append(1)  # It is no longer exported.
+    raises(TypeError, "word", v.flip, word)
+    word.append(2)
     assert v.twice((1, 2.5, 3)) == v.twice([1, 2.5, 3]) == (2.0, 5.0, 6.0)
     for value in ((1, 2), [1, 2, 3, 4], (), 3.0, None, "abc", (1, "b", 3)):
         raises(TypeError, "numbers", v.twice, value)
@@ -288,6 +293,12 @@ def check_the_edges_of_integers(v):
         for value in (0.0, "0", None, b"0"):
             raises(TypeError, "argument 'number': expected int, got " + type(value).__name__, function, value)
         raises(LookupError, "mine", function, Index(LookupError("mine")))
+
+    class Odd(int):
+        def __rshift__(self, other):
+            return 0
+
+    assert v.u128_(Odd(2**100)) == 2**100 and v.i128_(Index(Odd(-(2**100)))) == -(2**100)
     assert v.pair((-(2**127), "a")) == ("a", -(2**127)) and v.pair((0, None)) == (None, 0)
 
 
@@ -366,6 +377,10 @@ def check_callables_are_let_go(v):
     for _ in range(100):
         v.each(function, 3), v.attempt(function), v.tell(function, "a", 1)
     assert sys.getrefcount(function) == before
+    # A number is let go at once.
+    number, counts = 2**30, set()
+    v.each(lambda _: counts.add(sys.getrefcount(number)) or number, 50)
+    assert len(counts) == 1, counts
     assert growth_kib(lambda: v.each(lambda index: index + 2**40, 1000), 10, 100) < 8192
 
 

@@ -104,6 +104,7 @@ pub const Slot = extern struct {
         tp_iter = 62,
         tp_iternext = 63,
         tp_methods = 64,
+        tp_new = 65,
         tp_repr = 66,
         tp_richcompare = 67,
         tp_str = 70,
@@ -218,7 +219,6 @@ pub extern fn PyNumber_AsSsize_t(object: *Object, overflow: ?*Object) isize;
 pub extern fn PyNumber_Index(object: *Object) ?*Object;
 pub extern fn PyNumber_Lshift(left: *Object, right: *Object) ?*Object;
 pub extern fn PyNumber_Or(left: *Object, right: *Object) ?*Object;
-pub extern fn PyNumber_Rshift(left: *Object, right: *Object) ?*Object;
 
 pub extern fn PyOS_snprintf(text: [*]u8, size: usize, format: [*:0]const u8, ...) c_int;
 

@@ -220,6 +220,7 @@ const Array = struct {
             .{ .id = .sq_item, .value = &item },
             .{ .id = .tp_repr, .value = &repr },
             .{ .id = .tp_dealloc, .value = &dealloc },
+            .{ .id = .tp_new, .value = &refuse },
             .{ .id = .tp_doc, .value = "Numbers that a Zig function returned, with the buffer protocol." },
             .{},
         },
@@ -227,6 +228,10 @@ const Array = struct {
 
     fn create(module: *Object) ?*Object {
         return abi.PyType_FromModuleAndSpec(module, &spec, null);
+    }
+
+    fn refuse(_: *Object, _: *Object, _: ?*Object) callconv(.c) ?*Object {
+        return abi.raise(?*Object, "TypeError", "cannot create 'zigimport.Array' instances from Python", .{});
     }
 
     fn dealloc(object: *Object) callconv(.c) void {

@@ -25,7 +25,7 @@ pub fn pythonName(comptime special: Special) [:0]const u8 {
     };
 }
 
-/// True if a method has the parameters that are expected of it.
+/// True if a method has the parameters and the result that are expected of it.
 fn fits(comptime special: Special, comptime shape: function.Shape) bool {
     const count = switch (special) {
         .init => return shape.receiver == .constructor,
@@ -34,7 +34,13 @@ fn fits(comptime special: Special, comptime shape: function.Shape) bool {
         .setItem => 2,
         else => 0,
     };
-    return shape.receiver == .instance and shape.positional == count and shape.parameters.len == count;
+    if (shape.receiver != .instance or shape.positional != count or shape.parameters.len != count) return false;
+    return switch (special) {
+        .eql => shape.Result == bool and kind.InstanceOf(shape.parameters[0].type) == shape.receiver.instance,
+        .contains => shape.Result == bool,
+        .len => kind.of(shape.Result) == .int,
+        else => true,
+    };
 }
 
 /// A function of a class.
@@ -144,19 +150,13 @@ pub fn Class(comptime T: type) type {
             return value;
         }
 
-        /// True if a function without the interpreter's lock may allocate in an instance's heap.
-        pub const is_shared = for (methods) |method| {
-            if (method.shape.declaration.nogil) break true;
-        } else false;
-
         /// True for `getItem` and `setItem` whose key is an index of 0 to `len`, a number of the value alone.
         pub fn isIndexed(comptime method: []const u8) bool {
             const is_item = std.mem.eql(u8, method, "getItem") or std.mem.eql(u8, method, "setItem");
             if (!is_item or !has(@field(Special, method)) or !has(.len)) return false;
             const len = reflection.function(@TypeOf(T.len));
-            const has_count = len.parameters.len == 1 and @typeInfo(reflection.Payload(len.result.?)) == .int;
             const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
-            return has_count and parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
+            return len.parameters.len == 1 and parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
         }
 
         /// False with an exception set if an index is not, or by now no longer, one of the value.
@@ -235,6 +235,9 @@ pub fn Class(comptime T: type) type {
             for (methods) |method| if (method.special == null and method.shape.obstacle == null) {
                 list = list ++ .{method.Wrapper(T).definition};
             };
+            list = list ++ [_]abi.MethodDefinition{
+                .{ .name = "__getstate__", .function = &refuseState, .flags = abi.METH_FASTCALL_KEYWORDS },
+            };
             if (hasDeinit(T)) list = list ++ [_]abi.MethodDefinition{
                 .{ .name = "__enter__", .function = &enter, .flags = abi.METH_FASTCALL_KEYWORDS },
                 .{ .name = "__exit__", .function = &exit, .flags = abi.METH_FASTCALL_KEYWORDS },
@@ -295,7 +298,7 @@ pub fn Class(comptime T: type) type {
             if (!signature.bindTuple(arguments, keywords, &objects)) return -1;
             close(self);
             body.status = .new;
-            body.heap.is_shared = is_shared;
+            body.heap.is_shared = reflection.has_nogil;
             body.is_busy = true;
             defer body.is_busy = false;
             abi.Py_DecRef(Constructor.invoke(self, &objects) orelse return -1);
@@ -345,6 +348,11 @@ pub fn Class(comptime T: type) type {
             if (Body.of(self).keepers > 0) return instance.raiseInUse(?*Object, name);
             close(self);
             return abi.newReference(abi.none);
+        }
+
+        /// The oldest protocols of `pickle` would leave the value out without a word.
+        fn refuseState(_: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
+            return abi.raise(?*Object, "TypeError", "cannot pickle '%s' object", .{name.ptr});
         }
 
         fn reprOfFields(self: *Object) callconv(.c) ?*Object {

@@ -187,7 +187,9 @@ fn integerOfInt(comptime W: type, int: *Object) Refusal!W {
         if (~value == 0 and abi.PyErr_Occurred() != null) return outOfRange();
         return value;
     }
-    const shifted = abi.PyNumber_Rshift(int, abi.word_bits) orelse return error.Raised;
+    // The method of `int`: a derived class may have another one.
+    const shifted = abi.PyObject_CallMethod(abi.int_type, "__rshift__", "OO", int, abi.word_bits) orelse
+        return error.Raised;
     defer abi.Py_DecRef(shifted);
     const high = try integerOfInt(if (W == i128) i64 else u64, shifted);
     return @as(W, high) << 64 | abi.PyLong_AsUnsignedLongLongMask(int);

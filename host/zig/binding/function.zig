@@ -321,7 +321,6 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             defer if (Made != void) abi.Py_DecRef(made);
             const owner = if (owns) self else made;
             const heap = if (@as(?*Object, owner)) |object| &instance.Body.of(object).heap else &scope.heap;
-            if (Made != void and !owns and declaration.nogil) heap.is_shared = true;
 
             var arguments: std.meta.ArgsTuple(@TypeOf(function)) = undefined;
             inline for (parameters, 0..) |T, index| if (T.? == std.mem.Allocator) {
@@ -384,7 +383,8 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
 
 /// Calls a Python object; see `zigimport.Callable`.
 pub fn callPython(callable: zigimport.Callable, comptime Result: type, arguments: anytype) error{PythonError}!Result {
-    const is_value = comptime kind.isParameter(Result) and kind.of(Result) != .class_pointer;
+    // An instance may be gone, or closed, before the caller is done with it.
+    const is_value = comptime kind.isParameter(Result) and !kind.isShared(Result);
     if (Result != void and !is_value) {
         @compileError("zigimport: a Callable cannot return `" ++ @typeName(Result) ++ "`");
     }
@@ -405,12 +405,16 @@ pub fn callPython(callable: zigimport.Callable, comptime Result: type, arguments
         };
         break :blk list;
     };
-    const tuple = convert.newTuple(&fields, arguments, scope) orelse return error.PythonError;
+    // What the function allocated stays its own: a scope without memory has none to hand over.
+    var lent: Scope = .{ .module = scope.module };
+    const tuple = convert.newTuple(&fields, arguments, &lent) orelse return error.PythonError;
     defer abi.Py_DecRef(tuple);
     const function: *Object = @ptrCast(@alignCast(callable.object));
     const result = abi.PyObject_Call(function, tuple, null) orelse return error.PythonError;
     // The converted value may point into it.
-    scope.holdObject(result) catch return error.PythonError;
+    const is_held = comptime kind.needsScope(Result);
+    if (is_held) scope.holdObject(result) catch return error.PythonError;
+    defer if (!is_held) abi.Py_DecRef(result);
     if (Result == void) return;
     return convert.fromPython(Result, result, scope) catch |refusal| {
         _ = scope.refuse(Result, refusal, result);

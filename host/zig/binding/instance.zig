@@ -7,6 +7,7 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const class = @import("class.zig");
 const kind = @import("kind.zig");
+const reflection = @import("reflection.zig");
 const Heap = @import("scope.zig").Heap;
 const Refusal = @import("scope.zig").Refusal;
 
@@ -93,7 +94,7 @@ pub fn moduleOf(comptime T: type, object: *Object) ?*Object {
 pub fn allocate(comptime T: type, module: *Object) ?*Object {
     const object = abi.PyType_GenericAlloc(class.of(T, module) orelse return null, 0) orelse return null;
     Body.of(object).module = module;
-    Body.of(object).heap.is_shared = comptime class.Class(T).is_shared;
+    Body.of(object).heap.is_shared = reflection.has_nogil;
     return object;
 }
 

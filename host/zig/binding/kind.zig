@@ -66,7 +66,7 @@ fn find(comptime T: type) Kind {
         // One with a sentinel is another type.
         .array => |array| if (T != [array.len]array.child) .none else if (array.child == u8) .byte_array else .array,
         .pointer => |pointer| if (pointer.size == .one) ofPointer(T) else ofSlice(T),
-        .@"enum" => if (reflection.names(T).len > 0) .enumeration else .none,
+        .@"enum" => if (reflection.names(T).len > 0 and @bitSizeOf(T) <= integer_bits_max) .enumeration else .none,
         .@"union" => |info| if (info.tag_type != null) .variant else .none,
         .@"struct" => ofStruct(T),
         else => .none,
@@ -185,6 +185,8 @@ fn isSupported(comptime T: type, comptime direction: Direction, comptime depth: 
         .none => false,
         .text_mutable => direction == .result or T == []u8,
         .literal => direction == .result,
+        // What is written to a copy would be lost.
+        .list => direction == .result or reflection.isConst(T),
         .callable => direction == .parameter,
         .class_pointer => direction == .parameter and depth == 0,
         // A copy in another value would have no owner to keep what it points to.
@@ -218,10 +220,10 @@ pub fn hasCallable(comptime T: type) bool {
     return of(T) == .callable or any(parts(T), hasCallable);
 }
 
-/// True if converting an argument may need the call's scope.
+/// True if converting an argument may need the call's scope, to which the value then may point.
 pub fn needsScope(comptime T: type) bool {
     return switch (of(T)) {
-        .bool, .int, .float, .enumeration, .class, .class_pointer, .byte_array => false,
+        .void, .bool, .int, .float, .enumeration, .class, .class_pointer => false,
         .optional, .tuple => any(parts(T), needsScope),
         else => true,
     };
@@ -232,9 +234,14 @@ pub fn isSettable(comptime T: type) bool {
     return comptime isParameter(T) and (T == []const u8 or !hasPointers(T));
 }
 
-/// True for fields that Python may read. An instance that shares what is not part of it has an owner.
+/// True for fields that Python may read.
 pub fn isReadable(comptime T: type) bool {
-    return comptime isResult(T) and (InstanceOf(T) == void or !hasPointers(T));
+    return comptime isResult(T) and !isShared(T);
+}
+
+/// True for an instance of which a copy needs an owner: both share what is not part of them.
+pub fn isShared(comptime T: type) bool {
+    return comptime InstanceOf(T) != void and hasPointers(T);
 }
 
 /// What marks the names of types that the compiler made.
@@ -319,7 +326,7 @@ pub fn shown(comptime T: type, comptime value: T) [:0]const u8 {
             if (std.mem.indexOfAny(u8, digits, "nif") != null) break :blk "...";
             break :blk digits ++ if (std.mem.indexOfScalar(u8, digits, '.') == null) ".0" else "";
         },
-        .enumeration => text.quoted(@tagName(value)) orelse "...",
+        .enumeration => text.quoted(std.enums.tagName(T, value) orelse return "...") orelse "...",
         .optional => if (value) |some| shown(Child(T), some) else "None",
         .text => text.quoted(value) orelse "...",
         else => "...",
