@@ -147,8 +147,11 @@ pub const Shape = struct {
 
     fn add(comptime shape: *Shape, comptime given: Parameter) void {
         var parameter = given;
-        // A name that Python cannot write is given by position.
-        if (!text.isParameterName(given.name)) parameter.name = "arg" ++ text.decimal(shape.parameters.len);
+        // A name that Python cannot write is given by position; an option that is a keyword, as `from_`.
+        if (!text.isParameterName(given.name)) {
+            const is_keyword = given.field != null and text.isParameterName(given.name ++ "_");
+            parameter.name = if (is_keyword) given.name ++ "_" else "arg" ++ text.decimal(shape.parameters.len);
+        }
         shape.parameters = shape.parameters ++ .{parameter};
         if (shape.receiver == .fields or given.field == null) shape.positional += 1;
         if (given.field != null or kind.needsScope(given.type)) shape.needs_scope = true;
@@ -450,11 +453,11 @@ test "what keeps a function out" {
 
 test "signatures" {
     const expectEqualStrings = std.testing.expectEqualStrings;
-    const Options = struct { window: u32 = 3, scale: f64 = 2, must: bool, name: ?[]const u8 = "it's" };
+    const Options = struct { window: u32 = 3, scale: f64 = 2, must: bool, from: ?[]const u8 = "it's" };
     const named: Declaration = .{ .name = "area", .parameters = &.{ "a", "w", "lambda", "options" } };
     const area: Shape = comptime .of(fn (std.mem.Allocator, f64, f64, Options) f64, named, .module);
     try expectEqualStrings(
-        "area(w, arg1, *, window=3, scale=2.0, must, name=\"it's\")\n--\n\nText.",
+        "area(w, arg1, *, window=3, scale=2.0, must, from_=\"it's\")\n--\n\nText.",
         comptime area.documentation("Text."),
     );
     try std.testing.expect(!comptime area.signature().parameters[2].is_required);
