@@ -214,6 +214,63 @@ text: str = m.str("a")
 first: "tuple[int, bool]" = m.Sequence([number])
 """
 
+#: What a named tuple, a class or a signature of Python cannot have as Zig has it.
+ODD_NAMES = """
+pub const Span = struct {
+    from: u32 = 0,
+    to: u32,
+};
+pub const Found = struct {
+    count: u32,
+    index: u32 = 0,
+};
+pub const Late = struct {
+    first: u32 = 1,
+    second: u32,
+    third: u32 = 3,
+};
+pub const Odd = struct {
+    class: u32 = 0,
+    size: u32 = 1,
+    required: u32,
+    last: u32 = 4,
+
+    pub fn sum(self: Odd) u32 {
+        return self.class + self.size + self.required + self.last;
+    }
+    pub fn pair(a: u32) struct { one: u32, two: u32 } {
+        return .{ .one = a, .two = a };
+    }
+    pub fn @"with"(self: Odd) u32 {
+        return self.size;
+    }
+};
+pub const inner = struct {
+    pub fn halves(a: u32) struct { low: u32, high: u32 } {
+        return .{ .low = a, .high = a };
+    }
+};
+pub fn find(options: struct { from: u32 = 2, in: bool = false }) Found {
+    return .{ .count = options.from, .index = if (options.in) 1 else 0 };
+}
+pub fn span(a: u32) Span {
+    return .{ .to = a };
+}
+pub fn late() Late {
+    return .{ .second = 2 };
+}
+"""
+USER_OF_ODD_NAMES = """
+import zigimport
+import m
+
+found: "tuple[int, int]" = m.find(from_=5, in_=True)
+span: "tuple[int, int]" = m.span(3)
+third: int = m.late().third
+total: int = m.Odd(1, 2, required=3, last=4).sum() + m.Odd(required=3).sum()
+two: int = m.Odd.pair(2).two + m.inner.halves(3).high
+"""
+
 #: The signatures of functions, and of a class's methods without `self`, as JSON.
 SIGNATURES = """
 import inspect, json
@@ -400,6 +457,19 @@ def test_names_of_the_module_are_told_from_those_of_python(project, environments
     assert project.run(USER_OF_NAMES).returncode == 0
     code, text = check(project, checker, USER_OF_NAMES + 'm.int("a")\nm.str(1.5)\nm.Sequence("a")\n')
     assert code == 1 and len(re.findall(r"user\.py:\d+\S* (?:- )?error", text)) == 3, text
+
+
+@pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
+def test_names_that_python_cannot_have_spoil_no_stub(project, environments, checker):
+    needs(environments, environments["main"], checker)
+    project.write("m.zig", ODD_NAMES.lstrip())
+    project.write("pyrightconfig.json", json.dumps({"typeCheckingMode": "standard"}))
+    ran = project.cli("build", "--stubs", "m.zig")
+    assert ran.returncode == 0, ran
+    code, text = check(project, checker, USER_OF_ODD_NAMES)
+    assert code == 0, text
+    ran = project.run(USER_OF_ODD_NAMES + "import inspect\nprint(inspect.signature(m.Odd))")
+    assert ran.stdout == "(class_=0, size=1, *, required, last=4)\n", ran
 
 
 def test_the_lines_that_type_checkers_see_run(stubbed):

@@ -32,17 +32,19 @@ const DOC: char = '\u{4}';
 /// Where those names come from, but for what is built in and [`ARRAY`].
 const IMPORTS: &[(&str, &[&str])] = &[
     ("_typeshed", &["ReadableBuffer", "WriteableBuffer"]),
-    ("collections.abc", &["Callable", "Sequence"]),
+    ("collections.abc", &["Callable", "Iterator", "Sequence"]),
     ("typing", &["Any", "Literal", "NamedTuple"]),
     ("typing_extensions", &["Self"]),
 ];
 
 const ARRAY_NAME: &str = "Array";
+/// Written `_Array`: no module has the class under a name.
 const ARRAY: &str = "
-class \u{1}Array(\u{1}Sequence[\u{1}Any]):
+class \u{1}Array:
     def __buffer__(self, flags: \u{1}int, /) -> \u{1}memoryview: ...
     def __len__(self) -> \u{1}int: ...
-    def __getitem__(self, index: \u{1}Any) -> \u{1}Any: ...
+    def __getitem__(self, index: \u{1}int, /) -> \u{1}Any: ...
+    def __iter__(self) -> \u{1}Iterator[\u{1}Any]: ...
 ";
 
 /// Where stubs are wanted.
@@ -150,7 +152,7 @@ fn with_imports(body: &str, own: &BTreeSet<&str>) -> (String, String) {
     for (name, rest) in outside(body) {
         let origin = IMPORTS.iter().find(|(_, names)| names.contains(&name)).map(|(module, _)| *module);
         match (own.contains(name), origin) {
-            (true, _) if name == ARRAY_NAME => text.push('_'),
+            _ if name == ARRAY_NAME => text.push('_'),
             (true, origin) => {
                 let module = origin.unwrap_or("builtins");
                 qualified.insert(module);
@@ -251,8 +253,8 @@ mod tests {
         assert!(text.contains("import builtins as _builtins\nimport typing as _typing\n"), "{text}");
         assert!(text.contains("def f(x: _builtins.int, y: str) -> _typing.Any: ...\n"), "{text}");
         assert!(text.contains("    def Any(self) -> int: ...\n"), "{text}");
-        assert!(text.contains("def g(Any: Array) -> None"), "{text}");
-        assert!(text.contains("class Array(Sequence[_typing.Any]):"), "{text}");
+        assert!(text.contains("def g(Any: _Array) -> None"), "{text}");
+        assert!(text.contains("class _Array:"), "{text}");
     }
 
     #[test]

@@ -229,9 +229,10 @@ impl Job<'_> {
             let source = &self.module().source_path;
             let relative = closure::relative_to(source, &self.prepared.closure.project_root);
             let message = message.replacen(&format!(" from {relative}:"), ":", 1);
+            let is_empty = message.starts_with("nothing to export");
             return Error::Module {
                 message: format!("`{}`: {message}", source.display()),
-                hint: Some("mark functions with supported parameter and result types `pub`".to_owned()),
+                hint: is_empty.then(|| "mark functions with supported parameter and result types `pub`".to_owned()),
             };
         }
         Error::Compile {

@@ -15,6 +15,9 @@ const Object = abi.Object;
 /// More dimensions than NumPy's users have in practice.
 const dimensions_max = 8;
 
+/// Of an array whose elements are shown, in bytes.
+const shown_max = 8000;
+
 /// The types whose slices are buffers, with their format characters.
 const elements = .{
     .{ bool, "?" }, .{ i8, "b" },  .{ u8, "B" },  .{ i16, "h" }, .{ u16, "H" }, .{ i32, "i" },
@@ -279,11 +282,15 @@ const Array = struct {
     }
 
     fn repr(object: *Object) callconv(.c) ?*Object {
+        const view = &of(object).view;
+        if (view.length > shown_max) {
+            return abi.PyUnicode_FromFormat("Array('%s', <%zd bytes>)", view.format, view.length);
+        }
         const memory = abi.PyMemoryView_FromObject(object) orelse return null;
         defer abi.Py_DecRef(memory);
         const list = abi.PyObject_CallMethod(memory, "tolist", null) orelse return null;
         defer abi.Py_DecRef(list);
-        return abi.PyUnicode_FromFormat("Array('%s', %R)", of(object).view.format, list);
+        return abi.PyUnicode_FromFormat("Array('%s', %R)", view.format, list);
     }
 };
 

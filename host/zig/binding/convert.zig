@@ -357,7 +357,7 @@ pub fn recordClass(comptime T: type, module: *Object) ?*Object {
 }
 
 /// Returns the last fields, as far as they have defaults that Python can have.
-fn lastDefaults(comptime T: type) []const reflection.Field {
+pub fn lastDefaults(comptime T: type) []const reflection.Field {
     const fields = reflection.fields(T);
     if (!kind.isResult(T)) return &.{};
     var first = fields.len;

@@ -152,8 +152,15 @@ pub const Shape = struct {
             const is_keyword = given.field != null and text.isParameterName(given.name ++ "_");
             parameter.name = if (is_keyword) given.name ++ "_" else "arg" ++ text.decimal(shape.parameters.len);
         }
+        // A field without a default behind one that has it is keyword-only, and so is what follows.
+        var by_position = given.field == null or shape.receiver == .fields and shape.positional == shape.parameters.len;
+        if (shape.receiver == .fields and given.default() == null) {
+            for (shape.parameters) |before| if (before.default() != null) {
+                by_position = false;
+            };
+        }
         shape.parameters = shape.parameters ++ .{parameter};
-        if (shape.receiver == .fields or given.field == null) shape.positional += 1;
+        if (by_position) shape.positional += 1;
         if (given.field != null or kind.needsScope(given.type)) shape.needs_scope = true;
     }
 

@@ -386,7 +386,8 @@ fn arrayText(comptime T: type) [:0]const u8 {
     return tupleText(&@as([count]type, @splat(Child(T))), .result);
 }
 
-fn tupleText(comptime elements: []const type, comptime direction: Direction) [:0]const u8 {
+/// Writes the type of a tuple.
+pub fn tupleText(comptime elements: []const type, comptime direction: Direction) [:0]const u8 {
     var list: [:0]const u8 = "";
     for (elements) |T| list = text.append(list, ", ", annotation(T, direction));
     return "\x01tuple[" ++ (if (elements.len == 0) "()" else list) ++ "]";

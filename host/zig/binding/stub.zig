@@ -12,6 +12,7 @@
 
 const std = @import("std");
 const class = @import("class.zig");
+const convert = @import("convert.zig");
 const function = @import("function.zig");
 const kind = @import("kind.zig");
 const module = @import("module.zig");
@@ -48,7 +49,7 @@ fn namespacePieces(comptime path: []const type) []const [:0]const u8 {
         const value = @field(path[path.len - 1], name);
         const decorator = if (path.len > 1) "@\x01staticmethod\n" else "";
         list = list ++ .{switch (one.what) {
-            .function => decorator ++ functionText(.of(@TypeOf(value), one.declaration, .module), name),
+            .function => functionText(.of(@TypeOf(value), one.declaration, .module), name, decorator),
             .constant => name ++ ": " ++ kind.annotation(kind.Constant(value), .result) ++ "\n",
             .enumeration => name ++ ": " ++ namesText(value) ++ "\n",
             .record => recordText(value, one.declaration),
@@ -68,17 +69,26 @@ fn namesText(comptime E: type) [:0]const u8 {
 
 fn recordText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
     var body = docText(declaration.doc);
-    for (reflection.fields(T)) |field| {
-        const default = if (field.default != null) " = ..." else "";
+    const first_default = reflection.fields(T).len - convert.lastDefaults(T).len;
+    for (reflection.fields(T), 0..) |field, index| {
+        if (!isFieldName(field.name)) return "\nclass " ++ declaration.name ++ "(" ++
+            kind.tupleText(reflection.types(T), .result) ++ "):\n\x02" ++ docText(declaration.doc) ++ "...\n\x03";
+        const default = if (index >= first_default) " = ..." else "";
         body = body ++ field.name ++ ": " ++ kind.annotation(field.type, .result) ++ default ++ "\n";
     }
     return "\nclass " ++ declaration.name ++ "(\x01NamedTuple):\n\x02" ++ body ++ "\x03";
 }
 
+/// False for names that a named tuple replaces, or has itself.
+fn isFieldName(comptime name: [:0]const u8) bool {
+    const is_own = std.mem.eql(u8, name, "count") or std.mem.eql(u8, name, "index");
+    return text.isParameterName(name) and name[0] != '_' and !is_own;
+}
+
 fn classText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
     const Class = class.Class(T);
     var body = docText(declaration.doc);
-    for (reflection.fields(T)) |field| if (kind.isReadable(field.type)) {
+    for (reflection.fields(T)) |field| if (kind.isReadable(field.type) and text.isParameterName(field.name)) {
         const annotation = kind.annotation(field.type, .result);
         body = body ++ if (Class.isWritable(field))
             field.name ++ ": " ++ annotation ++ "\n"
@@ -100,7 +110,8 @@ fn classText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
 fn methodText(comptime method: class.Method, comptime has_iterator: bool) [:0]const u8 {
     const special = method.special orelse {
         const decorator = if (method.shape.receiver == .class) "@\x01classmethod\n" else "";
-        return decorator ++ functionText(method.shape, method.shape.declaration.name);
+        const own = method.shape.declaration.name;
+        return if (text.isParameterName(own)) functionText(method.shape, own, decorator) else "";
     };
     const name = class.pythonName(special);
     switch (special) {
@@ -111,11 +122,11 @@ fn methodText(comptime method: class.Method, comptime has_iterator: bool) [:0]co
             const iterator = if (has_iterator) "" else "def __iter__(self) -> \x01Self: ...\n";
             return iterator ++ "def __next__(self) -> " ++ result ++ ": ...\n";
         },
-        else => return functionText(method.shape, name),
+        else => return functionText(method.shape, name, ""),
     }
 }
 
-fn functionText(comptime shape: function.Shape, comptime name: [:0]const u8) [:0]const u8 {
+fn functionText(comptime shape: function.Shape, comptime name: [:0]const u8, comptime decorator: [:0]const u8) [:0]const u8 {
     const Result = shape.Result;
     const self = switch (shape.receiver) {
         .instance => "self",
@@ -126,7 +137,7 @@ fn functionText(comptime shape: function.Shape, comptime name: [:0]const u8) [:0
     const end = if (shape.receiver == .instance and name[0] == '_' and shape.parameters.len > 0) ", /" else "";
     const doc = docText(shape.declaration.doc);
     const body = if (doc.len == 0) " ...\n" else "\n\x02" ++ doc ++ "\x03";
-    const head = "def " ++ name ++ "(" ++ shape.listed(self, true) ++ end ++ ") -> ";
+    const head = decorator ++ "def " ++ name ++ "(" ++ shape.listed(self, true) ++ end ++ ") -> ";
     if (kind.of(Result) != .record or kind.hasName(Result)) {
         return head ++ kind.annotation(Result, .result) ++ ":" ++ body;
     }
@@ -151,12 +162,12 @@ test functionText {
     const half: Declaration = .{ .name = "half", .parameters = &.{ "x", "options" }, .doc = "Halves." };
     try std.testing.expectEqualStrings(
         "def half(x: \x01float, *, exact: \x01bool = True) -> \x01float | None:\n\x02\x04Halves.\x04\x03",
-        comptime functionText(.of(@TypeOf(functions.half), half, .module), "half"),
+        comptime functionText(.of(@TypeOf(functions.half), half, .module), "half", ""),
     );
     const split: Declaration = .{ .name = "split", .parameters = &.{"x"} };
     try std.testing.expectEqualStrings(
         "\nclass split_result(\x01NamedTuple):\n\x02whole: \x01int\nrest: \x01float\n\x03" ++
-            "def split(x: \x01float) -> split_result: ...\n",
-        comptime functionText(.of(@TypeOf(functions.split), split, .module), "split"),
+            "@\x01staticmethod\ndef split(x: \x01float) -> split_result: ...\n",
+        comptime functionText(.of(@TypeOf(functions.split), split, .module), "split", "@\x01staticmethod\n"),
     );
 }
