@@ -176,6 +176,7 @@ const Array = struct {
     shape: [dimensions_max]isize,
     strides: [dimensions_max]isize,
     view: abi.Buffer,
+    read: Read,
 
     fn of(object: *Object) *Array {
         return instance.content(Array, object);
@@ -183,9 +184,10 @@ const Array = struct {
 
     /// Creates an array of what a buffer has: over the same memory if it is contiguous and a block of
     /// `owner`, else a copy.
-    fn new(class: *Object, given: *const abi.Buffer, owner: ?*Heap) ?*Object {
+    fn new(class: *Object, given: *const abi.Buffer, read: Read, owner: ?*Heap) ?*Object {
         const object = abi.PyType_GenericAlloc(class, 0) orelse return null;
         const array = of(object);
+        array.read = read;
         const shape = given.shape.?[0..@intCast(given.dimensions)];
         const strides = given.strides.?[0..shape.len];
         @memcpy(array.shape[0..shape.len], shape);
@@ -265,20 +267,25 @@ const Array = struct {
             return abi.raise(?*Object, "IndexError", "array index out of range", .{});
         }
         row.data.? += offset(row.strides.?[0], @intCast(index));
-        if (row.dimensions == 1) return number(row.format.?[0], row.data.?);
+        if (row.dimensions == 1) return of(object).read(row.data.?);
         // A row is an array of its own.
         row.dimensions -= 1;
         row.shape.? += 1;
         row.strides.? += 1;
-        return new(object.type, &row, null);
+        return new(object.type, &row, of(object).read, null);
     }
 
-    fn number(format: u8, data: [*]const u8) ?*Object {
-        inline for (elements) |entry| if (entry[1][0] == format) {
-            const value = @as(*align(1) const entry[0], @ptrCast(data)).*;
-            return convert.toPython(entry[0], value, undefined); // A number needs no scope.
-        };
-        unreachable; // Arrays are made with these formats only.
+    /// Makes an object of one element. For the types that a module has: others may need the
+    /// compiler's runtime, which takes seconds to make.
+    const Read = *const fn (data: [*]const u8) ?*Object;
+
+    fn reader(comptime T: type) Read {
+        return &struct {
+            fn read(data: [*]const u8) ?*Object {
+                const value = @as(*align(1) const T, @ptrCast(data)).*;
+                return convert.toPython(T, value, undefined); // A number needs no scope.
+            }
+        }.read;
     }
 
     fn repr(object: *Object) callconv(.c) ?*Object {
@@ -308,7 +315,7 @@ pub fn arrayOf(comptime V: type, view: V, scope: *Scope) ?*Object {
         .format = comptime formatOf(V.Element).?,
         .shape = &shape,
         .strides = &strides,
-    }, &scope.heap);
+    }, Array.reader(V.Element), &scope.heap);
 }
 
 test "formats that mean the same" {
