@@ -9,7 +9,8 @@
 //! | remote | the first one on an executor | `ZIGIMPORT_REMOTE_EXECUTOR`, see `remote` |
 //!
 //! The planner chooses the route. `zig build-lib` leaves out the build runner,
-//! which costs 2 to 20 times as much on an empty cache.
+//! which costs 2 to 20 times as much on an empty cache, and a first one the
+//! compiler's own runtime where it can, see `runtime`.
 //!
 //! Zig trusts its caches blindly, so ours are kept so that trust is justified:
 //!
