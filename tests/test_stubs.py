@@ -293,11 +293,16 @@ def stubbed(binding_project, tmp_path_factory):
     """A project with the module, its stub beside it, and a configuration of the type checkers."""
     shared = binding_project("0.16")
     project = type(shared)(tmp_path_factory.mktemp("stubs"), shared.python, shared.environment)
-    project.write("m.zig", MODULE.lstrip())
+    write_with_stub(project, MODULE)
+    return project
+
+
+def write_with_stub(project, source):
+    """Writes a module, its stub, and a configuration of the type checkers."""
+    project.write("m.zig", source.lstrip())
     project.write("pyrightconfig.json", json.dumps({"typeCheckingMode": "standard"}))
     ran = project.cli("build", "--stubs", "m.zig")
     assert ran.returncode == 0, ran
-    return project
 
 
 def parameters_in(function):
@@ -448,10 +453,7 @@ def test_a_type_checker_takes_the_stub(stubbed, environments, checker):
 @pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
 def test_names_of_the_module_are_told_from_those_of_python(project, environments, checker):
     needs(environments, environments["main"], checker)
-    project.write("m.zig", NAMES_OF_PYTHON.lstrip())
-    project.write("pyrightconfig.json", json.dumps({"typeCheckingMode": "standard"}))
-    ran = project.cli("build", "--stubs", "m.zig")
-    assert ran.returncode == 0, ran
+    write_with_stub(project, NAMES_OF_PYTHON)
     code, text = check(project, checker, USER_OF_NAMES)
     assert code == 0, text
     assert project.run(USER_OF_NAMES).returncode == 0
@@ -462,10 +464,7 @@ def test_names_of_the_module_are_told_from_those_of_python(project, environments
 @pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
 def test_names_that_python_cannot_have_spoil_no_stub(project, environments, checker):
     needs(environments, environments["main"], checker)
-    project.write("m.zig", ODD_NAMES.lstrip())
-    project.write("pyrightconfig.json", json.dumps({"typeCheckingMode": "standard"}))
-    ran = project.cli("build", "--stubs", "m.zig")
-    assert ran.returncode == 0, ran
+    write_with_stub(project, ODD_NAMES)
     code, text = check(project, checker, USER_OF_ODD_NAMES)
     assert code == 0, text
     ran = project.run(USER_OF_ODD_NAMES + "import inspect\nprint(inspect.signature(m.Odd))")
