@@ -209,6 +209,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_build_of_the_package_is_known_by_all_that_a_library_is_made_by() {
+        let sources = SOURCES.iter().map(|(_, bytes)| Digest::of(bytes));
+        let parts: Vec<u8> = sources
+            .chain(crate::guest::components().iter().map(|(_, digest)| *digest))
+            .flat_map(|digest| digest.0)
+            .collect();
+        let expected = format!("{} {}", env!("CARGO_PKG_VERSION"), Digest::of(&parts).hex());
+        assert_eq!(env!("ZIGIMPORT_BUILDER"), expected);
+    }
+
+    #[test]
     fn literals_are_escaped() {
         assert_eq!(quote("a\"b\\c\nd\u{1}é"), "\"a\\\"b\\\\c\\nd\\x01é\"");
     }

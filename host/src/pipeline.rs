@@ -88,7 +88,7 @@ pub fn manifest_name_for(
     hasher.field("target", target.label.as_bytes());
     hasher.field("interpreter", interpreter.extension_suffix.as_bytes());
     hasher.field("salt", layer.salt.as_bytes());
-    hasher.field("builder", env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.field("builder", env!("ZIGIMPORT_BUILDER").as_bytes());
     hasher.field("user configuration", user_configuration.map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes()));
     hasher.finish()
 }
