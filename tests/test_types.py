@@ -93,10 +93,10 @@ def test_a_default_that_is_undefined_is_none(make_project, zig):
     assert ran.stdout.splitlines() == [
         "(x, *, window, scale=2.0, name) (a, b) (level)",
         "6.0 5 None 7",
-        "smooth() missing required keyword-only argument 'name'",
+        "smooth() missing required argument 'name'",
         "sum() argument 'pair': missing 'b' for Pair",
         "Pair.__new__() missing 1 required positional argument: 'b'",
-        "Sensor() missing required argument 'level' (pos 1)",
+        "Sensor() missing required argument 'level'",
         "sum() argument 'pair': unexpected key 'c'; Pair has (a, b)",
         "sum() argument 'pair': unexpected key 3; Pair has (a, b)",
     ], ran

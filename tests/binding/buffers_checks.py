@@ -122,7 +122,7 @@ def check_wrong_elements_are_refused(b):
         raises(TypeError, "f64", b.sum, value)
     raises(TypeError, "bool", b.count_true, bytearray(2))
     # A scalar has no shape.
-    raises(TypeError, "one-dimensional buffer of bool, got 0 dimensions", b.count_true, ctypes.c_bool(True))
+    raises(TypeError, "1-dimensional buffer of bool, got 0 dimensions", b.count_true, ctypes.c_bool(True))
 
 
 def check_wrong_shapes_are_refused(b):

@@ -98,9 +98,9 @@ def check_errors_become_exceptions(g):
 
 
 def check_arguments_are_counted(g):
-    raises(TypeError, "area() takes 2 positional arguments but 3 were given", g.area, 1, 2, 3)
-    raises(TypeError, "area() missing required argument 'h' (pos 2)", g.area, 1)
-    raises(TypeError, "nothing() takes 0 positional arguments but 1 was given", g.nothing, 1)
+    raises(TypeError, "area() takes 2 positional arguments (3 given)", g.area, 1, 2, 3)
+    raises(TypeError, "area() missing required argument 'h'", g.area, 1)
+    raises(TypeError, "nothing() takes 0 positional arguments (1 given)", g.nothing, 1)
     raises(TypeError, "u1_() missing required argument", g.u1_)
     assert g.area(h=2, w=1) == g.area(1, 2)
 

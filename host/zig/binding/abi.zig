@@ -31,8 +31,6 @@ pub const MethodDefinition = extern struct {
 
 /// The calling convention of `Function`. Documented as stable from 3.10, unchanged since 3.7.
 pub const METH_FASTCALL_KEYWORDS: c_int = 0x80 | 0x02;
-/// Passes the class as `self`.
-pub const METH_CLASS: c_int = 0x10;
 
 pub const Getter = *const fn (self: *Object, closure: ?*anyopaque) callconv(.c) ?*Object;
 pub const Setter = *const fn (self: *Object, value: ?*Object, closure: ?*anyopaque) callconv(.c) c_int;
@@ -89,25 +87,15 @@ pub const Slot = extern struct {
         end = 0,
         bf_getbuffer = 1,
         mod_exec = 2,
-        mp_ass_subscript = 3,
-        mp_length = 4,
-        mp_subscript = 5,
-        sq_contains = 41,
         sq_item = 44,
         sq_length = 45,
         tp_base = 48,
         tp_clear = 51,
         tp_dealloc = 52,
         tp_doc = 56,
-        tp_hash = 59,
-        tp_init = 60,
-        tp_iter = 62,
-        tp_iternext = 63,
         tp_methods = 64,
         tp_new = 65,
         tp_repr = 66,
-        tp_richcompare = 67,
-        tp_str = 70,
         tp_traverse = 71,
         tp_getset = 73,
         tp_free = 74,
@@ -158,22 +146,15 @@ pub extern fn PyDict_DelItemString(dict: *Object, key: [*:0]const u8) c_int;
 /// Borrowed; `null` without an exception if it is absent.
 pub extern fn PyDict_GetItemString(dict: *Object, key: [*:0]const u8) ?*Object;
 pub extern fn PyDict_New() ?*Object;
-/// Borrowed key and value. False at the end.
-pub extern fn PyDict_Next(dict: *Object, position: *isize, key: *?*Object, value: ?*?*Object) c_int;
 pub extern fn PyDict_SetItem(dict: *Object, key: *Object, value: *Object) c_int;
 pub extern fn PyDict_SetItemString(dict: *Object, key: [*:0]const u8, value: *Object) c_int;
 pub extern fn PyDict_Size(dict: *Object) isize;
 
 pub extern fn PyErr_Clear() void;
 pub extern fn PyErr_ExceptionMatches(class: *Object) c_int;
-/// Takes the exception that is raised; each place becomes a new reference or null.
-pub extern fn PyErr_Fetch(class: *?*Object, value: *?*Object, traceback: *?*Object) void;
 pub extern fn PyErr_Format(class: *Object, format: [*:0]const u8, ...) ?*Object;
 pub extern fn PyErr_NewException(name: [*:0]const u8, base: ?*Object, dict: ?*Object) ?*Object;
-pub extern fn PyErr_NormalizeException(class: *?*Object, value: *?*Object, traceback: *?*Object) void;
 pub extern fn PyErr_Occurred() ?*Object;
-/// Steals the references.
-pub extern fn PyErr_Restore(class: ?*Object, value: ?*Object, traceback: ?*Object) void;
 pub extern fn PyErr_SetObject(class: *Object, value: *Object) void;
 
 pub extern fn PyEval_RestoreThread(thread: *anyopaque) void;
@@ -192,20 +173,19 @@ pub extern fn PyImport_ImportModule(name: [*:0]const u8) ?*Object;
 pub extern fn PyIndex_Check(object: *Object) c_int;
 
 pub extern fn PyList_AsTuple(list: *Object) ?*Object;
+pub extern fn PyList_Append(list: *Object, value: *Object) c_int;
+pub extern fn PyList_GetItem(list: *Object, index: isize) ?*Object;
 pub extern fn PyList_New(size: isize) ?*Object;
 /// Steals the reference to `value`, also on failure.
 pub extern fn PyList_SetItem(list: *Object, index: isize, value: *Object) c_int;
+pub extern fn PyList_Size(list: *Object) isize;
 
 pub extern fn PyLong_AsLongLong(object: *Object) c_longlong;
-pub extern fn PyLong_AsSsize_t(object: *Object) isize;
 pub extern fn PyLong_AsUnsignedLongLong(object: *Object) c_ulonglong;
 pub extern fn PyLong_AsUnsignedLongLongMask(object: *Object) c_ulonglong;
 pub extern fn PyLong_FromLongLong(value: c_longlong) ?*Object;
+pub extern fn PyLong_FromString(text: [*:0]const u8, end: ?*[*:0]const u8, base: c_int) ?*Object;
 pub extern fn PyLong_FromUnsignedLongLong(value: c_ulonglong) ?*Object;
-
-pub extern fn PyMem_Free(memory: ?*anyopaque) void;
-pub extern fn PyMem_Malloc(size: usize) ?*anyopaque;
-pub extern fn PyMem_Realloc(memory: ?*anyopaque, size: usize) ?*anyopaque;
 
 pub extern fn PyMemoryView_FromObject(object: *Object) ?*Object;
 
@@ -217,8 +197,6 @@ pub extern fn PyModule_NewObject(name: *Object) ?*Object;
 
 pub extern fn PyNumber_AsSsize_t(object: *Object, overflow: ?*Object) isize;
 pub extern fn PyNumber_Index(object: *Object) ?*Object;
-pub extern fn PyNumber_Lshift(left: *Object, right: *Object) ?*Object;
-pub extern fn PyNumber_Or(left: *Object, right: *Object) ?*Object;
 
 pub extern fn PyOS_snprintf(text: [*]u8, size: usize, format: [*:0]const u8, ...) c_int;
 
@@ -229,9 +207,6 @@ pub extern fn PyObject_CheckBuffer(object: *Object) c_int;
 pub extern fn PyObject_GC_UnTrack(object: *Object) void;
 pub extern fn PyObject_GetAttrString(object: *Object, name: [*:0]const u8) ?*Object;
 pub extern fn PyObject_GetBuffer(object: *Object, view: *Buffer, flags: c_int) c_int;
-pub extern fn PyObject_Hash(object: *Object) isize;
-pub extern fn PyObject_IsTrue(object: *Object) c_int;
-pub extern fn PyObject_SelfIter(object: *Object) ?*Object;
 pub extern fn PyObject_SetAttrString(object: *Object, name: [*:0]const u8, value: *Object) c_int;
 
 pub extern fn PyTuple_GetItem(tuple: *Object, index: isize) ?*Object;
@@ -269,11 +244,10 @@ pub extern fn Py_IncRef(object: ?*Object) void;
 /// what is already there.
 pub var none: *Object = undefined;
 pub var true_object: *Object = undefined;
-pub var false_object: *Object = undefined;
 /// `int` itself: a comparison with it spares the usual integer argument a call.
 pub var int_type: *Object = undefined;
 pub var str_type: *Object = undefined;
-/// The `int` 64, by which wide integers are shifted.
+/// The `int` 64, by which wide integers are shifted right.
 pub var word_bits: *Object = undefined;
 /// `NotImplemented`, for classes that compare.
 pub var not_implemented: *Object = undefined;
@@ -283,7 +257,6 @@ pub fn findObjects() bool {
     // The references are kept: they guard objects that live as long as the process.
     none = Py_BuildValue("") orelse return false;
     true_object = PyBool_FromLong(1) orelse return false;
-    false_object = PyBool_FromLong(0) orelse return false;
     word_bits = PyLong_FromLongLong(64) orelse return false;
     int_type = word_bits.type;
     str_type = (PyUnicode_FromStringAndSize(null, 0) orelse return false).type;
@@ -302,6 +275,14 @@ pub fn newReference(object: *Object) *Object {
 pub fn drop(object: ?*Object) ?*Object {
     Py_DecRef(object);
     return null;
+}
+
+/// Sets an attribute to a new reference, which its holder takes over. False with an exception set on
+/// failure, also that which the value is missing for.
+pub fn put(holder: *Object, name: [*:0]const u8, value: ?*Object) bool {
+    const object = value orelse return false;
+    defer Py_DecRef(object);
+    return PyObject_SetAttrString(holder, name, object) == 0;
 }
 
 /// Raises an exception of a built-in class, and returns what tells a caller so: `null`, false, -1 or

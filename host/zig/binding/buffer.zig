@@ -75,14 +75,8 @@ const Element = struct {
     }
 };
 
-/// Gets a buffer with a count of dimensions, for a slice if that is null, and checks its elements.
-fn acquire(
-    element: *const Element,
-    object: *Object,
-    is_mutable: bool,
-    count: ?usize,
-    scope: *Scope,
-) Refusal!*const abi.Buffer {
+/// Gets a buffer with a count of dimensions, and checks its elements.
+fn acquire(element: *const Element, object: *Object, is_mutable: bool, count: usize, scope: *Scope) Refusal!*abi.Buffer {
     if (abi.PyObject_CheckBuffer(object) == 0) return error.WrongType;
     const view = try scope.holdBuffer(object);
     const has_elements = view.length > 0;
@@ -101,11 +95,9 @@ fn acquire(
         const values = .{ element.name, element.alignment };
         return scope.raise("TypeError", "expected a buffer of %s aligned to %zd bytes", values);
     }
-    if (dimensions != count orelse 1) {
-        const slice_format = "expected a one-dimensional buffer of %s, got %zd dimensions";
-        const given = count orelse return scope.raise("TypeError", slice_format, .{ element.name, dimensions });
-        const format = "expected a buffer of %s with %zd dimensions, got %zd";
-        return scope.raise("TypeError", format, .{ element.name, given, dimensions });
+    if (dimensions != count) {
+        const format = "expected a %zd-dimensional buffer of %s, got %zd dimensions";
+        return scope.raise("TypeError", format, .{ count, element.name, dimensions });
     }
     const shape = view.shape.?[0..dimensions];
     if (view.strides == null) {
@@ -141,14 +133,14 @@ fn areBools(data: [*]const u8, shape: []const isize, strides: [*]const isize) bo
     return true;
 }
 
-fn offset(stride: isize, index: usize) usize {
+pub fn offset(stride: isize, index: usize) usize {
     return @bitCast(stride *% @as(isize, @intCast(index)));
 }
 
 /// Returns a slice of numbers over a one-dimensional contiguous buffer.
 pub fn slice(comptime T: type, object: *Object, is_mutable: bool, scope: *Scope) Refusal![]T {
     const element = comptime Element.of(T);
-    const view = try acquire(element, object, is_mutable, null, scope);
+    const view = try acquire(element, object, is_mutable, 1, scope);
     const count = view.shape.?[0];
     const stride = view.strides.?[0];
     if (count > 1 and stride != view.item_size) {

@@ -11,6 +11,7 @@ const state = @import("state.zig");
 const Body = instance.Body;
 const Declaration = reflection.Declaration;
 const Object = abi.Object;
+const Shape = function.Shape;
 
 /// Functions that Python reaches by other means than their names.
 pub const Special = enum { init, deinit, repr, str, hash, len, next, iterator, contains, eql, getItem, setItem };
@@ -26,7 +27,7 @@ pub fn pythonName(comptime special: Special) [:0]const u8 {
 }
 
 /// True if a method has the parameters and the result that are expected of it.
-fn fits(comptime special: Special, comptime shape: function.Shape) bool {
+fn fits(comptime special: Special, comptime shape: Shape) bool {
     const count = switch (special) {
         .init => return shape.receiver == .constructor,
         .deinit => return true,
@@ -38,37 +39,29 @@ fn fits(comptime special: Special, comptime shape: function.Shape) bool {
     return switch (special) {
         .eql => shape.Result == bool and kind.InstanceOf(shape.parameters[0].type) == shape.receiver.instance,
         .contains => shape.Result == bool,
-        .len => kind.of(shape.Result) == .int,
+        .len, .hash => kind.of(shape.Result) == .int,
         else => true,
     };
 }
 
-/// A function of a class.
-pub const Method = struct {
-    shape: function.Shape,
-    special: ?Special = null,
-
-    fn of(comptime T: type, comptime declaration: Declaration) Method {
-        const F = @TypeOf(@field(T, declaration.name));
-        const info = reflection.function(F);
-        const makes_one = reflection.Payload(info.result orelse void) == T;
-        const receiver: function.Receiver = if (makes_one and std.mem.eql(u8, declaration.name, "init"))
-            .{ .constructor = T }
-        else if (isMethod(info, T)) .{ .instance = T } else .{ .class = T };
-        var method: Method = .{ .shape = .of(F, declaration, receiver) };
-        if (!@hasField(Special, declaration.name)) return method;
-        const special = @field(Special, declaration.name);
-        if (fits(special, method.shape)) method.special = special;
-        const reason = "a deinit takes self and at most an allocator, and returns nothing";
-        if (special == .deinit) method.shape.obstacle = if (hasDeinit(T)) null else reason;
-        if (method.shape.obstacle != null) method.special = null;
-        return method;
-    }
-
-    fn Wrapper(comptime method: Method, comptime T: type) type {
-        return function.Wrapper(@field(T, method.shape.declaration.name), method.shape);
-    }
-};
+/// Returns the shape of a function of a class.
+fn method(comptime T: type, comptime declaration: Declaration) Shape {
+    const F = @TypeOf(@field(T, declaration.name));
+    const info = reflection.function(F);
+    const makes_one = reflection.Payload(info.result orelse void) == T;
+    const receiver: function.Receiver = if (makes_one and std.mem.eql(u8, declaration.name, "init"))
+        .{ .constructor = T }
+    else if (isMethod(info, T)) .{ .instance = T } else .module;
+    var shape: Shape = .of(F, declaration, receiver);
+    if (!@hasField(Special, declaration.name)) return shape;
+    const special = @field(Special, declaration.name);
+    const reason = "a deinit takes self and at most an allocator, and returns nothing";
+    if (special == .deinit) shape.obstacle = if (hasDeinit(T)) null else reason;
+    if (shape.obstacle != null or !fits(special, shape)) return shape;
+    shape.special = special;
+    if (special != .init) shape.name = pythonName(special);
+    return shape;
+}
 
 /// True if the first parameter is a T or a pointer to one.
 fn isMethod(comptime info: reflection.Function, comptime T: type) bool {
@@ -88,9 +81,9 @@ pub fn of(comptime T: type, module: *Object) ?*Object {
     return state.classOf(T, module, &Class(T).create);
 }
 
-/// Returns the module of a class or of one derived from it (borrowed).
-pub fn moduleOf(comptime T: type, class: *Object) ?*Object {
-    var base = class;
+/// Returns the module of an instance of the class or of one derived from it (borrowed).
+pub fn moduleOf(comptime T: type, object: *Object) ?*Object {
+    var base = object.type;
     const ours: *const anyopaque = @ptrCast(&Class(T).dealloc);
     while (abi.PyType_GetSlot(base, .tp_dealloc) != ours) {
         base = @ptrCast(@alignCast(abi.PyType_GetSlot(base, .tp_base) orelse break));
@@ -108,28 +101,25 @@ pub fn Class(comptime T: type) type {
     return struct {
         const container = reflection.containerOf(T).?;
 
-        pub const methods: []const Method = blk: {
+        pub const methods: []const Shape = blk: {
             @setEvalBranchQuota(reflection.quota);
-            var list: []const Method = &.{};
+            var list: []const Shape = &.{};
             for (container.list) |declaration| {
-                if (reflection.isFunction(T, declaration)) list = list ++ .{Method.of(T, declaration)};
+                if (reflection.isFunction(T, declaration)) list = list ++ .{method(T, declaration)};
             }
             break :blk list;
         };
 
-        fn find(comptime special: Special) ?Method {
-            for (methods) |method| if (method.special == special) return method;
-            return null;
-        }
-
         pub fn has(comptime special: Special) bool {
-            return comptime find(special) != null;
+            return comptime for (methods) |shape| {
+                if (shape.special == special) break true;
+            } else false;
         }
 
         /// What makes an instance, or `void` if Python cannot.
         pub const Constructor = blk: {
             @setEvalBranchQuota(reflection.quota);
-            if (find(.init)) |method| break :blk method.Wrapper(T);
+            for (methods) |shape| if (shape.special == .init) break :blk function.Wrapper(T.init, shape);
             for (fields) |field| {
                 const may_be_left_out = field.default != null or field.is_undefined;
                 if (has_init or !isTaken(field) and !may_be_left_out) break :blk void;
@@ -151,25 +141,23 @@ pub fn Class(comptime T: type) type {
         }
 
         /// True for `getItem` and `setItem` whose key is an index of 0 to `len`, a number of the value alone.
-        pub fn isIndexed(comptime method: []const u8) bool {
-            const is_item = std.mem.eql(u8, method, "getItem") or std.mem.eql(u8, method, "setItem");
-            if (!is_item or !has(@field(Special, method)) or !has(.len)) return false;
+        pub fn isIndexed(comptime shape: Shape) bool {
+            if (shape.special != .getItem and shape.special != .setItem or !has(.len)) return false;
             const len = reflection.function(@TypeOf(T.len));
-            const parameters = reflection.function(@TypeOf(@field(T, method))).parameters;
-            return len.parameters.len == 1 and parameters.len >= 2 and @typeInfo(parameters[1].?) == .int;
+            return len.parameters.len == 1 and kind.of(len.result.?) == .int and kind.of(shape.parameters[0].type) == .int;
         }
 
-        /// False with an exception set if an index is not, or by now no longer, one of the value.
-        pub fn isInside(self: *Object, index: anytype) bool {
+        /// Returns the index that a key stands for, which may count from the end; `null` with an
+        /// exception set if the value has no such item.
+        pub fn indexOf(comptime Index: type, self: *Object, key: *Object) ?Index {
+            const given = abi.PyNumber_AsSsize_t(key, abi.exception("IndexError"));
+            if (given == -1 and abi.PyErr_Occurred() != null) return null;
             const value = instance.valueOf(T, self);
             const takes_value = comptime reflection.function(@TypeOf(T.len)).parameters[0].? == T;
-            const count = T.len(if (takes_value) value.* else value);
-            const all = if (@typeInfo(@TypeOf(count)) == .error_union) count catch 0 else count;
-            return index >= 0 and index < all or raiseIndexError(bool);
-        }
-
-        fn raiseIndexError(comptime Answer: type) Answer {
-            return abi.raise(Answer, "IndexError", "%s index out of range", .{name.ptr});
+            const count = std.math.cast(isize, T.len(if (takes_value) value.* else value)) orelse std.math.maxInt(isize);
+            const index = if (given < 0) given + count else given;
+            if (index >= 0 and index < count) if (std.math.cast(Index, index)) |known| return known;
+            return abi.raise(?Index, "IndexError", "%s index out of range", .{name.ptr});
         }
 
         /// True if Python may write a field: nobody else looks after it.
@@ -179,6 +167,15 @@ pub fn Class(comptime T: type) type {
 
         fn create(module: *Object) ?*Object {
             const class = abi.PyType_FromModuleAndSpec(module, &spec, null) orelse return null;
+            // What is set, and not only there, the interpreter calls for `len()` and its like.
+            for (method_table[0 .. method_table.len - 1]) |definition| {
+                const name_of = definition.name.?;
+                if (!abi.put(class, name_of, abi.PyObject_GetAttrString(class, name_of))) return abi.drop(class);
+            }
+            inline for (methods) |shape| if (shape.receiver == .module and shape.obstacle == null) {
+                const definition = &function.Wrapper(@field(T, shape.declaration.name), shape).definition;
+                if (!abi.put(class, shape.name, abi.PyCFunction_NewEx(definition, module, null))) return abi.drop(class);
+            };
             return state.withModule(class, module);
         }
 
@@ -186,64 +183,36 @@ pub fn Class(comptime T: type) type {
             .name = reflection.module_name ++ "." ++ name,
             .basic_size = instance.sizeOf(T),
             .flags = abi.type_flags_default | abi.type_flag_base | if (may_have_owners) abi.type_flag_gc else 0,
-            .slots = slots.ptr,
+            .slots = &slots,
         };
 
-        const slots: []const abi.Slot = blk: {
-            @setEvalBranchQuota(reflection.quota);
-            const doc = if (Constructor == void) container.doc else Constructor.shape.documentation(container.doc);
-            var list: []const abi.Slot = &.{
-                .{ .id = .tp_dealloc, .value = &dealloc },
-                .{ .id = .tp_init, .value = &init },
-                .{ .id = .tp_doc, .value = doc.ptr },
-                .{ .id = .tp_methods, .value = method_table.ptr },
-                .{ .id = .tp_getset, .value = attribute_table.ptr },
-            };
-            if (!has(.repr) and !has_init and Constructor != void) list = list ++ slot(.tp_repr, &reprOfFields);
-            if (may_have_owners) list = list ++ [_]abi.Slot{
-                .{ .id = .tp_traverse, .value = &traverse },
-                .{ .id = .tp_clear, .value = &clear },
-            };
-            // Makes it iterable without an iterator of its own.
-            if (isIndexed("getItem")) list = list ++ slot(.sq_item, &sequenceItem);
-            if (has(.next) and !has(.iterator)) list = list ++ slot(.tp_iter, &abi.PyObject_SelfIter);
-            for (methods) |method| {
-                list = list ++ switch (method.special orelse continue) {
-                    .init, .deinit => continue,
-                    .repr => slot(.tp_repr, &Unary(.repr).call),
-                    .str => slot(.tp_str, &Unary(.str).call),
-                    .hash => slot(.tp_hash, &hash),
-                    .len => slot(.mp_length, &length),
-                    .next => slot(.tp_iternext, &Unary(.next).call),
-                    .iterator => slot(.tp_iter, &Unary(.iterator).call),
-                    .contains => slot(.sq_contains, &contains),
-                    .eql => slot(.tp_richcompare, &compare),
-                    .getItem => slot(.mp_subscript, &getItem),
-                    .setItem => slot(.mp_ass_subscript, &setItem),
-                };
-            }
-            break :blk list ++ .{abi.Slot{}};
+        const slots = [_]abi.Slot{
+            .{ .id = .tp_dealloc, .value = &dealloc },
+            .{ .id = .tp_traverse, .value = &traverse },
+            .{ .id = .tp_clear, .value = &clear },
+            .{ .id = .tp_doc, .value = container.doc.ptr },
+            .{ .id = .tp_methods, .value = method_table.ptr },
+            .{ .id = .tp_getset, .value = attribute_table.ptr },
+            .{},
         };
 
-        fn slot(id: abi.Slot.Id, value: *const anyopaque) [1]abi.Slot {
-            return .{.{ .id = id, .value = value }};
-        }
-
+        /// Also the functions that Python reaches by other means than their names.
         const method_table: []const abi.MethodDefinition = blk: {
             @setEvalBranchQuota(reflection.quota);
-            var list: []const abi.MethodDefinition = &.{};
-            for (methods) |method| if (method.special == null and method.shape.obstacle == null) {
-                list = list ++ .{method.Wrapper(T).definition};
+            const init = if (Constructor == void) internal("__init__", &refuseInit) else Constructor.definition;
+            var list: []const abi.MethodDefinition = &.{ init, internal("__getstate__", &refuseState) };
+            for (methods) |shape| if (shape.receiver == .instance and shape.obstacle == null and shape.special != .deinit) {
+                list = list ++ .{function.Wrapper(@field(T, shape.declaration.name), shape).definition};
             };
-            list = list ++ [_]abi.MethodDefinition{
-                .{ .name = "__getstate__", .function = &refuseState, .flags = abi.METH_FASTCALL_KEYWORDS },
-            };
-            if (hasDeinit(T)) list = list ++ [_]abi.MethodDefinition{
-                .{ .name = "__enter__", .function = &enter, .flags = abi.METH_FASTCALL_KEYWORDS },
-                .{ .name = "__exit__", .function = &exit, .flags = abi.METH_FASTCALL_KEYWORDS },
-            };
+            if (!has(.repr) and !has_init and Constructor != void) list = list ++ .{internal("__repr__", &reprOfFields)};
+            if (has(.next) and !has(.iterator)) list = list ++ .{internal("__iter__", &iterator)};
+            if (hasDeinit(T)) list = list ++ .{ internal("__enter__", &enter), internal("__exit__", &exit) };
             break :blk list ++ .{abi.MethodDefinition{}};
         };
+
+        fn internal(name_of: [:0]const u8, f: abi.Function) abi.MethodDefinition {
+            return .{ .name = name_of, .function = f, .flags = abi.METH_FASTCALL_KEYWORDS };
+        }
 
         const attribute_table: []const abi.GetSetDefinition = blk: {
             @setEvalBranchQuota(reflection.quota);
@@ -287,22 +256,19 @@ pub fn Class(comptime T: type) type {
             return function.Wrapper(access, .of(@TypeOf(access), declaration, .{ .instance = T }));
         }
 
-        fn init(self: *Object, arguments: *Object, keywords: ?*Object) callconv(.c) c_int {
-            if (Constructor == void) {
-                return abi.raise(c_int, "TypeError", "cannot create '%s' instances from Python", .{name.ptr});
-            }
+        fn refuseInit(_: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
+            return abi.raise(?*Object, "TypeError", "cannot create '%s' instances from Python", .{name.ptr});
+        }
+
+        /// Makes an instance ready for a value, perhaps after another one, while nobody else uses it. `null`
+        /// with an exception set if somebody does.
+        pub fn begin(self: *Object) ?instance.Borrow {
             const body = Body.of(self);
-            if (body.isInUse()) return instance.raiseInUse(c_int, name);
-            const signature = &Constructor.signature;
-            var objects: [signature.parameters.len]?*Object = @splat(null);
-            if (!signature.bindTuple(arguments, keywords, &objects)) return -1;
+            if (body.isInUse()) return instance.raiseInUse(?instance.Borrow, name);
             close(self);
             body.status = .new;
-            body.heap.is_shared = reflection.has_nogil;
             body.is_busy = true;
-            defer body.is_busy = false;
-            abi.Py_DecRef(Constructor.invoke(self, &objects) orelse return -1);
-            return 0;
+            return .{ .object = self, .is_exclusive = true };
         }
 
         /// Ends the value, once.
@@ -355,97 +321,22 @@ pub fn Class(comptime T: type) type {
             return abi.raise(?*Object, "TypeError", "cannot pickle '%s' object", .{name.ptr});
         }
 
-        fn reprOfFields(self: *Object) callconv(.c) ?*Object {
+        fn iterator(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
+            return abi.newReference(self);
+        }
+
+        fn reprOfFields(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
             var text = abi.PyUnicode_FromFormat("%s(", name.ptr) orelse return null;
             for (attribute_table[0 .. attribute_table.len - 1], 0..) |attribute, index| {
                 const before = text;
                 defer abi.Py_DecRef(before);
                 const value = attribute.get.?(self, null) orelse return null;
                 defer abi.Py_DecRef(value);
-                const format = if (index == 0) "%U%s=%R" else "%U, %s=%R";
-                text = abi.PyUnicode_FromFormat(format, before, attribute.name.?, value) orelse return null;
+                const comma: [*:0]const u8 = if (index == 0) "" else ", ";
+                text = abi.PyUnicode_FromFormat("%U%s%s=%R", before, comma, attribute.name.?, value) orelse return null;
             }
             defer abi.Py_DecRef(text);
             return abi.PyUnicode_FromFormat("%U)", text);
-        }
-
-        fn call(comptime special: Special, self: *Object, arguments: []const ?*Object) ?*Object {
-            return find(special).?.Wrapper(T).invoke(self, arguments.ptr);
-        }
-
-        fn Unary(comptime special: Special) type {
-            return struct {
-                fn call(self: *Object) callconv(.c) ?*Object {
-                    const result = Class(T).call(special, self, &.{});
-                    // No result without an exception: the end.
-                    return if (special == .next and result == abi.none) abi.drop(result) else result;
-                }
-            };
-        }
-
-        fn compare(self: *Object, other: *Object, operation: c_int) callconv(.c) ?*Object {
-            const equal = 2;
-            const not_equal = 3;
-            const module = instance.moduleOf(T, self) orelse return null;
-            if ((operation != equal and operation != not_equal) or !instance.is(T, other, module)) {
-                return abi.newReference(abi.not_implemented);
-            }
-            const result = call(.eql, self, &.{other}) orelse return null;
-            defer abi.Py_DecRef(result);
-            return abi.PyBool_FromLong(@intFromBool((result == abi.true_object) == (operation == equal)));
-        }
-
-        fn hash(self: *Object) callconv(.c) isize {
-            const result = call(.hash, self, &.{}) orelse return -1;
-            defer abi.Py_DecRef(result);
-            return abi.PyObject_Hash(result);
-        }
-
-        fn length(self: *Object) callconv(.c) isize {
-            const result = call(.len, self, &.{}) orelse return -1;
-            defer abi.Py_DecRef(result);
-            const count = abi.PyLong_AsSsize_t(result);
-            if (count >= 0 or abi.PyErr_Occurred() != null) return count;
-            return abi.raise(isize, "ValueError", "the len() of a %s is negative", .{name.ptr});
-        }
-
-        fn contains(self: *Object, key: *Object) callconv(.c) c_int {
-            const result = call(.contains, self, &.{key}) orelse return -1;
-            defer abi.Py_DecRef(result);
-            return abi.PyObject_IsTrue(result);
-        }
-
-        /// Returns a new reference to the key that a method gets.
-        fn keyOf(comptime special: Special, self: *Object, key: *Object) ?*Object {
-            if (comptime !isIndexed(@tagName(special))) return abi.newReference(key);
-            const index = abi.PyNumber_AsSsize_t(key, abi.exception("IndexError"));
-            if (index == -1 and abi.PyErr_Occurred() != null) return null;
-            const count = length(self);
-            if (count < 0) return null;
-            const from_start = if (index < 0) index + count else index;
-            if (from_start >= 0 and from_start < count) return abi.PyLong_FromLongLong(from_start);
-            return raiseIndexError(?*Object);
-        }
-
-        fn getItem(self: *Object, key: *Object) callconv(.c) ?*Object {
-            const own = keyOf(.getItem, self, key) orelse return null;
-            defer abi.Py_DecRef(own);
-            return call(.getItem, self, &.{own});
-        }
-
-        fn sequenceItem(self: *Object, index: isize) callconv(.c) ?*Object {
-            const key = abi.PyLong_FromLongLong(index) orelse return null;
-            defer abi.Py_DecRef(key);
-            return getItem(self, key);
-        }
-
-        fn setItem(self: *Object, key: *Object, value: ?*Object) callconv(.c) c_int {
-            const object = value orelse
-                return abi.raise(c_int, "TypeError", "'%s' does not support item deletion", .{name.ptr});
-            const own = keyOf(.setItem, self, key) orelse return -1;
-            defer abi.Py_DecRef(own);
-            abi.Py_DecRef(call(.setItem, self, &.{ own, object }) orelse return -1);
-            return 0;
         }
     };
 }

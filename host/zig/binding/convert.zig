@@ -37,8 +37,7 @@ pub inline fn fromArgument(comptime T: type, object: *Object, scope: *Scope) Ref
 pub fn fromPython(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     switch (comptime kind.of(T)) {
         .bool => {
-            const is_true = object == abi.true_object;
-            return if (is_true or object == abi.false_object) is_true else error.WrongType;
+            return if (object.type == abi.true_object.type) object == abi.true_object else error.WrongType;
         },
         .int => return std.math.cast(T, try integerOf(Word(T), object)) orelse error.OutOfRange,
         .float => {
@@ -149,11 +148,8 @@ fn fromDict(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     if (found == abi.PyDict_Size(dict)) return value;
     // What is left without the known ones.
     for (comptime reflection.names(T)) |known| if (abi.PyDict_DelItemString(dict, known) < 0) abi.PyErr_Clear();
-    var position: isize = 0;
-    var key: ?*Object = null;
-    _ = abi.PyDict_Next(dict, &position, &key, null);
     const shape: [*:0]const u8 = comptime kind.shapeOf(T);
-    return scope.raise("TypeError", "unexpected key %R; %s has %s", .{ key, name, shape });
+    return scope.raise("TypeError", "unexpected %R; %s has %s", .{ dict, name, shape });
 }
 
 fn variant(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
@@ -276,13 +272,12 @@ pub fn toPython(comptime T: type, value: T, scope: *Scope) ?*Object {
 fn newInteger(comptime W: type, value: W) ?*Object {
     if (W == i64) return abi.PyLong_FromLongLong(value);
     if (W == u64) return abi.PyLong_FromUnsignedLongLong(value);
-    const high = newInteger(if (W == i128) i64 else u64, @intCast(value >> 64)) orelse return null;
-    defer abi.Py_DecRef(high);
-    const shifted = abi.PyNumber_Lshift(high, abi.word_bits) orelse return null;
-    defer abi.Py_DecRef(shifted);
-    const low = abi.PyLong_FromUnsignedLongLong(@truncate(@as(u128, @bitCast(value)))) orelse return null;
-    defer abi.Py_DecRef(low);
-    return abi.PyNumber_Or(shifted, low);
+    const size = @abs(value);
+    const sign: [*:0]const u8 = if (value < 0) "-" else "";
+    const low: c_ulonglong = @truncate(size);
+    var digits: [34:0]u8 = undefined;
+    _ = abi.PyOS_snprintf(&digits, digits.len, "%s%llx%016llx", sign, @as(c_ulonglong, @intCast(size >> 64)), low);
+    return abi.PyLong_FromString(&digits, null, 16);
 }
 
 pub fn newText(bytes: []const u8) ?*Object {
@@ -350,8 +345,8 @@ pub fn recordClass(comptime T: type, module: *Object) ?*Object {
             const last = comptime lastDefaults(T);
             var value: T = undefined;
             inline for (last) |field| @field(value, field.name) = comptime field.defaultValue().?;
-            const defaults = newTuple(last, value, &scope) orelse return null;
-            return newClass(comptime kind.nameOf(T), newNames(comptime reflection.names(T), &scope), defaults, owner);
+            const names = newNames(comptime reflection.names(T), &scope);
+            return newClass(comptime kind.nameOf(T), names, newTuple(last, value, &scope), owner);
         }
     }.create);
 }
@@ -365,18 +360,16 @@ pub fn lastDefaults(comptime T: type) []const reflection.Field {
     return fields[first..];
 }
 
-/// Makes a named tuple. Takes over the names, which may be missing with an exception set, and defaults.
-fn newClass(name: [*:0]const u8, names: ?*Object, defaults: *Object, module: *Object) ?*Object {
-    const arguments = abi.Py_BuildValue("(sN)", name, names);
-    defer abi.Py_DecRef(arguments);
-    const rename = abi.true_object;
+/// Makes a named tuple. Takes over the names and defaults, which may be missing with an exception set.
+fn newClass(name: [*:0]const u8, names: ?*Object, defaults: ?*Object, module: *Object) ?*Object {
     const owner = abi.PyModule_GetNameObject(module);
-    const keywords = abi.Py_BuildValue("{sNsNsO}", "module", owner, "defaults", defaults, "rename", rename);
-    defer abi.Py_DecRef(keywords);
-    if (arguments == null or keywords == null) return null;
+    const keywords = .{ "module", owner, "defaults", defaults, "rename", abi.true_object };
+    const arguments = @call(.auto, abi.Py_BuildValue, .{ "(sN){sNsNsO}", name, names } ++ keywords) orelse return null;
+    defer abi.Py_DecRef(arguments);
     const collections = abi.PyImport_ImportModule("collections") orelse return null;
     defer abi.Py_DecRef(collections);
     const factory = abi.PyObject_GetAttrString(collections, "namedtuple") orelse return null;
     defer abi.Py_DecRef(factory);
-    return abi.PyObject_Call(factory, arguments.?, keywords);
+    const positional = abi.PyTuple_GetItem(arguments, 0) orelse return null;
+    return abi.PyObject_Call(factory, positional, abi.PyTuple_GetItem(arguments, 1));
 }

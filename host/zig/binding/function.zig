@@ -12,19 +12,16 @@ const state = @import("state.zig");
 const text = @import("text.zig");
 const zigimport = @import("zigimport.zig");
 const Declaration = reflection.Declaration;
-const Heap = @import("scope.zig").Heap;
 const Scope = @import("scope.zig").Scope;
 
 const Object = abi.Object;
 
 /// What Python passes as `self`.
 pub const Receiver = union(enum) {
-    /// The module: a function.
+    /// The module: a function, which may be in a class.
     module,
     /// An instance, which is the Zig function's first parameter: a method.
     instance: type,
-    /// The class: a function in a class.
-    class: type,
     /// A new instance that the Zig function's result goes to: `init`.
     constructor: type,
     /// The same, but Python passes the fields of the function's first parameter.
@@ -61,10 +58,10 @@ pub const Shape = struct {
     /// The instances that a call uses.
     uses: []const Use = &.{},
     takes_callable: bool = false,
-    /// Whether the call's scope may have to be closed.
-    needs_scope: bool = false,
     /// Why Python cannot call it.
     obstacle: ?[:0]const u8 = null,
+    /// What it is to Python beside a function.
+    special: ?class.Special = null,
 
     /// An instance that a call uses: it goes to a parameter of the Zig function.
     const Use = struct {
@@ -101,9 +98,7 @@ pub const Shape = struct {
             const place = "parameter " ++ text.decimal(index + 1) ++ ": ";
             const T = parameter orelse return place ++ "type `anytype`";
             const name = if (index < shape.declaration.parameters.len) shape.declaration.parameters[index] else "";
-            if (T == std.mem.Allocator) {
-                shape.needs_scope = true;
-            } else if (index == 0 and shape.receiver == .instance) {
+            if (T == std.mem.Allocator) {} else if (index == 0 and shape.receiver == .instance) {
                 shape.uses = &.{.{ .index = 0 }};
             } else if (!kind.isParameter(T)) {
                 return place ++ "type `" ++ @typeName(T) ++ "`";
@@ -161,7 +156,6 @@ pub const Shape = struct {
         }
         shape.parameters = shape.parameters ++ .{parameter};
         if (by_position) shape.positional += 1;
-        if (given.field != null or kind.needsScope(given.type)) shape.needs_scope = true;
     }
 
     fn signature(comptime shape: Shape) Signature {
@@ -190,12 +184,13 @@ pub const Shape = struct {
 
     /// Returns the doc string in the form from which `inspect.signature` reads the parameters.
     pub fn documentation(comptime shape: Shape, comptime doc: [:0]const u8) [:0]const u8 {
-        const self = switch (shape.receiver) {
-            .module, .constructor, .fields => "",
-            .instance => "$self",
-            .class => "$type",
-        };
-        return shape.name ++ "(" ++ shape.listed(self, false) ++ ")\n--\n\n" ++ doc;
+        const self = if (shape.receiver == .module) "" else "$self";
+        return shape.attribute() ++ "(" ++ shape.listed(self, false) ++ ")\n--\n\n" ++ doc;
+    }
+
+    /// Returns the name of the attribute that it is.
+    fn attribute(comptime shape: Shape) [:0]const u8 {
+        return if (shape.receiver == .constructor or shape.receiver == .fields) "__init__" else shape.name;
     }
 };
 
@@ -215,67 +210,29 @@ const Signature = struct {
     /// Sorts the arguments of a call into one slot for each parameter. False with an exception set if
     /// they do not fit. The values of the keywords `names` lie behind the positional ones.
     pub fn bind(signature: *const Signature, positional: []const *Object, names: ?*Object, slots: []?*Object) bool {
-        if (!signature.takes(positional.len)) return false;
-        for (slots[0..positional.len], positional) |*slot, object| slot.* = object;
-        if (names) |tuple| for (0..@intCast(abi.PyTuple_Size(tuple)), positional.len..) |index, guess| {
-            const name = abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return false;
-            // Mostly they are the parameters that are left, in order.
-            if (!signature.bindKeyword(name, positional.ptr[guess], slots, guess)) return false;
-        };
-        return signature.isComplete(slots);
-    }
-
-    /// The same for the arguments of a constructor, a tuple and perhaps a dict.
-    pub fn bindTuple(signature: *const Signature, positional: *Object, keywords: ?*Object, slots: []?*Object) bool {
-        const count: usize = @intCast(abi.PyTuple_Size(positional));
-        if (!signature.takes(count)) return false;
-        for (slots[0..count], 0..) |*slot, index| slot.* = abi.PyTuple_GetItem(positional, @intCast(index));
-        var position: isize = 0;
-        var name: ?*Object = null;
-        var value: ?*Object = null;
-        if (keywords) |dict| while (abi.PyDict_Next(dict, &position, &name, &value) != 0) {
-            if (!signature.bindKeyword(name.?, value.?, slots, count)) return false;
-        };
-        return signature.isComplete(slots);
-    }
-
-    fn takes(signature: *const Signature, given: usize) bool {
         const count = signature.positional;
-        if (given <= count) return true;
-        const arguments: [*:0]const u8 = if (count == 1) "argument" else "arguments";
-        const verb: [*:0]const u8 = if (given == 1) "was" else "were";
-        const format = "%s() takes %zd positional %s but %zd %s given";
-        return abi.raise(bool, "TypeError", format, .{ signature.name, count, arguments, given, verb });
-    }
-
-    /// Looks for the name from the parameter `guess` on, which is at most their number.
-    fn bindKeyword(signature: *const Signature, name: *Object, value: *Object, slots: []?*Object, guess: usize) bool {
-        for (guess..guess + slots.len) |next| {
-            const index = if (next < slots.len) next else next - slots.len;
-            const parameter = signature.parameters[index].name;
-            if (abi.PyUnicode_CompareWithASCIIString(name, parameter) != 0) continue;
-            if (slots[index] != null) {
-                const format = "%s() got multiple values for argument '%s'";
-                return abi.raise(bool, "TypeError", format, .{ signature.name, parameter });
-            }
-            slots[index] = value;
-            return true;
+        if (positional.len > count) {
+            const plural: [*:0]const u8 = if (count == 1) "" else "s";
+            const format = "%s() takes %zd positional argument%s (%zd given)";
+            return abi.raise(bool, "TypeError", format, .{ signature.name, count, plural, positional.len });
         }
-        const format = "%s() got an unexpected keyword argument '%S'";
-        return abi.raise(bool, "TypeError", format, .{ signature.name, name });
-    }
-
-    fn isComplete(signature: *const Signature, slots: []const ?*Object) bool {
-        for (signature.parameters, slots, 1..) |parameter, slot, number| {
-            if (slot != null or !parameter.is_required) continue;
-            if (number <= signature.positional) {
-                const format = "%s() missing required argument '%s' (pos %zd)";
-                return abi.raise(bool, "TypeError", format, .{ signature.name, parameter.name, number });
-            }
-            const format = "%s() missing required keyword-only argument '%s'";
-            return abi.raise(bool, "TypeError", format, .{ signature.name, parameter.name });
-        }
+        for (slots[0..positional.len], positional) |*slot, object| slot.* = object;
+        if (names) |tuple| for (0..@intCast(abi.PyTuple_Size(tuple))) |index| {
+            const name = abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return false;
+            const slot = for (signature.parameters, slots) |parameter, *slot| {
+                if (abi.PyUnicode_CompareWithASCIIString(name, parameter.name) == 0) break slot;
+            } else return signature.raise("%s() got an unexpected keyword argument '%S'", name);
+            if (slot.* != null) return signature.raise("%s() got multiple values for argument '%S'", name);
+            slot.* = positional.ptr[positional.len + index];
+        };
+        for (signature.parameters, slots) |parameter, slot| if (slot == null and parameter.is_required) {
+            return signature.raise("%s() missing required argument '%s'", parameter.name);
+        };
         return true;
+    }
+
+    fn raise(signature: *const Signature, comptime format: [:0]const u8, culprit: anytype) bool {
+        return abi.raise(bool, "TypeError", format, .{ signature.name, culprit });
     }
 };
 
@@ -287,6 +244,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
     const is_constructor = receiver == .constructor or receiver == .fields;
     // The class that the result is an instance of, or `void`.
     const Made = if (kind.of(kind.Unwrapped(wrapped.Result)) == .class) kind.Unwrapped(wrapped.Result) else void;
+    const is_indexed = receiver == .instance and class.Class(receiver.instance).isIndexed(wrapped);
     // Whether the memory that an instance gets is its own.
     const owns = is_constructor or receiver == .instance and parameters[0].? == *receiver.instance;
 
@@ -295,18 +253,25 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
         pub const signature = wrapped.signature();
 
         pub const definition: abi.MethodDefinition = .{
-            .name = declaration.name,
+            .name = shape.attribute(),
             .function = &call,
-            .flags = abi.METH_FASTCALL_KEYWORDS | if (receiver == .class) abi.METH_CLASS else 0,
+            .flags = abi.METH_FASTCALL_KEYWORDS,
             .doc = shape.documentation(declaration.doc),
         };
 
         pub fn call(self: *Object, objects: [*]const *Object, count: isize, names: ?*Object) callconv(.c) ?*Object {
             const all = shape.parameters.len;
-            if (names == null and count == all and shape.positional == all) return invoke(self, @ptrCast(objects));
+            if (names == null and count == all and shape.positional == all) return finish(invoke(self, @ptrCast(objects)));
             var slots: [all]?*Object = @splat(null);
             if (!signature.bind(objects[0..@intCast(count)], names, &slots)) return null;
-            return invoke(self, &slots);
+            return finish(invoke(self, &slots));
+        }
+
+        /// What has no next is at its end.
+        inline fn finish(result: ?*Object) ?*Object {
+            if (shape.special != .next or result != abi.none) return result;
+            abi.PyErr_SetObject(abi.exception("StopIteration"), abi.none);
+            return abi.drop(result);
         }
 
         /// Calls with one object for each parameter; null stands for a default.
@@ -314,23 +279,19 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             @setEvalBranchQuota(reflection.quota);
             const module = switch (receiver) {
                 .module => self,
-                .class => |T| class.moduleOf(T, self) orelse return null,
                 .instance, .constructor, .fields => |T| instance.moduleOf(T, self) orelse return null,
             };
-            const empty: Heap = .{ .is_shared = declaration.nogil };
-            var scope: Scope = .{ .module = module, .function = shape.name, .heap = empty };
-            defer if (shape.needs_scope) scope.close();
+            var scope: Scope = .{ .module = module, .function = shape.name };
+            defer scope.close();
 
+            const own: instance.Borrow = if (is_constructor) class.Class(Made).begin(self) orelse return null else .{};
+            defer own.end();
             // Memory of a returned instance belongs to it, so it has to be there before the call.
-            const made: ?*Object = if (Made == void)
-                null
-            else if (is_constructor)
-                abi.newReference(self)
-            else
-                instance.allocate(Made, module) orelse return null;
+            var made: ?*Object = if (is_constructor) abi.newReference(self) else null;
+            if (Made != void and !is_constructor) made = instance.allocate(Made, module) orelse return null;
             defer if (Made != void) abi.Py_DecRef(made);
-            const owner = if (owns) self else made;
-            const heap = if (@as(?*Object, owner)) |object| &instance.Body.of(object).heap else &scope.heap;
+            const owner: ?*Object = if (owns) self else made;
+            const heap = if (owner) |object| &instance.Body.of(object).heap else &scope.heap;
 
             var arguments: std.meta.ArgsTuple(@TypeOf(function)) = undefined;
             inline for (parameters, 0..) |T, index| if (T.? == std.mem.Allocator) {
@@ -343,7 +304,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
                 else
                     &arguments[parameter.index];
                 const default = comptime if (parameter.field) |field| field.defaultValue() else null;
-                if (parameter.field == null and comptime kind.InstanceOf(parameter.type) != void) {
+                if (comptime parameter.field == null and (position == 0 and is_indexed or kind.InstanceOf(parameter.type) != void)) {
                     // Follows below.
                 } else if (default == null or objects[position] != null) {
                     const object = objects[position].?;
@@ -360,11 +321,14 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
                 const object = if (use.position) |position| objects[position].? else self;
                 if (use.position) |position| scope.argument = shape.parameters[position].name;
                 const checked = if (use.position == null) null else module;
-                arguments[use.index] = borrow.begin(T, object, checked) catch |refusal|
-                    return scope.refuse(T, refusal, object);
+                arguments[use.index] = borrow.begin(T, object, checked) catch |refusal| {
+                    const is_other = shape.special == .eql and refusal == error.WrongType;
+                    return if (is_other) abi.newReference(abi.not_implemented) else scope.refuse(T, refusal, object);
+                };
             }
-            if (receiver == .instance and comptime class.Class(receiver.instance).isIndexed(declaration.name)) {
-                if (!class.Class(receiver.instance).isInside(self, arguments[1])) return null;
+            if (is_indexed) {
+                const index = class.Class(receiver.instance).indexOf(parameters[1].?, self, objects[0].?);
+                arguments[1] = index orelse return null;
             }
 
             const thread = if (declaration.nogil) abi.PyEval_SaveThread();
@@ -373,8 +337,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             // An exception in a callable that the function got over.
             if (shape.takes_callable) if (!has_errors or !std.meta.isError(result)) abi.PyErr_Clear();
             const payload = if (!has_errors) result else result catch |err| {
-                state.raiseZigError(module, err);
-                if (panic.has_returns) panic.attach(@errorReturnTrace());
+                state.raiseZigError(module, err, if (panic.has_returns) @errorReturnTrace() else null);
                 return null;
             };
             if (Made == void) return convert.toPython(shape.Result, payload, &scope);
@@ -386,7 +349,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             const locks = comptime is_constructor or !std.mem.eql(u8, declaration.name, "next");
             const shares = comptime kind.hasPointers(Made);
             if (shares and !instance.adopt(object, &borrows, locks)) return null;
-            return abi.newReference(object);
+            return abi.newReference(if (is_constructor) abi.none else object);
         }
     };
 }
@@ -422,7 +385,7 @@ pub fn callPython(callable: zigimport.Callable, comptime Result: type, arguments
     const function: *Object = @ptrCast(@alignCast(callable.object));
     const result = abi.PyObject_Call(function, tuple, null) orelse return error.PythonError;
     // The converted value may point into it.
-    const is_held = comptime kind.needsScope(Result);
+    const is_held = comptime kind.hasPointers(Result);
     if (is_held) scope.holdObject(result) catch return error.PythonError;
     defer if (!is_held) abi.Py_DecRef(result);
     if (Result == void) return;

@@ -7,7 +7,6 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const class = @import("class.zig");
 const kind = @import("kind.zig");
-const reflection = @import("reflection.zig");
 const Heap = @import("scope.zig").Heap;
 const Refusal = @import("scope.zig").Refusal;
 
@@ -86,7 +85,7 @@ pub fn valueOf(comptime T: type, object: *Object) *T {
 /// Returns the module of an instance (borrowed).
 pub fn moduleOf(comptime T: type, object: *Object) ?*Object {
     const body = Body.of(object);
-    if (body.module == null) body.module = class.moduleOf(T, object.type);
+    if (body.module == null) body.module = class.moduleOf(T, object);
     return body.module;
 }
 
@@ -94,7 +93,6 @@ pub fn moduleOf(comptime T: type, object: *Object) ?*Object {
 pub fn allocate(comptime T: type, module: *Object) ?*Object {
     const object = abi.PyType_GenericAlloc(class.of(T, module) orelse return null, 0) orelse return null;
     Body.of(object).module = module;
-    Body.of(object).heap.is_shared = reflection.has_nogil;
     return object;
 }
 

@@ -220,15 +220,6 @@ pub fn hasCallable(comptime T: type) bool {
     return of(T) == .callable or any(parts(T), hasCallable);
 }
 
-/// True if converting an argument may need the call's scope, to which the value then may point.
-pub fn needsScope(comptime T: type) bool {
-    return switch (of(T)) {
-        .void, .bool, .int, .float, .enumeration, .class, .class_pointer => false,
-        .optional, .tuple => any(parts(T), needsScope),
-        else => true,
-    };
-}
-
 /// True for fields that own what they are, or can be made to: Python may set them.
 pub fn isSettable(comptime T: type) bool {
     return comptime isParameter(T) and (T == []const u8 or !hasPointers(T));

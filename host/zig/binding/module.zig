@@ -19,7 +19,6 @@ const Scope = @import("scope.zig").Scope;
 
 const Declaration = reflection.Declaration;
 const Object = abi.Object;
-const State = state.State;
 
 /// The attribute that tells what was left out: a dict from name to reason.
 const skipped_attribute = "__zigimport_skipped__";
@@ -45,12 +44,12 @@ fn Module(comptime user: type) type {
         var definition: abi.ModuleDefinition = .{
             .name = reflection.module_name,
             .doc = if (doc.len == 0) null else doc,
-            .state_size = @sizeOf(State),
+            .state_size = @sizeOf(state.Classes),
             .methods = &[_]abi.MethodDefinition{.{}},
             .slots = &slots,
-            .traverse = &State.traverse,
-            .clear = &State.clear,
-            .free = &State.free,
+            .traverse = &state.traverse,
+            .clear = &state.clear,
+            .free = &state.free,
         };
 
         fn init() callconv(.c) ?*Object {
@@ -62,9 +61,8 @@ fn Module(comptime user: type) type {
             // Nobody looks at them here; this keeps them in the library.
             std.mem.doNotOptimizeAway(&stub_pieces);
             const zig_error = state.zigError(module) orelse return -1;
-            // The user's own declaration of that name wins.
-            const is_visible = comptime !Exports.of(&.{user}).has("ZigError");
-            if (is_visible and abi.PyObject_SetAttrString(module, "ZigError", zig_error) < 0) return -1;
+            // The user's own declaration of that name comes later, and wins.
+            if (abi.PyObject_SetAttrString(module, "ZigError", zig_error) < 0) return -1;
             return if (fill(&.{user}, module, module)) 0 else -1;
         }
     };
@@ -86,8 +84,8 @@ fn fill(comptime path: []const type, holder: *Object, module: *Object) bool {
     const module_name = abi.PyModule_GetNameObject(holder) orelse return false;
     defer abi.Py_DecRef(module_name);
     const skipped = abi.PyDict_New();
-    if (!put(setAttribute, holder, skipped_attribute, skipped)) return false;
-    for (exports.skipped) |one| if (!put(setItem, skipped.?, one.name, convert.newText(one.reason))) return false;
+    if (!abi.put(holder, skipped_attribute, skipped)) return false;
+    for (exports.skipped) |one| if (!note(skipped.?, one.name, one.reason)) return false;
     var scope: Scope = .{ .module = module };
     defer scope.close();
     inline for (exports.list) |one| {
@@ -104,10 +102,9 @@ fn fill(comptime path: []const type, holder: *Object, module: *Object) bool {
         // One that is not fit for Python keeps none of the others out.
         if (object == null and abi.PyErr_ExceptionMatches(abi.exception("ValueError")) != 0) {
             abi.PyErr_Clear();
-            const reason = convert.newText("a text or name in it is not UTF-8, or its value has no name");
-            if (!put(setItem, skipped.?, name, reason)) return false;
+            if (!note(skipped.?, name, "a text or name in it is not UTF-8, or its value has no name")) return false;
         } else {
-            if (!put(setAttribute, holder, name, object)) return false;
+            if (!abi.put(holder, name, object)) return false;
             // Top-level types have the module's name from the beginning.
             const is_type = one.what == .class or one.what == .record;
             if (is_type and path.len > 1) {
@@ -119,6 +116,12 @@ fn fill(comptime path: []const type, holder: *Object, module: *Object) bool {
     return true;
 }
 
+fn note(skipped: *Object, name: [*:0]const u8, reason: []const u8) bool {
+    const object = convert.newText(reason) orelse return false;
+    defer abi.Py_DecRef(object);
+    return abi.PyDict_SetItemString(skipped, name, object) == 0;
+}
+
 fn newFunction(comptime f: anytype, comptime shape: function.Shape, module: *Object, module_name: *Object) ?*Object {
     return abi.PyCFunction_NewEx(&function.Wrapper(f, shape).definition, module, module_name);
 }
@@ -126,7 +129,7 @@ fn newFunction(comptime f: anytype, comptime shape: function.Shape, module: *Obj
 /// Returns a new reference to a class. `null` with an exception set if there is none.
 fn newClass(class_object: ?*Object, doc: []const u8) ?*Object {
     const object = class_object orelse return null;
-    if (doc.len > 0 and !put(setAttribute, object, "__doc__", convert.newText(doc))) return null;
+    if (doc.len > 0 and !abi.put(object, "__doc__", convert.newText(doc))) return null;
     return abi.newReference(object);
 }
 
@@ -152,20 +155,9 @@ fn newSubmodule(parent: *Object, name: [*:0]const u8, doc: [:0]const u8, top: *O
     const imported = abi.PyImport_GetModule(top_name);
     defer abi.Py_DecRef(imported);
     const module = abi.PyModule_NewObject(full) orelse return null;
-    const complete = (doc.len == 0 or put(setAttribute, module, "__doc__", convert.newText(doc))) and
+    const complete = (doc.len == 0 or abi.put(module, "__doc__", convert.newText(doc))) and
         (imported != top or abi.PyDict_SetItem(abi.PyImport_GetModuleDict(), full, module) == 0);
     return if (complete) module else abi.drop(module);
-}
-
-const setAttribute = abi.PyObject_SetAttrString;
-const setItem = abi.PyDict_SetItemString;
-
-/// Sets an attribute or an item to a new reference, which the holder takes over. False with an exception
-/// set on failure.
-fn put(comptime set: @TypeOf(setItem), holder: *Object, name: [*:0]const u8, value: ?*Object) bool {
-    const object = value orelse return false;
-    defer abi.Py_DecRef(object);
-    return set(holder, name, object) == 0;
 }
 
 /// What Python gets of a namespace, and what it cannot have.
@@ -181,12 +173,6 @@ pub const Exports = struct {
     pub fn of(comptime path: []const type) Exports {
         const user = path[path.len - 1];
         return sort(user, reflection.containerOf(user).?.list, path);
-    }
-
-    pub fn has(comptime exports: Exports, comptime name: []const u8) bool {
-        @setEvalBranchQuota(reflection.quota);
-        for (exports.list) |one| if (std.mem.eql(u8, one.declaration.name, name)) return true;
-        return false;
     }
 
     fn skip(comptime exports: *Exports, comptime name: [:0]const u8, comptime reason: [:0]const u8) ?What {
@@ -209,8 +195,7 @@ pub const Exports = struct {
             .enumeration => return .enumeration,
             .record => return if (kind.isResult(T) or kind.isParameter(T)) .record else null,
             .class => {
-                for (class.Class(T).methods) |method| {
-                    const shape = method.shape;
+                for (class.Class(T).methods) |shape| {
                     _ = exports.skip(name ++ "." ++ shape.declaration.name, shape.obstacle orelse continue);
                 }
                 return .class;
@@ -286,7 +271,6 @@ test sort {
     inline for (exports.list, expected) |one, what| try std.testing.expectEqual(what, one.what);
     try std.testing.expectEqual(2, exports.skipped.len);
     try std.testing.expectEqualStrings("parameter 1: type `anytype`", exports.skipped[0].reason);
-    try std.testing.expect(comptime exports.has("add") and !exports.has("huge"));
 }
 
 test emptyMessage {

@@ -151,14 +151,6 @@ pub const module_name = description.module_name;
 pub const source_path = description.source_path;
 const containers: []const Container = description.types(Container);
 
-/// True if there is a function that runs without the interpreter's lock. It reaches the memory of
-/// instances through its parameters, and through what they point to.
-pub const has_nogil = blk: {
-    @setEvalBranchQuota(quota);
-    for (containers) |container| for (container.list) |declaration| if (declaration.nogil) break :blk true;
-    break :blk false;
-};
-
 /// One public declaration.
 pub const Declaration = struct {
     name: [:0]const u8,

@@ -96,13 +96,10 @@ pub const Scope = struct {
 /// The memory of one call or of one object: what the user's code does not free is freed with it,
 /// and a block can be handed over to an object that outlives the call.
 ///
-/// Blocks come from the interpreter's own memory functions: the same on every platform, seen by
-/// `tracemalloc`, and safe where mapping pages behind the interpreter's back is not (Emscripten).
-/// Those need the interpreter's lock, so a heap for code without it takes the system's.
+/// Any thread may allocate, also one that does not hold the interpreter's lock. So the blocks are the C
+/// library's, and not of the interpreter's own memory functions.
 pub const Heap = struct {
     blocks: List = .{},
-    /// Whether the interpreter's lock is not held and other threads may allocate too.
-    is_shared: bool = false,
     lock: std.atomic.Value(bool) = .init(false),
 
     /// What precedes the memory that the user's code gets. A multiple of `natural`.
@@ -132,7 +129,7 @@ pub const Heap = struct {
 
     /// Frees every block.
     pub fn deinit(heap: *Heap) void {
-        while (heap.blocks.popFirst()) |node| heap.release(@fieldParentPtr("node", node));
+        while (heap.blocks.popFirst()) |node| c.free(@as(*Block, @fieldParentPtr("node", node)).start);
     }
 
     /// Moves the block that has an address to an empty heap. False if there is none.
@@ -142,21 +139,20 @@ pub const Heap = struct {
             const block: *Block = @fieldParentPtr("node", node);
             if (address < block.memory() or address - block.memory() >= block.size) continue;
             heap.blocks.remove(node);
-            receiver.* = .{ .is_shared = heap.is_shared };
             receiver.blocks.prepend(node);
             return true;
         }
         return false;
     }
 
-    /// What `PyMem_Malloc` and `malloc` promise: 16 bytes on 64-bit machines, 8 on 32-bit ones.
+    /// What `malloc` promises: 16 bytes on 64-bit machines, 8 on 32-bit ones.
     const natural = Alignment.fromByteUnits(2 * @sizeOf(usize));
 
     fn alloc(context: *anyopaque, length: usize, alignment: Alignment, _: usize) ?[*]u8 {
         const heap: *Heap = @ptrCast(@alignCast(context));
         const extra = if (alignment.compare(.lte, natural)) 0 else alignment.toByteUnits();
         const size = std.math.add(usize, length, @sizeOf(Block) + extra) catch return null;
-        const start = (if (heap.isSystem()) system.malloc(size) else abi.PyMem_Malloc(size)) orelse return null;
+        const start = c.malloc(size) orelse return null;
         const block: *Block = .before(alignment.forward(@intFromPtr(start) + @sizeOf(Block)));
         block.* = .{ .start = start, .size = length };
         heap.enter();
@@ -173,12 +169,11 @@ pub const Heap = struct {
         heap.enter();
         defer heap.leave();
         heap.blocks.remove(&block.node);
-        const start = block.start;
-        const longer = if (heap.isSystem()) system.realloc(start, size) else abi.PyMem_Realloc(start, size);
-        const moved: *Block = if (longer) |new| @ptrCast(@alignCast(new)) else block;
-        if (longer) |new| moved.* = .{ .start = new, .size = length };
+        const start = c.realloc(block.start, size);
+        const moved: *Block = if (start) |new| @ptrCast(@alignCast(new)) else block;
+        if (start) |new| moved.* = .{ .start = new, .size = length };
         heap.blocks.prepend(&moved.node);
-        return if (longer == null) null else @ptrFromInt(moved.memory());
+        return if (start == null) null else @ptrFromInt(moved.memory());
     }
 
     fn free(context: *anyopaque, memory: []u8, _: Alignment, _: usize) void {
@@ -187,53 +182,29 @@ pub const Heap = struct {
         heap.enter();
         heap.blocks.remove(&block.node);
         heap.leave();
-        heap.release(block);
+        c.free(block.start);
     }
 
     fn enter(heap: *Heap) void {
-        while (heap.is_shared and heap.lock.swap(true, .acquire)) std.atomic.spinLoopHint();
+        while (heap.lock.swap(true, .acquire)) std.atomic.spinLoopHint();
     }
 
     fn leave(heap: *Heap) void {
-        if (heap.is_shared) heap.lock.store(false, .release);
-    }
-
-    /// There is no interpreter in unit tests.
-    inline fn isSystem(heap: *const Heap) bool {
-        return builtin.is_test or heap.is_shared;
-    }
-
-    fn release(heap: *const Heap, block: *Block) void {
-        if (heap.isSystem()) system.free(block.start) else abi.PyMem_Free(block.start);
+        heap.lock.store(false, .release);
     }
 };
 
-/// The system's memory functions, which need no lock.
-const system = if (builtin.os.tag == .windows) struct {
-    const Memory = *anyopaque;
-    extern "kernel32" fn GetProcessHeap() callconv(.winapi) Memory;
-    extern "kernel32" fn HeapAlloc(heap: Memory, flags: u32, size: usize) callconv(.winapi) ?Memory;
-    extern "kernel32" fn HeapReAlloc(Memory, flags: u32, Memory, size: usize) callconv(.winapi) ?Memory;
-    extern "kernel32" fn HeapFree(heap: Memory, flags: u32, Memory) callconv(.winapi) i32;
-
-    fn malloc(size: usize) ?Memory {
-        return HeapAlloc(GetProcessHeap(), 0, size);
-    }
-    fn realloc(memory: Memory, size: usize) ?Memory {
-        return HeapReAlloc(GetProcessHeap(), 0, memory, size);
-    }
-    fn free(memory: Memory) void {
-        _ = HeapFree(GetProcessHeap(), 0, memory);
-    }
-} else struct {
-    extern fn malloc(size: usize) ?*anyopaque;
-    extern fn realloc(memory: *anyopaque, size: usize) ?*anyopaque;
-    extern fn free(memory: *anyopaque) void;
+/// The memory functions of the C library. On Windows it has to be named.
+const c = struct {
+    const library = if (builtin.os.tag == .windows) "api-ms-win-crt-heap-l1-1-0" else null;
+    const malloc = @extern(*const fn (usize) callconv(.c) ?*anyopaque, .{ .name = "malloc", .library_name = library });
+    const realloc = @extern(*const fn (*anyopaque, usize) callconv(.c) ?*anyopaque, .{ .name = "realloc", .library_name = library });
+    const free = @extern(*const fn (*anyopaque) callconv(.c) void, .{ .name = "free", .library_name = library });
 };
 
 test Heap {
     try std.testing.expectEqual(0, @sizeOf(Heap.Block) % Heap.natural.toByteUnits());
-    var heap: Heap = .{ .is_shared = true };
+    var heap: Heap = .{};
     defer heap.deinit();
     const allocator = heap.allocator();
     const first = try allocator.alloc(u8, 100);
@@ -246,6 +217,6 @@ test Heap {
     defer other.deinit();
     try std.testing.expect(heap.give(@intFromPtr(&list.items[999]), &other));
     try std.testing.expect(!heap.give(@intFromPtr(list.items.ptr), &other));
-    try std.testing.expect(other.is_shared and other.blocks.first != null);
+    try std.testing.expect(other.blocks.first != null);
     allocator.free(first);
 }

@@ -2,56 +2,41 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const panic = @import("panic.zig");
 const reflection = @import("reflection.zig");
-const Heap = @import("scope.zig").Heap;
 
 const Object = abi.Object;
 
-pub const State = struct {
-    /// The Python class of each Zig type that has one, at the type's slot.
-    classes: []?*Object,
-    /// Has the memory of the list.
-    heap: Heap,
+/// A list with the Python class of each Zig type that has one, at the type's number. Absent until there
+/// is one.
+pub const Classes = ?*Object;
 
-    /// Zeroed from the module's creation on: the definition asks for it. Absent when the collector
-    /// looks at a module whose creation has not come so far.
-    fn of(module: *Object) ?*State {
-        return @ptrCast(@alignCast(abi.PyModule_GetState(module)));
-    }
+/// Zeroed from the module's creation on: the definition asks for it. Absent when the collector looks at a
+/// module whose creation has not come so far.
+fn classesOf(module: *Object) ?*Classes {
+    return @ptrCast(@alignCast(abi.PyModule_GetState(module)));
+}
 
-    pub fn traverse(module: *Object, visit: abi.Visit, argument: ?*anyopaque) callconv(.c) c_int {
-        const state = of(module) orelse return 0;
-        for (state.classes) |class| {
-            const stop = visit(class orelse continue, argument);
-            if (stop != 0) return stop;
-        }
-        return 0;
-    }
+pub fn traverse(module: *Object, visit: abi.Visit, argument: ?*anyopaque) callconv(.c) c_int {
+    const classes = classesOf(module) orelse return 0;
+    return visit(classes.* orelse return 0, argument);
+}
 
-    pub fn clear(module: *Object) callconv(.c) c_int {
-        const state = of(module) orelse return 0;
-        for (state.classes) |*place| {
-            const class = place.*;
-            place.* = null;
-            abi.Py_DecRef(class);
-        }
-        return 0;
-    }
+pub fn clear(module: *Object) callconv(.c) c_int {
+    const classes = classesOf(module) orelse return 0;
+    const list = classes.*;
+    classes.* = null;
+    abi.Py_DecRef(list);
+    return 0;
+}
 
-    pub fn free(module: ?*anyopaque) callconv(.c) void {
-        const object: *Object = @ptrCast(@alignCast(module.?));
-        _ = clear(object);
-        const state = of(object) orelse return;
-        state.classes = &.{};
-        state.heap.deinit();
-    }
-};
+pub fn free(module: ?*anyopaque) callconv(.c) void {
+    _ = clear(@ptrCast(@alignCast(module.?)));
+}
 
-const unassigned = std.math.maxInt(usize);
-
-/// Types that have a slot. Slots are numbers that are the same in every interpreter; the
-/// interpreter's lock guards them.
-var slot_count: usize = 0;
+/// Types that have a number, from 1. The numbers are the same in every interpreter; the interpreter's
+/// lock guards them.
+var type_count: isize = 0;
 
 /// Makes a class: a new reference, or `null` with an exception set.
 pub const Create = *const fn (module: *Object) ?*Object;
@@ -59,41 +44,39 @@ pub const Create = *const fn (module: *Object) ?*Object;
 /// Returns the class of a type (borrowed), made when it is first asked for, or `null` with an
 /// exception set.
 pub fn classOf(comptime T: type, module: *Object, create: Create) ?*Object {
-    const Slot = struct {
+    const Type = struct {
         const Key = T;
-        var index: usize = unassigned;
+        var number: isize = 0;
     };
-    const known = State.of(module).?.classes;
-    if (Slot.index < known.len) if (known[Slot.index]) |class| return class;
-    return newClass(&Slot.index, module, create);
+    if (classesOf(module).?.*) |classes| if (Type.number < abi.PyList_Size(classes)) {
+        const class = abi.PyList_GetItem(classes, Type.number);
+        if (class != abi.none) return class;
+    };
+    return newClass(&Type.number, module, create);
 }
 
-fn newClass(slot: *usize, module: *Object, create: Create) ?*Object {
+fn newClass(number: *isize, module: *Object, create: Create) ?*Object {
+    if (number.* == 0) {
+        type_count += 1;
+        number.* = type_count;
+    }
     const class = create(module) orelse return null;
-    if (slot.* == unassigned) {
-        slot.* = slot_count;
-        slot_count += 1;
+    const place = classesOf(module).?;
+    if (place.* == null) place.* = abi.PyList_New(0);
+    const classes = place.* orelse return abi.drop(class);
+    while (abi.PyList_Size(classes) <= number.*) {
+        if (abi.PyList_Append(classes, abi.none) < 0) return abi.drop(class);
     }
-    const state = State.of(module).?;
-    const count = state.classes.len;
-    if (slot.* >= count) {
-        state.classes = state.heap.allocator().realloc(state.classes, slot_count) catch {
-            abi.Py_DecRef(class);
-            return abi.raise(?*Object, "MemoryError", "OutOfMemory", .{});
-        };
-        @memset(state.classes[count..], null);
-    }
-    state.classes[slot.*] = class;
-    return class;
+    // Another thread may have come first while Python made the class.
+    const known = abi.PyList_GetItem(classes, number.*);
+    if (known == abi.none) return if (abi.PyList_SetItem(classes, number.*, class) < 0) null else class;
+    abi.Py_DecRef(class);
+    return known;
 }
 
 /// Gives a new class the name of its module, which may be in a package. Ends it on failure.
 pub fn withModule(class: *Object, module: *Object) ?*Object {
-    const name = abi.PyModule_GetNameObject(module);
-    defer abi.Py_DecRef(name);
-    if (name != null and abi.PyObject_SetAttrString(class, "__module__", name.?) == 0) return class;
-    abi.Py_DecRef(class);
-    return null;
+    return if (abi.put(class, "__module__", abi.PyModule_GetNameObject(module))) class else abi.drop(class);
 }
 
 /// The class of errors that have no counterpart in Python (borrowed), or `null` with an exception set.
@@ -107,8 +90,9 @@ pub fn zigError(module: *Object) ?*Object {
     }.create);
 }
 
-/// Raises a Zig error in Python: the built-in exception of its name if a message makes one.
-pub fn raiseZigError(module: *Object, err: anyerror) void {
+/// Raises a Zig error in Python: the built-in exception of its name if a message makes one. `returns` is
+/// where it came through.
+pub fn raiseZigError(module: *Object, err: anyerror, returns: ?*std.builtin.StackTrace) void {
     @branchHint(.cold);
     // What a callable raised goes on as it was.
     if (err == error.PythonError and abi.PyErr_Occurred() != null) return;
@@ -121,16 +105,17 @@ pub fn raiseZigError(module: *Object, err: anyerror) void {
     defer abi.Py_DecRef(known);
     if (known) |class| {
         const is_error = abi.is(class, .type) and abi.PyType_IsSubtype(class, abi.exception("Exception")) != 0;
-        if (is_error and raiseWith(class, text, null)) return;
+        if (is_error and raiseWith(class, text, null, returns)) return;
     }
     abi.PyErr_Clear();
-    _ = raiseWith(zigError(module) orelse return, text, "name");
+    _ = raiseWith(zigError(module) orelse return, text, "name", returns);
 }
 
-fn raiseWith(class: *Object, text: *Object, attribute: ?[*:0]const u8) bool {
-    const instance = abi.PyObject_CallFunctionObjArgs(class, text, @as(?*Object, null)) orelse return false;
-    defer abi.Py_DecRef(instance);
-    if (attribute) |name| if (abi.PyObject_SetAttrString(instance, name, text) < 0) return false;
-    abi.PyErr_SetObject(class, instance);
+fn raiseWith(class: *Object, text: *Object, attribute: ?[*:0]const u8, returns: ?*std.builtin.StackTrace) bool {
+    const exception = abi.PyObject_CallFunctionObjArgs(class, text, @as(?*Object, null)) orelse return false;
+    defer abi.Py_DecRef(exception);
+    if (attribute) |name| if (abi.PyObject_SetAttrString(exception, name, text) < 0) return false;
+    if (panic.has_returns) panic.attach(exception, returns);
+    abi.PyErr_SetObject(class, exception);
     return true;
 }

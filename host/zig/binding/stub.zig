@@ -29,7 +29,7 @@ const error_class = "\nclass ZigError(\x01RuntimeError):\n\x02name: \x01str\n\x0
 
 pub fn pieces(comptime user: type) []const [*:0]const u8 {
     @setEvalBranchQuota(reflection.quota);
-    const zig_error = if (Exports.of(&.{user}).has("ZigError")) "" else error_class;
+    const zig_error = error_class;
     const list = [_][:0]const u8{ docText(reflection.containerOf(user).?.doc), zig_error } ++ namespacePieces(&.{user});
     var marked: [list.len][*:0]const u8 = undefined;
     for (&marked, list, 0..) |*piece, content, index| {
@@ -98,7 +98,7 @@ fn classText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
     if (Class.Constructor != void) {
         body = body ++ "def __init__(" ++ Class.Constructor.shape.listed("self", true) ++ ") -> None: ...\n";
     }
-    for (Class.methods) |method| if (method.shape.obstacle == null) {
+    for (Class.methods) |method| if (method.obstacle == null) {
         body = body ++ methodText(method, Class.has(.iterator));
     };
     if (class.hasDeinit(T)) body = body ++
@@ -107,32 +107,28 @@ fn classText(comptime T: type, comptime declaration: Declaration) [:0]const u8 {
     return "\nclass " ++ declaration.name ++ ":\n\x02" ++ body ++ "\x03";
 }
 
-fn methodText(comptime method: class.Method, comptime has_iterator: bool) [:0]const u8 {
+fn methodText(comptime method: function.Shape, comptime has_iterator: bool) [:0]const u8 {
     const special = method.special orelse {
-        const decorator = if (method.shape.receiver == .class) "@\x01classmethod\n" else "";
-        const own = method.shape.declaration.name;
-        return if (text.isParameterName(own)) functionText(method.shape, own, decorator) else "";
+        const decorator = if (method.receiver == .module) "@\x01staticmethod\n" else "";
+        const own = method.declaration.name;
+        return if (text.isParameterName(own)) functionText(method, own, decorator) else "";
     };
     const name = class.pythonName(special);
     switch (special) {
         .init, .deinit => return "",
         .eql, .contains => return "def " ++ name ++ "(self, value: \x01object, /) -> \x01bool: ...\n",
         .next => {
-            const result = kind.annotation(kind.Unwrapped(method.shape.Result), .result);
+            const result = kind.annotation(kind.Unwrapped(method.Result), .result);
             const iterator = if (has_iterator) "" else "def __iter__(self) -> \x01Self: ...\n";
             return iterator ++ "def __next__(self) -> " ++ result ++ ": ...\n";
         },
-        else => return functionText(method.shape, name, ""),
+        else => return functionText(method, name, ""),
     }
 }
 
 fn functionText(comptime shape: function.Shape, comptime name: [:0]const u8, comptime decorator: [:0]const u8) [:0]const u8 {
     const Result = shape.Result;
-    const self = switch (shape.receiver) {
-        .instance => "self",
-        .class => "cls",
-        else => "",
-    };
+    const self = if (shape.receiver == .instance) "self" else "";
     // The arguments of special functions have no names.
     const end = if (shape.receiver == .instance and name[0] == '_' and shape.parameters.len > 0) ", /" else "";
     const doc = docText(shape.declaration.doc);

@@ -74,7 +74,7 @@ fn Strided(comptime T: type, comptime n: usize, comptime mutable: bool) type {
         pub fn row(view: Self, index: usize) Strided(T, n - 1, mutable) {
             std.debug.assert(index < view.shape[0]);
             return .{
-                .data = offset(view.data, view.strides[0], index),
+                .data = view.data + buffer.offset(view.strides[0], index),
                 .shape = view.shape[1..].*,
                 .strides = view.strides[1..].*,
             };
@@ -84,13 +84,9 @@ fn Strided(comptime T: type, comptime n: usize, comptime mutable: bool) type {
             var data = view.data;
             for (index, view.shape, view.strides) |position, count, stride| {
                 std.debug.assert(position < count);
-                data = offset(data, stride, position);
+                data += buffer.offset(stride, position);
             }
             return @ptrCast(data);
-        }
-
-        fn offset(data: Data, stride: isize, index: usize) Data {
-            return data + @as(usize, @bitCast(stride *% @as(isize, @intCast(index))));
         }
     };
 }
