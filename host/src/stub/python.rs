@@ -215,8 +215,9 @@ impl<'a> Writer<'a> {
             list.push("self".to_owned());
         }
         let parameters = function.children.get(1..).unwrap_or_default();
+        let first_keyword = parameters.iter().position(|parameter| parameter.what() == "keyword");
         for (index, parameter) in parameters.iter().enumerate() {
-            if index == count(function.word(3)) {
+            if first_keyword == Some(index) {
                 list.push("*".to_owned());
             }
             let annotation = self.annotation(parameter.children.first(), Direction::Parameter);
@@ -398,8 +399,7 @@ fn find_types<'a>(namespace: &Node<'a>, prefix: &str, public: &mut BTreeMap<&'a 
     for one in namespace.children.iter().filter(|one| is_name(one.word(1))) {
         let path = format!("{prefix}{}", one.word(1));
         match (one.what(), one.children.first()) {
-            ("record", Some(record)) => _ = public.entry(record.word(1)).or_insert(path),
-            ("class", _) => _ = public.entry(one.word(3)).or_insert(path),
+            ("record" | "class", Some(described)) => _ = public.entry(described.word(1)).or_insert(path),
             ("namespace", _) => find_types(one, &format!("{path}."), public),
             _ => {}
         }
@@ -467,7 +467,7 @@ mod tests {
 
     /// Returns a type as the parameter and as the result of a function.
     fn written(described: &str) -> (String, String) {
-        let body = body(&format!("(function|f||1{described}(parameter|x|{described}))"));
+        let body = body(&format!("(function|f|{described}(parameter|x|{described}))"));
         let (parameter, result) = body.trim_end_matches(": ...\n").split_once(") -> ").unwrap();
         (parameter.strip_prefix("def f(x: ").unwrap().to_owned(), result.to_owned())
     }
@@ -508,8 +508,8 @@ mod tests {
 
     #[test]
     fn functions_have_parameters_and_doc_strings() {
-        let parameters = "(parameter|a|(int))(parameter|b|1(int))(parameter|c|'x'(bool))";
-        let text = body(&format!("(function|f|A \"b\".\n\nc\\|1(void){parameters})(function|g||0(void))"));
+        let parameters = "(parameter|a|(int))(keyword|b|1(int))(keyword|c|'x'(bool))";
+        let text = body(&format!("(function|f|A \"b\".\n\nc\\(void){parameters})(function|g|(void))"));
         let expected = [
             "def f(a: int, *, b: int = 1, c: bool = 'x') -> None:",
             "    \"\"\"A \\\"b\\\".",
@@ -525,12 +525,12 @@ mod tests {
     fn a_result_without_a_name_has_one_in_the_stub() {
         let result = "(record|m.f__struct_12|f_result|1|a|b(int)(bool))";
         let named = "class f_result(NamedTuple):\n    a: int\n    b: bool = ...\n";
-        assert_eq!(body(&format!("(function|f||0{result})")), format!("\n{named}def f() -> f_result: ...\n"));
+        assert_eq!(body(&format!("(function|f|{result})")), format!("\n{named}def f() -> f_result: ...\n"));
         // Only a result as a whole.
-        let optional = format!("(function|f||0(optional{result}))");
+        let optional = format!("(function|f|(optional{result}))");
         assert_eq!(body(&optional), "def f() -> tuple[int, bool] | None: ...\n");
         let odd = result.replace("f_result", "a b_result");
-        assert_eq!(body(&format!("(function|f||0{odd})")), "def f() -> tuple[int, bool]: ...\n");
+        assert_eq!(body(&format!("(function|f|{odd})")), "def f() -> tuple[int, bool]: ...\n");
     }
 
     #[test]
@@ -539,18 +539,18 @@ mod tests {
             "(field|count(int))",
             "(field|class(int))",
             "(property|name(text))",
-            "(constructor|C||1(class|m.C)(parameter|count|0(int)))",
-            "(__init__|init||0(class|m.C))",
-            "(method|add|Adds.|1(void)(parameter|n|(int)))",
-            "(method|with||0(void))",
-            "(static|zero||0(class|m.C))",
-            "(__eq__|eql||1(bool)(parameter|arg0|(class|m.C)))",
-            "(__getitem__|getItem||1(int)(parameter|key|(int)))",
-            "(__len__|len||0(int))",
-            "(__next__|next||0(optional(int)))",
-            "(__deinit__|deinit||0(void))",
+            "(constructor(class|m.C)(parameter|count|0(int)))",
+            "(__init__|init|(class|m.C))",
+            "(method|add|Adds.(void)(parameter|n|(int)))",
+            "(method|with|(void))",
+            "(static|zero|(class|m.C))",
+            "(__eq__|eql|(bool)(parameter|arg0|(class|m.C)))",
+            "(__getitem__|getItem|(int)(parameter|key|(int)))",
+            "(__len__|len|(int))",
+            "(__next__|next|(optional(int)))",
+            "(__deinit__|deinit|(void))",
         ];
-        let text = body(&format!("(class|C|A class.|m.C{})", members.concat()));
+        let text = body(&format!("(class|C|A class.(class|m.C){})", members.concat()));
         let expected = [
             "",
             "class C:",
@@ -573,16 +573,16 @@ mod tests {
             "",
         ];
         assert_eq!(text, expected.join("\n"));
-        assert_eq!(body("(class|C||m.C(method|with||0(void)))"), "\nclass C:\n    ...\n");
+        assert_eq!(body("(class|C|(class|m.C)(method|with|(void)))"), "\nclass C:\n    ...\n");
     }
 
     #[test]
     fn types_have_the_name_that_python_finds_them_by() {
         let point = "(record|m.P|P|0|x(int))";
         let text = body(&format!(
-            "(function|f||1{point}(parameter|c|(optional(class_pointer|m.C))))\
+            "(function|f|{point}(parameter|c|(optional(class_pointer|m.C))))\
              (namespace|in|(record|Odd|{point}))\
-             (namespace|inner|(record|P|A point.{point})(class|C||m.C)(function|g||0{point}))(record|Q|{point})"
+             (namespace|inner|(record|P|A point.{point})(class|C|(class|m.C))(function|g|{point}))(record|Q|{point})"
         ));
         let expected = [
             "def f(c: inner.C | None) -> inner.P: ...",
@@ -609,7 +609,7 @@ mod tests {
     fn names_that_python_cannot_have_are_left_out() {
         let names = ["lambda", "a b", "2a", "_", "", "größe", "a\nb"];
         for name in names {
-            assert_eq!(body(&format!("(constant|{name}|(int))(function|{name}||0(void))")), "", "{name}");
+            assert_eq!(body(&format!("(constant|{name}|(int))(function|{name}|(void))")), "", "{name}");
         }
         assert_eq!(
             body("(record|R|A pair.(record|m.R|R|0|from|to(int)(int)))"),
@@ -630,9 +630,9 @@ mod tests {
     #[test]
     fn a_name_of_the_module_is_told_from_one_from_outside() {
         let text = stub(
-            "(class|int||m.int(method|Any||0(int)))\
-             (function|f||2(none)(parameter|x|(int))(parameter|y|(enumeration|é)))\
-             (function|g||1(numbers||int)(parameter|Any|(int)))(constant|ZigError|(int))",
+            "(class|int|(class|m.int)(method|Any|(int)))\
+             (function|f|(none)(parameter|x|(int))(parameter|y|(enumeration|é)))\
+             (function|g|(numbers||int)(parameter|Any|(int)))(constant|ZigError|(int))",
         );
         assert!(text.starts_with("import builtins as _builtins\nimport typing as _typing\n"), "{text}");
         assert!(text.contains("from collections.abc import Iterator\n\nclass _Array:"), "{text}");

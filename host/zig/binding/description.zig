@@ -19,63 +19,65 @@ const mark = "# zigimport stub ";
 
 pub fn pieces(comptime user: type) []const [*:0]const u8 {
     @setEvalBranchQuota(reflection.quota);
+    const head = "\x02namespace\x01" ++ reflection.module_name ++ "\x01" ++ reflection.containerOf(user).?.doc;
     var list: []const [*:0]const u8 = &.{};
-    const doc = reflection.containerOf(user).?.doc;
-    for (namespace(opened("namespace", .{ .name = reflection.module_name, .doc = doc }), &.{user})) |content| {
-        list = list ++ .{mark ++ text.decimal(list.len) ++ "\n" ++ content};
+    for (.{head} ++ exported(&.{user}) ++ .{"\x03"}) |one| {
+        list = list ++ .{mark ++ text.decimal(list.len) ++ "\n" ++ one};
     }
     return list;
 }
 
-fn opened(comptime what: []const u8, comptime declaration: reflection.Declaration) []const u8 {
-    return "\x02" ++ what ++ "\x01" ++ declaration.name ++ "\x01" ++ declaration.doc;
-}
-
-fn namespace(comptime head: []const u8, comptime path: []const type) []const []const u8 {
-    var list: []const []const u8 = &.{head};
+/// Describes what the last of a path of namespaces has.
+fn exported(comptime path: []const type) []const []const u8 {
+    var list: []const []const u8 = &.{};
     for (Exports.of(path).list) |one| {
         const value = @field(path[path.len - 1], one.declaration.name);
-        const start = opened(@tagName(one.what), one.declaration);
+        const words = [_][]const u8{ @tagName(one.what), one.declaration.name, one.declaration.doc };
         list = list ++ @as([]const []const u8, switch (one.what) {
-            .namespace => namespace(start, path ++ .{value}),
-            .function => &.{ofFunction("function", .of(@TypeOf(value), one.declaration, .module))},
-            .class => &.{start ++ ofClass(value)},
-            .record, .enumeration => &.{start ++ ofType(value) ++ "\x03"},
-            .constant => &.{start ++ ofType(kind.Constant(value)) ++ "\x03"},
+            .namespace => .{"\x02" ++ text.joined(&words, "\x01")} ++ exported(path ++ .{value}) ++ .{"\x03"},
+            .function => &.{node(&words, signature(.of(@TypeOf(value), one.declaration, .module)))},
+            .class => &.{node(&words, typeNode(value) ++ members(value))},
+            .record, .enumeration => &.{node(&words, typeNode(value))},
+            .constant => &.{node(&words, typeNode(kind.Constant(value)))},
         });
     }
-    return list ++ .{"\x03"};
+    return list;
 }
 
-fn ofClass(comptime T: type) []const u8 {
+fn node(comptime words: []const []const u8, comptime children: []const u8) []const u8 {
+    return "\x02" ++ text.joined(words, "\x01") ++ children ++ "\x03";
+}
+
+fn members(comptime T: type) []const u8 {
     const Class = class.Class(T);
-    var list: []const u8 = "\x01" ++ @typeName(T);
+    var list: []const u8 = "";
     for (reflection.fields(T)) |field| if (kind.isReadable(field.type)) {
         const what = if (Class.isWritable(field)) "field" else "property";
-        list = list ++ "\x02" ++ what ++ "\x01" ++ field.name ++ ofType(field.type) ++ "\x03";
+        list = list ++ node(&.{ what, field.name }, typeNode(field.type));
     };
-    if (Class.Constructor != void) list = list ++ ofFunction("constructor", Class.Constructor.shape);
+    if (Class.Constructor != void) list = list ++ node(&.{"constructor"}, signature(Class.Constructor.shape));
     for (Class.methods) |method| if (method.shape.obstacle == null) {
         const plain = if (method.shape.receiver == .instance) "method" else "static";
-        list = list ++ ofFunction(if (method.special) |special| class.pythonName(special) else plain, method.shape);
+        const what = if (method.special) |special| class.pythonName(special) else plain;
+        const declaration = method.shape.declaration;
+        list = list ++ node(&.{ what, declaration.name, declaration.doc }, signature(method.shape));
     };
-    return list ++ "\x03";
+    return list;
 }
 
-/// The result, then the parameters.
-fn ofFunction(comptime what: []const u8, comptime shape: function.Shape) []const u8 {
-    const words = opened(what, shape.declaration) ++ "\x01" ++ text.decimal(shape.positional);
-    var list: []const u8 = words ++ ofType(shape.Result);
-    for (shape.parameters) |parameter| {
-        const default = parameter.default() orelse "";
-        list = list ++ "\x02parameter\x01" ++ parameter.name ++ "\x01" ++ default ++ ofType(parameter.type) ++ "\x03";
+/// Describes the result, then the parameters.
+fn signature(comptime shape: function.Shape) []const u8 {
+    var list = typeNode(shape.Result);
+    for (shape.parameters, 0..) |parameter, index| {
+        const what = if (index < shape.positional) "parameter" else "keyword";
+        list = list ++ node(&.{ what, parameter.name, parameter.default() orelse "" }, typeNode(parameter.type));
     }
-    return list ++ "\x03";
+    return list;
 }
 
-/// Its kind, what else there is to know of such a type, and the types that it is made of.
-fn ofType(comptime T: type) []const u8 {
-    const words: []const [:0]const u8 = switch (kind.of(T)) {
+/// Describes its kind, what else there is to know of such a type, and the types that it is made of.
+fn typeNode(comptime T: type) []const u8 {
+    const words: []const []const u8 = switch (kind.of(T)) {
         .numbers => &.{ if (reflection.isConst(T)) "" else "mutable", @tagName(kind.of(@typeInfo(T).pointer.child)) },
         .view => &.{if (T.is_mutable) "mutable" else ""},
         .array => &.{text.decimal(@typeInfo(T).array.len)},
@@ -85,26 +87,25 @@ fn ofType(comptime T: type) []const u8 {
         .enumeration, .variant => reflection.names(T),
         else => &.{},
     };
-    var list: []const u8 = "\x02" ++ @tagName(kind.of(T));
-    for (words) |word| list = list ++ "\x01" ++ word;
-    for (kind.parts(T)) |Part| list = list ++ ofType(Part);
-    return list ++ "\x03";
+    var list: []const u8 = "";
+    for (kind.parts(T)) |Part| list = list ++ typeNode(Part);
+    return node(.{@tagName(kind.of(T))} ++ words, list);
 }
 
-test ofFunction {
+test signature {
     const Pair = struct { x: f64, y: []const i8 = &.{} };
     const functions = struct {
         fn swap(_: ?Pair, _: struct { deep: bool = true }) [2]enum { a, b } {
             return .{ .a, .b };
         }
     };
-    const declaration: reflection.Declaration = .{ .name = "swap", .parameters = &.{"pair"}, .doc = "Swaps." };
+    const declaration: reflection.Declaration = .{ .name = "swap", .parameters = &.{"pair"} };
     const name = @typeName(Pair) ++ "\x01" ++ comptime kind.nameOf(Pair);
     try @import("std").testing.expectEqualStrings(
-        "\x02function\x01swap\x01Swaps.\x011\x02array\x012\x02enumeration\x01a\x01b\x03\x03" ++
+        "\x02array\x012\x02enumeration\x01a\x01b\x03\x03" ++
             "\x02parameter\x01pair\x01\x02optional" ++
             "\x02record\x01" ++ name ++ "\x011\x01x\x01y\x02float\x03\x02numbers\x01\x01int\x03\x03\x03\x03" ++
-            "\x02parameter\x01deep\x01True\x02bool\x03\x03\x03",
-        comptime ofFunction("function", .of(@TypeOf(functions.swap), declaration, .module)),
+            "\x02keyword\x01deep\x01True\x02bool\x03\x03",
+        comptime signature(.of(@TypeOf(functions.swap), declaration, .module)),
     );
 }

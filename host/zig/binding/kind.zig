@@ -273,7 +273,7 @@ pub fn namesOf(comptime T: type) ?[:0]const u8 {
 
 /// Lists the fields of a record: `(x, y)`.
 pub fn shapeOf(comptime T: type) [:0]const u8 {
-    return "(" ++ text.listed(reflection.names(T)) ++ ")";
+    return "(" ++ text.joined(reflection.names(T), ", ") ++ ")";
 }
 
 /// Names what Python must pass, for messages.
