@@ -37,7 +37,7 @@ const Parameter = struct {
     field: ?reflection.Field = null,
 
     /// Returns its default as Python shows it.
-    fn default(comptime parameter: Parameter) ?[:0]const u8 {
+    pub fn default(comptime parameter: Parameter) ?[:0]const u8 {
         const field = parameter.field orelse return null;
         return kind.shown(field.type, field.defaultValue() orelse return null);
     }
@@ -168,24 +168,16 @@ pub const Shape = struct {
         return .{ .name = shape.name, .parameters = list, .positional = shape.positional };
     }
 
-    /// Lists the parameters: `a, *, b=1`, with types `a: int, *, b: int = 1`.
-    pub fn listed(comptime shape: Shape, comptime self: [:0]const u8, comptime typed: bool) [:0]const u8 {
-        @setEvalBranchQuota(reflection.quota);
-        var list = self;
-        for (shape.parameters, 0..) |parameter, index| {
-            if (index == shape.positional) list = text.append(list, ", ", "*");
-            var item = parameter.name;
-            if (typed) item = item ++ ": " ++ kind.annotation(parameter.type, .parameter);
-            if (parameter.default()) |shown| item = item ++ (if (typed) " = " else "=") ++ shown;
-            list = text.append(list, ", ", item);
-        }
-        return list;
-    }
-
     /// Returns the doc string in the form from which `inspect.signature` reads the parameters.
     pub fn documentation(comptime shape: Shape, comptime doc: [:0]const u8) [:0]const u8 {
-        const self = if (shape.receiver == .module) "" else "$self";
-        return shape.attribute() ++ "(" ++ shape.listed(self, false) ++ ")\n--\n\n" ++ doc;
+        @setEvalBranchQuota(reflection.quota);
+        var list: [:0]const u8 = if (shape.receiver == .module) "" else "$self";
+        for (shape.parameters, 0..) |parameter, index| {
+            if (index == shape.positional) list = text.append(list, ", ", "*");
+            const default = if (parameter.default()) |shown| "=" ++ shown else "";
+            list = text.append(list, ", ", parameter.name ++ default);
+        }
+        return shape.attribute() ++ "(" ++ list ++ ")\n--\n\n" ++ doc;
     }
 
     /// Returns the name of the attribute that it is.
@@ -436,6 +428,6 @@ test "signatures" {
     try expectEqualStrings("now()\n--\n\n", comptime now.documentation(""));
     const Point = struct { x: u8, y: ?u8 = null };
     const point: Shape = comptime .of(fn (Point) Point, .{ .name = "" }, .{ .fields = Point });
-    try expectEqualStrings("self, x: \x01int, y: \x01int | None = None", comptime point.listed("self", true));
+    try expectEqualStrings("(x, y=None)\n--\n\n", comptime point.documentation("")["Point".len..]);
     try std.testing.expectEqual(2, point.positional);
 }

@@ -1,5 +1,5 @@
-//! What a Zig type is to Python: which types can cross, and what messages, signatures and stub files
-//! say of them. Everything here is computed when a module is compiled. `docs/types.md` has the table.
+//! What a Zig type is to Python: which types can cross, and what messages and signatures say of
+//! them. Everything here is computed when a module is compiled. `docs/types.md` has the table.
 
 const std = @import("std");
 const buffer = @import("buffer.zig");
@@ -115,7 +115,7 @@ fn isComptimeOnly(comptime T: type) bool {
 }
 
 /// Returns the types that values of a type are made of, as far as they are converted one by one.
-fn parts(comptime T: type) []const type {
+pub fn parts(comptime T: type) []const type {
     return switch (of(T)) {
         .optional, .list, .array => &.{Child(T)},
         .tuple, .record, .variant => reflection.types(T),
@@ -161,7 +161,7 @@ pub fn WordFor(comptime low: comptime_int, comptime high: comptime_int) ?type {
     } else null;
 }
 
-pub const Direction = enum { parameter, result };
+const Direction = enum { parameter, result };
 
 /// True if a value of the type can be a parameter.
 pub fn isParameter(comptime T: type) bool {
@@ -264,7 +264,7 @@ pub fn namesOf(comptime T: type) ?[:0]const u8 {
 
 /// Lists the fields of a record: `(x, y)`.
 pub fn shapeOf(comptime T: type) [:0]const u8 {
-    return "(" ++ text.listed(reflection.names(T)) ++ ")";
+    return "(" ++ text.joined(reflection.names(T), ", ") ++ ")";
 }
 
 /// Names what Python must pass, for messages.
@@ -322,66 +322,6 @@ pub fn shown(comptime T: type, comptime value: T) [:0]const u8 {
         .text => text.quoted(value) orelse "...",
         else => "...",
     };
-}
-
-/// Writes a type as stub files do; `stub.zig` has the meaning of the byte 1.
-pub fn annotation(comptime T: type, comptime direction: Direction) [:0]const u8 {
-    const is_result = direction == .result;
-    const sequence = if (is_result) "\x01list[" else "\x01Sequence[";
-    const readable = "\x01ReadableBuffer";
-    const writable = "\x01WriteableBuffer";
-    return comptime switch (of(T)) {
-        .void => "None",
-        .bool, .int, .float => "\x01" ++ @tagName(of(T)),
-        .text => if (is_result) "\x01str" else "\x01str | " ++ readable,
-        .literal => "\x01str",
-        .text_mutable => if (is_result) "\x01str" else writable,
-        .bytes, .byte_array => if (is_result) "\x01bytes" else readable,
-        .numbers => if (is_result) "\x01Array" else if (!reflection.isConst(T)) writable else readable ++ " | " ++
-            sequence ++ annotation(Child(T), direction) ++ "]",
-        .view => if (is_result) "\x01Array" else if (T.is_mutable) writable else readable,
-        .list => sequence ++ annotation(Child(T), direction) ++ "]",
-        .array => if (is_result) arrayText(T) else sequence ++ annotation(Child(T), direction) ++ "]",
-        .tuple => tupleText(parts(T), direction),
-        .record => if (is_result)
-            reflection.publicName(T) orelse tupleText(parts(T), direction)
-        else
-            tupleText(parts(T), direction) ++ " | \x01dict[\x01str, \x01Any]",
-        .class, .class_pointer => reflection.publicName(InstanceOf(T)) orelse "\x01Any",
-        .enumeration => if (namesOf(T)) |names| "\x01Literal[" ++ names ++ "]" else "\x01str",
-        .variant => blk: {
-            var list: [:0]const u8 = "";
-            for (reflection.fields(T)) |field| {
-                const elements = literalText(field.name) ++ ", " ++ annotation(field.type, direction);
-                list = text.append(list, " | ", "\x01tuple[" ++ elements ++ "]");
-            }
-            break :blk list;
-        },
-        .optional => annotation(Child(T), direction) ++ " | None",
-        .callable => "\x01Callable[..., \x01Any]",
-        .none => "\x01Any",
-    };
-}
-
-/// Writes the type of one text.
-pub fn literalText(comptime value: []const u8) [:0]const u8 {
-    return if (text.quoted(value)) |quoted| "\x01Literal[" ++ quoted ++ "]" else "\x01str";
-}
-
-/// Longer arrays are tuples of any length to type checkers.
-const listed_max = 16;
-
-fn arrayText(comptime T: type) [:0]const u8 {
-    const count = @typeInfo(T).array.len;
-    if (count > listed_max) return "\x01tuple[" ++ annotation(Child(T), .result) ++ ", ...]";
-    return tupleText(&@as([count]type, @splat(Child(T))), .result);
-}
-
-/// Writes the type of a tuple.
-pub fn tupleText(comptime elements: []const type, comptime direction: Direction) [:0]const u8 {
-    var list: [:0]const u8 = "";
-    for (elements) |T| list = text.append(list, ", ", annotation(T, direction));
-    return "\x01tuple[" ++ (if (elements.len == 0) "()" else list) ++ "]";
 }
 
 test of {
@@ -461,15 +401,6 @@ test shown {
     try expectEqualStrings("...", comptime shown(f64, std.math.inf(f64)));
     try expectEqualStrings("None", comptime shown(?u8, null));
     try expectEqualStrings("'b'", comptime shown(enum { a, b }, .b));
-}
-
-test annotation {
-    const expectEqualStrings = std.testing.expectEqualStrings;
-    const Pair = struct { f64, []const u8 };
-    try expectEqualStrings("\x01int | None", comptime annotation(?u8, .parameter));
-    try expectEqualStrings("\x01tuple[\x01float, \x01str]", comptime annotation(Pair, .result));
-    try expectEqualStrings("\x01Literal['a', 'b']", comptime annotation(enum { a, b }, .result));
-    try expectEqualStrings("\x01tuple[()]", comptime annotation([0]f64, .result));
 }
 
 test WordFor {

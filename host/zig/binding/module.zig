@@ -9,11 +9,11 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const class = @import("class.zig");
 const convert = @import("convert.zig");
+const description = @import("description.zig");
 const function = @import("function.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
 const state = @import("state.zig");
-const stub = @import("stub.zig");
 const text = @import("text.zig");
 const Scope = @import("scope.zig").Scope;
 
@@ -39,7 +39,7 @@ fn Module(comptime user: type) type {
     return struct {
         const slots = [_]abi.Slot{ .{ .id = .mod_exec, .value = &execute }, .{} };
 
-        const stub_pieces = stub.pieces(user)[0..].*;
+        const described = description.pieces(user)[0..].*;
 
         var definition: abi.ModuleDefinition = .{
             .name = reflection.module_name,
@@ -59,7 +59,7 @@ fn Module(comptime user: type) type {
 
         fn execute(module: *Object) callconv(.c) c_int {
             // Nobody looks at them here; this keeps them in the library.
-            std.mem.doNotOptimizeAway(&stub_pieces);
+            std.mem.doNotOptimizeAway(&described);
             const zig_error = state.zigError(module) orelse return -1;
             // The user's own declaration of that name comes later, and wins.
             if (abi.PyObject_SetAttrString(module, "ZigError", zig_error) < 0) return -1;

@@ -208,24 +208,6 @@ pub fn isNamespace(comptime T: type) bool {
     return comptime names(T).len == 0 and containerOf(T) != null;
 }
 
-/// Returns the name under which Python finds a type in the module, such as `part.Point`, or `null`.
-pub fn publicName(comptime T: type) ?[:0]const u8 {
-    return if (@hasDecl(root, "zigimport_user")) search(root.zigimport_user, T, "", &.{}) else null;
-}
-
-fn search(comptime N: type, comptime T: type, comptime prefix: [:0]const u8, comptime path: []const type) ?[:0]const u8 {
-    const container = containerOf(N) orelse return null;
-    for (path) |around| if (around == N) return null;
-    for (container.list) |declaration| {
-        if (@TypeOf(@field(N, declaration.name)) != type) continue;
-        const Declared = @field(N, declaration.name);
-        if (Declared == T) return prefix ++ declaration.name;
-        if (@typeInfo(Declared) != .@"struct" or !isNamespace(Declared)) continue;
-        if (search(Declared, T, prefix ++ declaration.name ++ ".", path ++ .{N})) |name| return name;
-    }
-    return null;
-}
-
 test function {
     const plain = comptime function(fn (u8, []const u8) error{Bad}!f64);
     try std.testing.expectEqual(2, plain.parameters.len);

@@ -8,10 +8,10 @@ pub fn append(comptime list: [:0]const u8, comptime separator: []const u8, compt
     return list ++ (if (list.len == 0) "" else separator) ++ item;
 }
 
-/// Returns a list of texts with commas between them.
-pub fn listed(comptime items: []const [:0]const u8) [:0]const u8 {
+/// Returns a list of texts with a separator between them.
+pub fn joined(comptime items: []const []const u8, comptime separator: []const u8) [:0]const u8 {
     var list: [:0]const u8 = "";
-    for (items) |item| list = append(list, ", ", item);
+    for (items) |item| list = append(list, separator, item);
     return list;
 }
 
@@ -55,9 +55,9 @@ const keywords = [_][]const u8{
     "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield",
 };
 
-test listed {
-    try std.testing.expectEqualStrings("", comptime listed(&.{}));
-    try std.testing.expectEqualStrings("a, b, c", comptime listed(&.{ "a", "b", "c" }));
+test joined {
+    try std.testing.expectEqualStrings("", comptime joined(&.{}, ", "));
+    try std.testing.expectEqualStrings("a, b, c", comptime joined(&.{ "a", "b", "c" }, ", "));
 }
 
 test decimal {

@@ -109,13 +109,13 @@ test {
     _ = @import("abi.zig");
     _ = @import("buffer.zig");
     _ = @import("convert.zig");
+    _ = @import("description.zig");
     _ = @import("function.zig");
     _ = @import("kind.zig");
     _ = @import("module.zig");
     _ = @import("panic.zig");
     _ = @import("reflection.zig");
     _ = @import("scope.zig");
-    _ = @import("stub.zig");
     _ = @import("text.zig");
 }
 
