@@ -173,8 +173,8 @@ pub fn Class(comptime T: type) type {
                 if (!abi.put(class, name_of, abi.PyObject_GetAttrString(class, name_of))) return abi.drop(class);
             }
             inline for (methods) |shape| if (shape.receiver == .module and shape.obstacle == null) {
-                const definition = &function.Wrapper(@field(T, shape.declaration.name), shape).definition;
-                if (!abi.put(class, shape.name, abi.PyCFunction_NewEx(definition, module, null))) return abi.drop(class);
+                const made = function.new(@field(T, shape.name), shape.declaration, module, null);
+                if (!abi.put(class, shape.name, made)) return abi.drop(class);
             };
             return state.withModule(class, module);
         }
@@ -205,7 +205,7 @@ pub fn Class(comptime T: type) type {
                 list = list ++ .{function.Wrapper(@field(T, shape.declaration.name), shape).definition};
             };
             if (!has(.repr) and !has_init and Constructor != void) list = list ++ .{internal("__repr__", &reprOfFields)};
-            if (has(.next) and !has(.iterator)) list = list ++ .{internal("__iter__", &iterator)};
+            if (has(.next) and !has(.iterator)) list = list ++ .{internal("__iter__", &enter)};
             if (hasDeinit(T)) list = list ++ .{ internal("__enter__", &enter), internal("__exit__", &exit) };
             break :blk list ++ .{abi.MethodDefinition{}};
         };
@@ -319,10 +319,6 @@ pub fn Class(comptime T: type) type {
         /// The oldest protocols of `pickle` would leave the value out without a word.
         fn refuseState(_: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
             return abi.raise(?*Object, "TypeError", "cannot pickle '%s' object", .{name.ptr});
-        }
-
-        fn iterator(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
-            return abi.newReference(self);
         }
 
         fn reprOfFields(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {

@@ -228,6 +228,12 @@ const Signature = struct {
     }
 };
 
+/// Returns a function of a module, or of a class in it, as a new object.
+pub fn new(comptime f: anytype, comptime declaration: Declaration, module: *Object, module_name: ?*Object) ?*Object {
+    const shape: Shape = comptime .of(@TypeOf(f), declaration, .module);
+    return abi.PyCFunction_NewEx(&Wrapper(f, shape).definition, module, module_name);
+}
+
 pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
     const declaration = wrapped.declaration;
     const receiver = wrapped.receiver;
@@ -428,6 +434,6 @@ test "signatures" {
     try expectEqualStrings("now()\n--\n\n", comptime now.documentation(""));
     const Point = struct { x: u8, y: ?u8 = null };
     const point: Shape = comptime .of(fn (Point) Point, .{ .name = "" }, .{ .fields = Point });
-    try expectEqualStrings("(x, y=None)\n--\n\n", comptime point.documentation("")["Point".len..]);
+    try expectEqualStrings("__init__($self, x, y=None)\n--\n\n", comptime point.documentation(""));
     try std.testing.expectEqual(2, point.positional);
 }

@@ -92,7 +92,7 @@ fn fill(comptime path: []const type, holder: *Object, module: *Object) bool {
         const name = one.declaration.name;
         const value = @field(path[path.len - 1], name);
         const object = switch (one.what) {
-            .function => newFunction(value, .of(@TypeOf(value), one.declaration, .module), module, module_name),
+            .function => function.new(value, one.declaration, module, module_name),
             .constant => constant(kind.Constant(value), value, &scope),
             .enumeration => convert.newNames(comptime reflection.names(value), &scope),
             .class => newClass(class.of(value, module), ""),
@@ -120,10 +120,6 @@ fn note(skipped: *Object, name: [*:0]const u8, reason: []const u8) bool {
     const object = convert.newText(reason) orelse return false;
     defer abi.Py_DecRef(object);
     return abi.PyDict_SetItemString(skipped, name, object) == 0;
-}
-
-fn newFunction(comptime f: anytype, comptime shape: function.Shape, module: *Object, module_name: *Object) ?*Object {
-    return abi.PyCFunction_NewEx(&function.Wrapper(f, shape).definition, module, module_name);
 }
 
 /// Returns a new reference to a class. `null` with an exception set if there is none.
