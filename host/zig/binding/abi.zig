@@ -32,13 +32,10 @@ pub const MethodDefinition = extern struct {
 /// The calling convention of `Function`. Documented as stable from 3.10, unchanged since 3.7.
 pub const METH_FASTCALL_KEYWORDS: c_int = 0x80 | 0x02;
 
-pub const Getter = *const fn (self: *Object, closure: ?*anyopaque) callconv(.c) ?*Object;
-pub const Setter = *const fn (self: *Object, value: ?*Object, closure: ?*anyopaque) callconv(.c) c_int;
-
 pub const GetSetDefinition = extern struct {
     name: ?[*:0]const u8 = null,
-    get: ?Getter = null,
-    set: ?Setter = null,
+    get: ?*const fn (self: *Object, closure: ?*anyopaque) callconv(.c) ?*Object = null,
+    set: ?*const fn (self: *Object, value: ?*Object, closure: ?*anyopaque) callconv(.c) c_int = null,
     doc: ?[*:0]const u8 = null,
     closure: ?*anyopaque = null,
 };
@@ -113,7 +110,7 @@ pub const ModuleDefinition = extern struct {
     name: [*:0]const u8,
     doc: ?[*:0]const u8,
     state_size: isize,
-    methods: [*]const MethodDefinition,
+    methods: ?[*]const MethodDefinition = null,
     slots: [*]const Slot,
     traverse: ?*const fn (module: *Object, visit: Visit, argument: ?*anyopaque) callconv(.c) c_int,
     clear: ?*const fn (module: *Object) callconv(.c) c_int,
@@ -163,8 +160,6 @@ pub extern fn PyEval_SaveThread() *anyopaque;
 pub extern fn PyFloat_AsDouble(object: *Object) f64;
 pub extern fn PyFloat_FromDouble(value: f64) ?*Object;
 
-/// Borrowed.
-pub extern fn PyImport_AddModule(name: [*:0]const u8) ?*Object;
 pub extern fn PyImport_GetModule(name: *Object) ?*Object;
 /// Borrowed.
 pub extern fn PyImport_GetModuleDict() *Object;
@@ -201,7 +196,6 @@ pub extern fn PyNumber_Index(object: *Object) ?*Object;
 pub extern fn PyOS_snprintf(text: [*]u8, size: usize, format: [*:0]const u8, ...) c_int;
 
 pub extern fn PyObject_Call(callable: *Object, arguments: *Object, keywords: ?*Object) ?*Object;
-pub extern fn PyObject_CallFunctionObjArgs(callable: *Object, ...) ?*Object;
 pub extern fn PyObject_CallMethod(object: *Object, name: [*:0]const u8, format: ?[*:0]const u8, ...) ?*Object;
 pub extern fn PyObject_CheckBuffer(object: *Object) c_int;
 pub extern fn PyObject_GC_UnTrack(object: *Object) void;
@@ -228,7 +222,6 @@ pub extern fn PyUnicode_AsUTF8AndSize(object: *Object, size: *isize) ?[*:0]const
 pub extern fn PyUnicode_CompareWithASCIIString(object: *Object, text: [*:0]const u8) c_int;
 pub extern fn PyUnicode_DecodeUTF8(data: [*]const u8, size: isize, errors: ?[*:0]const u8) ?*Object;
 pub extern fn PyUnicode_FromFormat(format: [*:0]const u8, ...) ?*Object;
-pub extern fn PyUnicode_FromStringAndSize(data: ?[*]const u8, size: isize) ?*Object;
 
 pub extern fn Py_BuildValue(format: [*:0]const u8, ...) ?*Object;
 pub extern fn Py_DecRef(object: ?*Object) void;
@@ -259,7 +252,7 @@ pub fn findObjects() bool {
     true_object = PyBool_FromLong(1) orelse return false;
     word_bits = PyLong_FromLongLong(64) orelse return false;
     int_type = word_bits.type;
-    str_type = (PyUnicode_FromStringAndSize(null, 0) orelse return false).type;
+    str_type = (PyUnicode_FromFormat("") orelse return false).type;
     // What every object answers when it is compared with something of another kind.
     not_implemented = PyObject_CallMethod(none, "__eq__", "O", word_bits) orelse return false;
     return true;

@@ -58,13 +58,9 @@ const Element = struct {
     /// beside.
     fn matches(element: *const Element, format: ?[*:0]const u8) bool {
         const text = std.mem.span(format orelse "B");
-        const is_little = builtin.target.cpu.arch.endian() == .little;
-        const rest = if (text.len == 0) text else switch (text[0]) {
-            '@', '=' => text[1..],
-            '<' => if (is_little) text[1..] else return false,
-            '>', '!' => if (is_little) return false else text[1..],
-            else => text,
-        };
+        const native = if (builtin.target.cpu.arch.endian() == .little) "@=<" else "@=>!";
+        const has_order = text.len == 2 and std.mem.indexOfScalar(u8, native, text[0]) != null;
+        const rest = if (has_order) text[1..] else text;
         const same: []const u8 = switch (element.format[0]) {
             'b', 'h', 'i', 'q' => "bhilqn",
             'B' => "Bc",

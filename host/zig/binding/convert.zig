@@ -281,7 +281,7 @@ fn newInteger(comptime W: type, value: W) ?*Object {
 }
 
 pub fn newText(bytes: []const u8) ?*Object {
-    return abi.PyUnicode_FromStringAndSize(bytes.ptr, @intCast(bytes.len));
+    return abi.PyUnicode_DecodeUTF8(bytes.ptr, @intCast(bytes.len), null);
 }
 
 pub fn newBytes(bytes: []const u8) ?*Object {
@@ -289,7 +289,7 @@ pub fn newBytes(bytes: []const u8) ?*Object {
 }
 
 /// Makes a list or tuple. From the end: the heap finds what was allocated last first.
-fn newSequence(comptime E: type, values: []const E, comptime is_list: bool, scope: *Scope) ?*Object {
+pub fn newSequence(comptime E: type, values: []const E, comptime is_list: bool, scope: *Scope) ?*Object {
     const set = if (is_list) abi.PyList_SetItem else abi.PyTuple_SetItem;
     const size: isize = @intCast(values.len);
     const made = (if (is_list) abi.PyList_New(size) else abi.PyTuple_New(size)) orelse return null;
@@ -311,11 +311,6 @@ pub fn newTuple(comptime list: []const reflection.Field, value: anytype, scope: 
         _ = abi.PyTuple_SetItem(tuple, index, object); // Cannot fail: the tuple is new.
     }
     return tuple;
-}
-
-/// Returns a tuple of texts.
-pub fn newNames(names: []const [:0]const u8, scope: *Scope) ?*Object {
-    return newSequence([:0]const u8, names, false, scope);
 }
 
 fn newName(comptime T: type, value: T) ?*Object {
@@ -345,7 +340,7 @@ pub fn recordClass(comptime T: type, module: *Object) ?*Object {
             const last = comptime lastDefaults(T);
             var value: T = undefined;
             inline for (last) |field| @field(value, field.name) = comptime field.defaultValue().?;
-            const names = newNames(comptime reflection.names(T), &scope);
+            const names = newSequence([:0]const u8, comptime reflection.names(T), false, &scope);
             return newClass(comptime kind.nameOf(T), names, newTuple(last, value, &scope), owner);
         }
     }.create);

@@ -213,18 +213,15 @@ const Signature = struct {
             const name = abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return false;
             const slot = for (signature.parameters, slots) |parameter, *slot| {
                 if (abi.PyUnicode_CompareWithASCIIString(name, parameter.name) == 0) break slot;
-            } else return signature.raise("%s() got an unexpected keyword argument '%S'", name);
-            if (slot.* != null) return signature.raise("%s() got multiple values for argument '%S'", name);
+            } else return abi.raise(bool, "TypeError", "%s() got an unexpected keyword argument '%S'", .{ signature.name, name });
+            if (slot.* != null) return abi.raise(bool, "TypeError", "%s() got multiple values for argument '%S'", .{ signature.name, name });
             slot.* = positional.ptr[positional.len + index];
         };
         for (signature.parameters, slots) |parameter, slot| if (slot == null and parameter.is_required) {
-            return signature.raise("%s() missing required argument '%s'", parameter.name);
+            const values = .{ signature.name, parameter.name };
+            return abi.raise(bool, "TypeError", "%s() missing required argument '%s'", values);
         };
         return true;
-    }
-
-    fn raise(signature: *const Signature, comptime format: [:0]const u8, culprit: anytype) bool {
-        return abi.raise(bool, "TypeError", format, .{ signature.name, culprit });
     }
 };
 
@@ -393,12 +390,13 @@ pub fn callPython(callable: zigimport.Callable, comptime Result: type, arguments
     };
 }
 
-fn obstacleOf(comptime F: type, comptime declaration: Declaration) ?[:0]const u8 {
-    return Shape.of(F, declaration, .module).obstacle;
-}
-
 test "what keeps a function out" {
     const expectEqualStrings = std.testing.expectEqualStrings;
+    const obstacleOf = struct {
+        fn of(comptime F: type, comptime declaration: Declaration) ?[:0]const u8 {
+            return Shape.of(F, declaration, .module).obstacle;
+        }
+    }.of;
     const named: Declaration = .{ .name = "f" };
     const Fine = fn (u8, std.mem.Allocator, []const u8) error{A}!?f64;
     try std.testing.expect(comptime obstacleOf(Fine, named) == null);

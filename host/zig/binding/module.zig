@@ -45,7 +45,6 @@ fn Module(comptime user: type) type {
             .name = reflection.module_name,
             .doc = if (doc.len == 0) null else doc,
             .state_size = @sizeOf(state.Classes),
-            .methods = &[_]abi.MethodDefinition{.{}},
             .slots = &slots,
             .traverse = &state.traverse,
             .clear = &state.clear,
@@ -53,7 +52,12 @@ fn Module(comptime user: type) type {
         };
 
         fn init() callconv(.c) ?*Object {
-            if (!isSupportedInterpreter() or !abi.findObjects()) return null;
+            // Builds without the global interpreter lock have another object layout: nothing would work.
+            if (std.mem.indexOf(u8, std.mem.span(abi.Py_GetVersion()), "free-threading") != null) {
+                const message = "zigimport modules need a CPython with the global interpreter lock";
+                return abi.raise(?*Object, "ImportError", message, .{});
+            }
+            if (!abi.findObjects()) return null;
             return abi.PyModuleDef_Init(&definition);
         }
 
@@ -66,14 +70,6 @@ fn Module(comptime user: type) type {
             return if (fill(&.{user}, module, module)) 0 else -1;
         }
     };
-}
-
-/// Builds without the global interpreter lock have another object layout: nothing would work.
-fn isSupportedInterpreter() bool {
-    const version = std.mem.span(abi.Py_GetVersion());
-    if (std.mem.indexOf(u8, version, "free-threading") == null) return true;
-    const message = "zigimport modules need a CPython with the global interpreter lock";
-    return abi.raise(bool, "ImportError", message, .{});
 }
 
 /// Puts what the last of a path of namespaces has into a module object. `module` is bound to functions
@@ -94,7 +90,7 @@ fn fill(comptime path: []const type, holder: *Object, module: *Object) bool {
         const object = switch (one.what) {
             .function => function.new(value, one.declaration, module, module_name),
             .constant => constant(kind.Constant(value), value, &scope),
-            .enumeration => convert.newNames(comptime reflection.names(value), &scope),
+            .enumeration => convert.newSequence([:0]const u8, comptime reflection.names(value), false, &scope),
             .class => newClass(class.of(value, module), ""),
             .record => newClass(convert.recordClass(value, module), one.declaration.doc),
             .namespace => newSubmodule(module_name, name, comptime reflection.containerOf(value).?.doc, module),

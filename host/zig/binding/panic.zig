@@ -30,10 +30,8 @@ pub fn Panic(comptime module_name: [:0]const u8) type {
 }
 
 /// Whether the standard library can name source lines of this build.
-const has_lines = !builtin.strip_debug_info and switch (builtin.os.tag) {
-    .linux, .macos, .windows => true,
-    else => false,
-};
+const has_lines = !builtin.strip_debug_info and
+    (builtin.os.tag == .linux or builtin.os.tag == .macos or builtin.os.tag == .windows);
 
 /// Zig 0.15, whose standard library does the same under other names.
 const is_old = !@hasDecl(std.debug, "writeErrorReturnTrace");

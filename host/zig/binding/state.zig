@@ -100,7 +100,8 @@ pub fn raiseZigError(module: *Object, err: anyerror, returns: ?*std.builtin.Stac
     const text = abi.PyUnicode_FromFormat("%s", @errorName(err).ptr) orelse return;
     defer abi.Py_DecRef(text);
     const name: [*:0]const u8 = if (err == error.OutOfMemory) "MemoryError" else @errorName(err);
-    const builtins = abi.PyImport_AddModule("builtins") orelse return;
+    const builtins = abi.PyImport_ImportModule("builtins") orelse return;
+    defer abi.Py_DecRef(builtins);
     const known = abi.PyObject_GetAttrString(builtins, name);
     defer abi.Py_DecRef(known);
     if (known) |class| {
@@ -112,7 +113,7 @@ pub fn raiseZigError(module: *Object, err: anyerror, returns: ?*std.builtin.Stac
 }
 
 fn raiseWith(class: *Object, text: *Object, attribute: ?[*:0]const u8, returns: ?*std.builtin.StackTrace) bool {
-    const exception = abi.PyObject_CallFunctionObjArgs(class, text, @as(?*Object, null)) orelse return false;
+    const exception = abi.PyObject_CallMethod(class, "__call__", "O", text) orelse return false;
     defer abi.Py_DecRef(exception);
     if (attribute) |name| if (abi.PyObject_SetAttrString(exception, name, text) < 0) return false;
     if (panic.has_returns) panic.attach(exception, returns);
