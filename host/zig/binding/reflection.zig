@@ -23,24 +23,21 @@ pub const Function = struct {
 };
 
 pub fn function(comptime F: type) Function {
+    @setEvalBranchQuota(quota);
     const info = @typeInfo(F).@"fn";
     const has_attributes = @hasField(@TypeOf(info), "attrs");
     const convention = if (has_attributes) info.attrs.@"callconv" else info.calling_convention;
+    var parameters: []const ?type = if (has_attributes) info.param_types else &.{};
+    if (!has_attributes) for (info.params) |parameter| {
+        parameters = parameters ++ .{parameter.type};
+    };
     return .{
-        .parameters = if (@hasField(@TypeOf(info), "param_types")) info.param_types else parameterTypes(info),
+        .parameters = parameters,
         .result = info.return_type,
         .is_generic = info.is_generic,
         .is_variadic = if (has_attributes) info.attrs.varargs else info.is_var_args,
         .is_callable = convention == .auto or convention == .@"inline" or std.meta.eql(convention, .c),
     };
-}
-
-fn parameterTypes(comptime info: anytype) []const ?type {
-    @setEvalBranchQuota(quota);
-    var list: [info.params.len]?type = undefined;
-    for (&list, info.params) |*destination, parameter| destination.* = parameter.type;
-    const final = list;
-    return &final;
 }
 
 /// Returns T itself for `E!T`.
