@@ -97,8 +97,8 @@ def test_a_default_that_is_undefined_is_none(make_project, zig):
         "sum() argument 'pair': missing 'b' for Pair",
         "Pair.__new__() missing 1 required positional argument: 'b'",
         "Sensor() missing required argument 'level'",
-        "sum() argument 'pair': unexpected key 'c'; Pair has (a, b)",
-        "sum() argument 'pair': unexpected key 3; Pair has (a, b)",
+        "sum() argument 'pair': unexpected keys ['c', 3]; Pair has (a, b)",
+        "sum() argument 'pair': unexpected keys [3]; Pair has (a, b)",
     ], ran
 
 

@@ -29,7 +29,6 @@ pub const SOURCES: &[(&str, &[u8])] = sources![
     "binding/convert.zig",
     "binding/description.zig",
     "binding/function.zig",
-    "binding/instance.zig",
     "binding/kind.zig",
     "binding/module.zig",
     "binding/panic.zig",

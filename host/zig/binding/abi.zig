@@ -113,7 +113,7 @@ pub const ModuleDefinition = extern struct {
     methods: ?[*]const MethodDefinition = null,
     slots: [*]const Slot,
     traverse: ?*const fn (module: *Object, visit: Visit, argument: ?*anyopaque) callconv(.c) c_int,
-    clear: ?*const fn (module: *Object) callconv(.c) c_int,
+    clear: ?*const fn (module: *Object) callconv(.c) c_int = null,
     free: ?*const fn (module: ?*anyopaque) callconv(.c) void,
 };
 
@@ -142,6 +142,7 @@ pub extern fn PyDict_Copy(dict: *Object) ?*Object;
 pub extern fn PyDict_DelItemString(dict: *Object, key: [*:0]const u8) c_int;
 /// Borrowed; `null` without an exception if it is absent.
 pub extern fn PyDict_GetItemString(dict: *Object, key: [*:0]const u8) ?*Object;
+pub extern fn PyDict_Keys(dict: *Object) ?*Object;
 pub extern fn PyDict_New() ?*Object;
 pub extern fn PyDict_SetItem(dict: *Object, key: *Object, value: *Object) c_int;
 pub extern fn PyDict_SetItemString(dict: *Object, key: [*:0]const u8, value: *Object) c_int;
@@ -160,6 +161,8 @@ pub extern fn PyEval_SaveThread() *anyopaque;
 pub extern fn PyFloat_AsDouble(object: *Object) f64;
 pub extern fn PyFloat_FromDouble(value: f64) ?*Object;
 
+/// Borrowed. Also for a caller without `__import__`.
+pub extern fn PyImport_AddModule(name: [*:0]const u8) ?*Object;
 pub extern fn PyImport_GetModule(name: *Object) ?*Object;
 /// Borrowed.
 pub extern fn PyImport_GetModuleDict() *Object;

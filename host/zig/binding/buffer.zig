@@ -4,7 +4,7 @@ const builtin = @import("builtin");
 const std = @import("std");
 const abi = @import("abi.zig");
 const convert = @import("convert.zig");
-const instance = @import("instance.zig");
+const class = @import("class.zig");
 const state = @import("state.zig");
 const Heap = @import("scope.zig").Heap;
 const Refusal = @import("scope.zig").Refusal;
@@ -63,8 +63,7 @@ const Element = struct {
         const rest = if (has_order) text[1..] else text;
         const same: []const u8 = switch (element.format[0]) {
             'b', 'h', 'i', 'q' => "bhilqn",
-            'B' => "Bc",
-            'H', 'I', 'Q' => "BHILQN",
+            'B', 'H', 'I', 'Q' => "cBHILQN",
             else => element.format,
         };
         return rest.len == 1 and std.mem.indexOfScalar(u8, same, rest[0]) != null;
@@ -167,13 +166,13 @@ const Array = struct {
     read: Read,
 
     fn of(object: *Object) *Array {
-        return instance.content(Array, object);
+        return class.content(Array, object);
     }
 
     /// Creates an array of what a buffer has: over the same memory if it is contiguous and a block of
     /// `owner`, else a copy.
-    fn new(class: *Object, given: *const abi.Buffer, read: Read, owner: ?*Heap) ?*Object {
-        const object = abi.PyType_GenericAlloc(class, 0) orelse return null;
+    fn new(array_class: *Object, given: *const abi.Buffer, read: Read, owner: ?*Heap) ?*Object {
+        const object = abi.PyType_GenericAlloc(array_class, 0) orelse return null;
         const array = of(object);
         array.read = read;
         const shape = given.shape.?[0..@intCast(given.dimensions)];
@@ -205,7 +204,7 @@ const Array = struct {
 
     const spec: abi.TypeSpec = .{
         .name = "zigimport.Array",
-        .basic_size = instance.endOf(Array, @sizeOf(Object)),
+        .basic_size = class.endOf(Array, @sizeOf(Object)),
         .flags = abi.type_flags_default,
         .slots = &.{
             .{ .id = .bf_getbuffer, .value = &getBuffer },
@@ -229,7 +228,7 @@ const Array = struct {
 
     fn dealloc(object: *Object) callconv(.c) void {
         of(object).heap.deinit();
-        instance.free(object);
+        class.free(object);
     }
 
     fn getBuffer(object: *Object, view: *abi.Buffer, flags: c_int) callconv(.c) c_int {
@@ -292,11 +291,11 @@ const Array = struct {
 /// Returns a new array of a view: over the same memory if that is contiguous and the call allocated it,
 /// else a copy.
 pub fn arrayOf(comptime V: type, view: V, scope: *Scope) ?*Object {
-    const class = state.classOf(Array, scope.module, &Array.create) orelse return null;
+    const array_class = state.classOf(Array, scope.module, &Array.create) orelse return null;
     var shape: [V.dimensions]isize = undefined;
     for (&shape, view.shape) |*count, source| count.* = @intCast(source);
     var strides = view.strides;
-    return Array.new(class, &.{
+    return Array.new(array_class, &.{
         .data = @constCast(view.data),
         .item_size = @sizeOf(V.Element),
         .dimensions = V.dimensions,

@@ -1,14 +1,17 @@
-//! Structs with methods: Python classes.
+//! Structs with methods: Python classes and their instances.
+//!
+//! An instance is the head of a Python object, a `Body` that is the same for every class, and the
+//! value. It never moves, so the value may point into itself. The type keeps the module alive.
 
 const std = @import("std");
 const abi = @import("abi.zig");
 const function = @import("function.zig");
-const instance = @import("instance.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
 const state = @import("state.zig");
+const Heap = @import("scope.zig").Heap;
+const Refusal = @import("scope.zig").Refusal;
 
-const Body = instance.Body;
 const Declaration = reflection.Declaration;
 const Object = abi.Object;
 const Shape = function.Shape;
@@ -81,16 +84,6 @@ pub fn of(comptime T: type, module: *Object) ?*Object {
     return state.classOf(T, module, &Class(T).create);
 }
 
-/// Returns the module of an instance of the class or of one derived from it (borrowed).
-pub fn moduleOf(comptime T: type, object: *Object) ?*Object {
-    var base = object.type;
-    const ours: *const anyopaque = @ptrCast(&Class(T).dealloc);
-    while (abi.PyType_GetSlot(base, .tp_dealloc) != ours) {
-        base = @ptrCast(@alignCast(abi.PyType_GetSlot(base, .tp_base) orelse break));
-    }
-    return abi.PyType_GetModule(base);
-}
-
 pub fn Class(comptime T: type) type {
     const name = kind.nameOf(T);
     const fields = reflection.fields(T);
@@ -152,7 +145,7 @@ pub fn Class(comptime T: type) type {
         pub fn indexOf(comptime Index: type, self: *Object, key: *Object) ?Index {
             const given = abi.PyNumber_AsSsize_t(key, abi.exception("IndexError"));
             if (given == -1 and abi.PyErr_Occurred() != null) return null;
-            const value = instance.valueOf(T, self);
+            const value = valueOf(T, self);
             const takes_value = comptime reflection.function(@TypeOf(T.len)).parameters[0].? == T;
             const count = std.math.cast(isize, T.len(if (takes_value) value.* else value)) orelse std.math.maxInt(isize);
             const index = if (given < 0) given + count else given;
@@ -181,7 +174,7 @@ pub fn Class(comptime T: type) type {
 
         const spec: abi.TypeSpec = .{
             .name = reflection.module_name ++ "." ++ name,
-            .basic_size = instance.sizeOf(T),
+            .basic_size = sizeOf(T),
             .flags = abi.type_flags_default | abi.type_flag_base | if (may_have_owners) abi.type_flag_gc else 0,
             .slots = &slots,
         };
@@ -237,8 +230,8 @@ pub fn Class(comptime T: type) type {
                     return Accessor(read, "").invoke(self, &.{});
                 }
 
-                fn write(value: *T, new: field.type, allocator: std.mem.Allocator) error{OutOfMemory}!void {
-                    @field(value, field.name) = if (field.type == []const u8) try allocator.dupe(u8, new) else new;
+                fn write(value: *T, given: field.type, allocator: std.mem.Allocator) error{OutOfMemory}!void {
+                    @field(value, field.name) = if (field.type == []const u8) try allocator.dupe(u8, given) else given;
                 }
 
                 fn assign(self: *Object, value: ?*Object, _: ?*anyopaque) callconv(.c) c_int {
@@ -262,9 +255,9 @@ pub fn Class(comptime T: type) type {
 
         /// Makes an instance ready for a value, perhaps after another one, while nobody else uses it. `null`
         /// with an exception set if somebody does.
-        pub fn begin(self: *Object) ?instance.Borrow {
+        pub fn begin(self: *Object) ?Borrow {
             const body = Body.of(self);
-            if (body.isInUse()) return instance.raiseInUse(?instance.Borrow, name);
+            if (body.isInUse()) return raiseInUse(?Borrow, name);
             close(self);
             body.status = .new;
             body.is_busy = true;
@@ -277,7 +270,7 @@ pub fn Class(comptime T: type) type {
             if (body.status == .live) {
                 body.status = .closed;
                 if (comptime hasDeinit(T)) {
-                    const value = instance.valueOf(T, self);
+                    const value = valueOf(T, self);
                     const parameters = comptime reflection.function(@TypeOf(T.deinit)).parameters;
                     const first = if (parameters[0].? == T) value.* else value;
                     if (parameters.len == 1) T.deinit(first) else T.deinit(first, body.heap.allocator());
@@ -290,7 +283,7 @@ pub fn Class(comptime T: type) type {
         fn dealloc(self: *Object) callconv(.c) void {
             if (may_have_owners) abi.PyObject_GC_UnTrack(self);
             close(self);
-            instance.free(self);
+            free(self);
         }
 
         fn traverse(self: *Object, visit: abi.Visit, argument: ?*anyopaque) callconv(.c) c_int {
@@ -306,12 +299,12 @@ pub fn Class(comptime T: type) type {
         }
 
         fn enter(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
-            return if (instance.isUsable(T, self, false)) abi.newReference(self) else null;
+            return if (isUsable(T, self, false)) abi.newReference(self) else null;
         }
 
         fn exit(self: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
-            if (!instance.isUsable(T, self, true)) return null;
-            if (Body.of(self).keepers > 0) return instance.raiseInUse(?*Object, name);
+            if (!isUsable(T, self, true)) return null;
+            if (Body.of(self).keepers > 0) return raiseInUse(?*Object, name);
             close(self);
             return abi.newReference(abi.none);
         }
@@ -341,4 +334,168 @@ pub fn Class(comptime T: type) type {
 /// itself to fill.
 pub fn isTaken(comptime field: reflection.Field) bool {
     return kind.isSettable(field.type) and !(field.is_undefined and @typeInfo(field.type) == .array);
+}
+
+/// Zeroed memory is an instance whose constructor has not run.
+pub const Body = struct {
+    module: ?*Object,
+    /// A tuple of the instances that this one's value may point into.
+    owners: ?*Object,
+    heap: Heap,
+    /// How many others need the value as it is: instances that it owns, calls that only read it.
+    readers: usize,
+    /// How many others need the value to stay: what an iterator gave.
+    keepers: usize,
+    /// Whether a call changes the value, or makes it.
+    is_busy: bool,
+    /// Whether the owners count this instance as a reader.
+    locks_owners: bool,
+    status: enum(u8) { new = 0, live, closed },
+
+    pub fn of(object: *Object) *Body {
+        return content(Body, object);
+    }
+
+    /// True if a call or another instance needs the value.
+    pub fn isInUse(body: *const Body) bool {
+        return body.is_busy or body.readers + body.keepers > 0;
+    }
+
+    /// Lets the owners go. A tuple is what keeps the interpreter's stack flat where owners have owners.
+    pub fn release(body: *Body) void {
+        const owners = body.owners orelse return;
+        body.owners = null;
+        for (0..@intCast(abi.PyTuple_Size(owners))) |index| {
+            const owner = abi.PyTuple_GetItem(owners, @intCast(index)).?;
+            if (owner == abi.none) continue;
+            if (body.locks_owners) Body.of(owner).readers -= 1 else Body.of(owner).keepers -= 1;
+        }
+        abi.Py_DecRef(owners);
+    }
+
+    fn refuse(body: *const Body, name: [*:0]const u8) bool {
+        @branchHint(.cold);
+        return switch (body.status) {
+            .new => abi.raise(bool, "RuntimeError", "%s.__init__() was not called", .{name}),
+            .closed => abi.raise(bool, "ValueError", "the %s is closed", .{name}),
+            .live => raiseInUse(bool, name),
+        };
+    }
+};
+
+pub fn raiseInUse(comptime Answer: type, name: [*:0]const u8) Answer {
+    const format = "the %s is in use, by a running call or by an object such as an iterator";
+    return abi.raise(Answer, "RuntimeError", format, .{name});
+}
+
+/// Returns where a value ends that lies behind something else in an object.
+pub fn endOf(comptime T: type, comptime start_min: usize) usize {
+    return std.mem.alignForward(usize, start_min, @alignOf(T)) + @sizeOf(T);
+}
+
+/// Returns what an object has right behind its head.
+pub fn content(comptime T: type, object: *Object) *T {
+    return @ptrFromInt(@intFromPtr(object) + comptime endOf(T, @sizeOf(Object)) - @sizeOf(T));
+}
+
+/// Returns the size of an object with a value.
+pub fn sizeOf(comptime T: type) usize {
+    return endOf(T, endOf(Body, @sizeOf(Object)));
+}
+
+pub fn valueOf(comptime T: type, object: *Object) *T {
+    return @ptrFromInt(@intFromPtr(object) + comptime sizeOf(T) - @sizeOf(T));
+}
+
+/// Returns the module of an instance of the class, or of one derived from it (borrowed).
+pub fn moduleOf(comptime T: type, object: *Object) ?*Object {
+    const body = Body.of(object);
+    if (body.module) |module| return module;
+    const ours: *const anyopaque = @ptrCast(&Class(T).dealloc);
+    var base = object.type;
+    while (abi.PyType_GetSlot(base, .tp_dealloc) != ours) {
+        base = @ptrCast(@alignCast(abi.PyType_GetSlot(base, .tp_base) orelse break));
+    }
+    body.module = abi.PyType_GetModule(base);
+    return body.module;
+}
+
+/// Creates an instance without a value.
+pub fn allocate(comptime T: type, module: *Object) ?*Object {
+    const object = abi.PyType_GenericAlloc(of(T, module) orelse return null, 0) orelse return null;
+    Body.of(object).module = module;
+    return object;
+}
+
+/// Gives an instance its value.
+pub fn start(comptime T: type, object: *Object, value: T) void {
+    valueOf(T, object).* = value;
+    Body.of(object).status = .live;
+}
+
+pub fn new(comptime T: type, value: T, module: *Object) ?*Object {
+    const object = allocate(T, module) orelse return null;
+    start(T, object, value);
+    return object;
+}
+
+/// Ends the memory of an object whose content is gone.
+pub fn free(object: *Object) void {
+    const class = object.type;
+    const slot = abi.PyType_GetSlot(class, .tp_free);
+    const end: *const fn (*Object) callconv(.c) void = @ptrCast(@alignCast(slot));
+    end(object);
+    abi.Py_DecRef(class);
+}
+
+/// True if an object is an instance of the class of a type, or of one derived from it.
+pub fn is(comptime T: type, object: *Object, module: *Object) bool {
+    return abi.PyType_IsSubtype(object.type, of(T, module) orelse return false) != 0;
+}
+
+/// True if the value of an instance may be used now, else an exception is set.
+pub fn isUsable(comptime T: type, object: *Object, is_exclusive: bool) bool {
+    const body = Body.of(object);
+    if (body.status == .live and !body.is_busy and !(is_exclusive and body.readers > 0)) return true;
+    return body.refuse(comptime kind.nameOf(T));
+}
+
+/// An instance that a call uses.
+pub const Borrow = struct {
+    object: ?*Object = null,
+    is_exclusive: bool = false,
+
+    /// Returns what a parameter for an instance gets. Without a module the object is known to be one.
+    pub inline fn begin(borrow: *Borrow, comptime T: type, object: *Object, module: ?*Object) Refusal!T {
+        const Inner = kind.Unwrapped(T);
+        const Instance = kind.InstanceOf(T);
+        if (Inner != T and object == abi.none) return null;
+        if (module) |owner| if (!is(Instance, object, owner)) return error.WrongType;
+        const is_exclusive = Inner == *Instance;
+        if (!isUsable(Instance, object, is_exclusive)) return error.Raised;
+        if (is_exclusive) Body.of(object).is_busy = true else Body.of(object).readers += 1;
+        borrow.* = .{ .object = object, .is_exclusive = is_exclusive };
+        const value = valueOf(Instance, object);
+        return if (Inner == Instance) value.* else value;
+    }
+
+    pub fn end(borrow: Borrow) void {
+        const body = Body.of(borrow.object orelse return);
+        if (borrow.is_exclusive) body.is_busy = false else body.readers -= 1;
+    }
+};
+
+/// Makes an instance keep others alive, and unchanged if it `locks` them. False with an exception set
+/// on failure.
+pub fn adopt(object: *Object, borrows: []const Borrow, locks: bool) bool {
+    const owners = abi.PyTuple_New(@intCast(borrows.len)) orelse return false;
+    for (borrows, 0..) |borrow, index| {
+        const owner = borrow.object orelse abi.none;
+        _ = abi.PyTuple_SetItem(owners, @intCast(index), abi.newReference(owner)); // Cannot fail: the tuple is new.
+        if (borrow.object == null) continue;
+        if (locks) Body.of(owner).readers += 1 else Body.of(owner).keepers += 1;
+    }
+    Body.of(object).owners = owners;
+    Body.of(object).locks_owners = locks;
+    return true;
 }

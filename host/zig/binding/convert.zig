@@ -6,7 +6,7 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const buffer = @import("buffer.zig");
-const instance = @import("instance.zig");
+const class = @import("class.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
 const Refusal = @import("scope.zig").Refusal;
@@ -78,8 +78,8 @@ pub fn fromPython(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
             return if (abi.is(object, .dict)) fromDict(T, object, scope) else error.WrongType;
         },
         .class => {
-            if (!instance.is(T, object, scope.module)) return error.WrongType;
-            return if (instance.isUsable(T, object, false)) instance.valueOf(T, object).* else error.Raised;
+            if (!class.is(T, object, scope.module)) return error.WrongType;
+            return if (class.isUsable(T, object, false)) class.valueOf(T, object).* else error.Raised;
         },
         .enumeration => {
             const name = try borrowString(object);
@@ -148,8 +148,10 @@ fn fromDict(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     if (found == abi.PyDict_Size(dict)) return value;
     // What is left without the known ones.
     for (comptime reflection.names(T)) |known| if (abi.PyDict_DelItemString(dict, known) < 0) abi.PyErr_Clear();
+    const keys = abi.PyDict_Keys(dict) orelse return error.Raised;
+    try scope.holdObject(keys);
     const shape: [*:0]const u8 = comptime kind.shapeOf(T);
-    return scope.raise("TypeError", "unexpected %R; %s has %s", .{ dict, name, shape });
+    return scope.raise("TypeError", "unexpected keys %R; %s has %s", .{ keys, name, shape });
 }
 
 fn variant(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
@@ -233,7 +235,8 @@ fn borrowBytes(object: *Object, scope: *Scope) Refusal![]const u8 {
 }
 
 fn zeroTerminated(bytes: []const u8, scope: *Scope) Refusal![:0]const u8 {
-    if (std.mem.indexOfScalar(u8, bytes, 0) != null) return error.EmbeddedZero;
+    const has_zero = std.mem.indexOfScalar(u8, bytes, 0) != null;
+    if (has_zero) return scope.raise("ValueError", "embedded null character", .{});
     const copy = try scope.alloc(u8, bytes.len + 1);
     @memcpy(copy[0..bytes.len], bytes);
     copy[bytes.len] = 0;
@@ -256,7 +259,7 @@ pub fn toPython(comptime T: type, value: T, scope: *Scope) ?*Object {
         .array => newSequence(Child(T), &value, false, scope),
         .tuple => newTuple(comptime reflection.fields(T), value, scope),
         .record => newRecord(T, value, scope),
-        .class => instance.new(T, value, scope.module),
+        .class => class.new(T, value, scope.module),
         .enumeration => newName(T, value),
         .variant => switch (value) {
             inline else => |payload, tag| blk: {
@@ -324,11 +327,11 @@ fn newName(comptime T: type, value: T) ?*Object {
 }
 
 fn newRecord(comptime T: type, value: T, scope: *Scope) ?*Object {
-    const class = recordClass(T, scope.module) orelse return null;
+    const record_class = recordClass(T, scope.module) orelse return null;
     const tuple = newTuple(comptime reflection.fields(T), value, scope) orelse return null;
     defer abi.Py_DecRef(tuple);
     // `tuple.__new__`, because the class's own takes the fields one by one.
-    return abi.PyObject_CallMethod(tuple.type, "__new__", "OO", class, tuple);
+    return abi.PyObject_CallMethod(tuple.type, "__new__", "OO", record_class, tuple);
 }
 
 /// Returns the named tuple of a record (borrowed), or `null` with an exception set.

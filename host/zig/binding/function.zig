@@ -4,7 +4,6 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const class = @import("class.zig");
 const convert = @import("convert.zig");
-const instance = @import("instance.zig");
 const kind = @import("kind.zig");
 const panic = @import("panic.zig");
 const reflection = @import("reflection.zig");
@@ -274,19 +273,19 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             @setEvalBranchQuota(reflection.quota);
             const module = switch (receiver) {
                 .module => self,
-                .instance, .constructor, .fields => |T| instance.moduleOf(T, self) orelse return null,
+                .instance, .constructor, .fields => |T| class.moduleOf(T, self) orelse return null,
             };
             var scope: Scope = .{ .module = module, .function = shape.name };
             defer scope.close();
 
-            const own: instance.Borrow = if (is_constructor) class.Class(Made).begin(self) orelse return null else .{};
+            const own: class.Borrow = if (is_constructor) class.Class(Made).begin(self) orelse return null else .{};
             defer own.end();
             // Memory of a returned instance belongs to it, so it has to be there before the call.
             var made: ?*Object = if (is_constructor) abi.newReference(self) else null;
-            if (Made != void and !is_constructor) made = instance.allocate(Made, module) orelse return null;
+            if (Made != void and !is_constructor) made = class.allocate(Made, module) orelse return null;
             defer if (Made != void) abi.Py_DecRef(made);
             const owner: ?*Object = if (owns) self else made;
-            const heap = if (owner) |object| &instance.Body.of(object).heap else &scope.heap;
+            const heap = if (owner) |object| &class.Body.of(object).heap else &scope.heap;
 
             var arguments: std.meta.ArgsTuple(@TypeOf(function)) = undefined;
             inline for (parameters, 0..) |T, index| if (T.? == std.mem.Allocator) {
@@ -309,7 +308,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             }
 
             // Instances come last: what follows runs no Python code that could end one of them.
-            var borrows: [shape.uses.len]instance.Borrow = @splat(.{});
+            var borrows: [shape.uses.len]class.Borrow = @splat(.{});
             defer for (borrows) |borrow| borrow.end();
             inline for (shape.uses, &borrows) |use, *borrow| {
                 const T = parameters[use.index].?;
@@ -339,11 +338,11 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
 
             const object = made.?;
             const value: ?Made = payload;
-            instance.start(Made, object, value orelse return abi.newReference(abi.none));
+            class.start(Made, object, value orelse return abi.newReference(abi.none));
             // What an iterator gives must not keep it from going on.
             const locks = comptime is_constructor or !std.mem.eql(u8, declaration.name, "next");
-            const shares = comptime kind.hasPointers(Made);
-            if (shares and !instance.adopt(object, &borrows, locks)) return null;
+            const shares = comptime kind.hasPointers(Made) and shape.uses.len > 0;
+            if (shares and !class.adopt(object, &borrows, locks)) return null;
             return abi.newReference(if (is_constructor) abi.none else object);
         }
     };

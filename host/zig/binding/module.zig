@@ -28,9 +28,7 @@ pub fn exportModule(comptime user: type, comptime init_symbol: []const u8) void 
     const exports: Exports = .of(&.{user});
     // A package may be there for its submodules only.
     const is_package = std.mem.endsWith(u8, reflection.source_path, "__init__.zig");
-    if (exports.list.len == 0 and !is_package) {
-        @compileError(emptyMessage(reflection.source_path, exports.skipped));
-    }
+    if (exports.list.len == 0 and !is_package) @compileError(emptyMessage(reflection.source_path, exports.skipped));
     @export(&Module(user).init, .{ .name = init_symbol });
 }
 
@@ -47,7 +45,6 @@ fn Module(comptime user: type) type {
             .state_size = @sizeOf(state.Classes),
             .slots = &slots,
             .traverse = &state.traverse,
-            .clear = &state.clear,
             .free = &state.free,
         };
 

@@ -6,12 +6,11 @@ const abi = @import("abi.zig");
 const kind = @import("kind.zig");
 
 const Alignment = std.mem.Alignment;
-const List = std.DoublyLinkedList;
 const Object = abi.Object;
 const Text = [*:0]const u8;
 
 /// Why an argument was refused. No exception is set, except for `Raised`.
-pub const Refusal = Raised || error{ WrongType, WrongValue, OutOfRange, EmbeddedZero };
+pub const Refusal = Raised || error{ WrongType, WrongValue, OutOfRange };
 const Raised = error{Raised};
 
 pub const Scope = struct {
@@ -86,7 +85,6 @@ pub const Scope = struct {
         return switch (refusal) {
             error.Raised => error.Raised,
             error.OutOfRange => scope.raise("OverflowError", "out of range for %s", .{range}),
-            error.EmbeddedZero => scope.raise("ValueError", "embedded null character", .{}),
             error.WrongValue => scope.raise("ValueError", "expected %s, got %R", .{ expected, object }),
             error.WrongType => scope.raise("TypeError", "expected %s, got %S", .{ expected, class }),
         };
@@ -99,12 +97,12 @@ pub const Scope = struct {
 /// Any thread may allocate, also one that does not hold the interpreter's lock. So the blocks are the C
 /// library's, and not of the interpreter's own memory functions.
 pub const Heap = struct {
-    blocks: List = .{},
+    blocks: std.DoublyLinkedList = .{},
     lock: std.atomic.Value(bool) = .init(false),
 
     /// What precedes the memory that the user's code gets. A multiple of `natural`.
     const Block = struct {
-        node: List.Node = .{},
+        node: std.DoublyLinkedList.Node = .{},
         /// What must be freed.
         start: *anyopaque,
         size: usize,

@@ -22,16 +22,10 @@ pub fn traverse(module: *Object, visit: abi.Visit, argument: ?*anyopaque) callco
     return visit(classes.* orelse return 0, argument);
 }
 
-pub fn clear(module: *Object) callconv(.c) c_int {
-    const classes = classesOf(module) orelse return 0;
-    const list = classes.*;
-    classes.* = null;
-    abi.Py_DecRef(list);
-    return 0;
-}
-
+/// The collector needs no other help: classes let their module go.
 pub fn free(module: ?*anyopaque) callconv(.c) void {
-    _ = clear(@ptrCast(@alignCast(module.?)));
+    const classes = classesOf(@ptrCast(@alignCast(module.?))) orelse return;
+    abi.Py_DecRef(classes.*);
 }
 
 /// Types that have a number, from 1. The numbers are the same in every interpreter; the interpreter's
@@ -100,8 +94,7 @@ pub fn raiseZigError(module: *Object, err: anyerror, returns: ?*std.builtin.Stac
     const text = abi.PyUnicode_FromFormat("%s", @errorName(err).ptr) orelse return;
     defer abi.Py_DecRef(text);
     const name: [*:0]const u8 = if (err == error.OutOfMemory) "MemoryError" else @errorName(err);
-    const builtins = abi.PyImport_ImportModule("builtins") orelse return;
-    defer abi.Py_DecRef(builtins);
+    const builtins = abi.PyImport_AddModule("builtins") orelse return;
     const known = abi.PyObject_GetAttrString(builtins, name);
     defer abi.Py_DecRef(known);
     if (known) |class| {
