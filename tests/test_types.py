@@ -102,6 +102,29 @@ def test_a_default_that_is_undefined_is_none(make_project, zig):
     ], ran
 
 
+def test_another_name_of_a_function_has_its_parameters_and_comment(project):
+    project.write("lib.zig", "/// An area.\npub fn area(width: f64, height: f64) f64 {\n    return width * height;\n}\n")
+    source = """
+        const lib = @import("lib.zig");
+        fn own(value: u8) u8 {
+            return value;
+        }
+        pub const area = lib.area;
+        pub const same = own;
+        pub const inner = struct {
+            pub const again = lib.area;
+        };
+    """
+    project.write("m.zig", source)
+    code = """
+        import inspect, zigimport, m
+        print(*(inspect.signature(one) for one in (m.area, m.same, m.inner.again)))
+        print(m.area(height=2, width=3), m.same(value=4), m.inner.again.__doc__)
+    """
+    ran = project.run(dedented(code))
+    assert ran.stdout.splitlines() == ["(width, height) (value) (width, height)", "6.0 4 An area."], ran
+
+
 def test_a_function_of_a_type_that_is_not_known_does_not_keep_the_others_out(project):
     functions = {
         "pointer": "pub fn pointer(a: *u8) void {\n    a.* = 1;\n}\n",

@@ -78,7 +78,7 @@ pub fn declarations(module: &Module, closure: &Closure) -> String {
             text.push_str(&format!("    .{{ .name = {}, .doc = {}, .list = &.{{\n", quote(&name), quote(doc)));
             let declared = scan.declarations.iter().filter(|declaration| declaration.container == container);
             for declaration in declared.filter(|declaration| is_exported(declaration)) {
-                text.push_str(&entry(declaration));
+                text.push_str(&entry(declaration, meant(declaration, path, module, closure)));
             }
             text.push_str("    } },\n");
         }
@@ -88,7 +88,8 @@ pub fn declarations(module: &Module, closure: &Closure) -> String {
 }
 
 /// The files whose declarations Python may come to see: the module's own, those
-/// that it imports, and from there what `pub const name = @import("…")` leads to.
+/// that it imports, and from there what `pub const name = @import("…")` leads to,
+/// also with names behind it.
 fn described_files<'a>(module: &'a Module, closure: &'a Closure) -> Vec<(&'a Path, &'a source::Scan)> {
     let mut files: Vec<(&Path, &source::Scan)> = vec![(&module.source_path, &closure.root_scan)];
     let mut next = 0;
@@ -98,7 +99,8 @@ fn described_files<'a>(module: &'a Module, closure: &'a Closure) -> Vec<(&'a Pat
         let leads_on = |dependency: &source::Dependency| {
             is_root
                 || scan.declarations.iter().any(|declaration| {
-                    declaration.line == dependency.span.line && declaration.type_text.starts_with("@import")
+                    import_path(&declaration.type_text)
+                        .is_some_and(|(operand, _)| operand.as_bytes() == dependency.operand)
                 })
         };
         for dependency in scan.dependencies.iter().filter(|dependency| leads_on(dependency)) {
@@ -137,11 +139,63 @@ fn container_doc<'a>(scan: &'a source::Scan, container: &str) -> &'a str {
     declared.map_or("", |declaration| &declaration.doc)
 }
 
-fn entry(declaration: &source::Declaration) -> String {
-    let parameters: Vec<String> = declaration.parameters.iter().map(|parameter| quote(&parameter.name)).collect();
+/// How often a name may stand for another one.
+const ALIAS_STEPS_MAX: usize = 16;
+
+/// Returns the function that a declaration is or stands for, as `pub const f =
+/// @import("a.zig").f` does for one of another file. The scanner has followed the
+/// names of one file already.
+fn meant<'a>(
+    declaration: &'a source::Declaration,
+    path: &Path,
+    module: &Module,
+    closure: &'a Closure,
+) -> Option<&'a source::Declaration> {
+    let mut declaration = declaration;
+    let mut file = path.to_path_buf();
+    // Those behind the declaration, the last one first.
+    let mut names: Vec<&str> = Vec::new();
+    for _ in 0..ALIAS_STEPS_MAX {
+        let is_function = declaration.kind == source::DeclarationKind::Function || !declaration.parameters.is_empty();
+        if names.is_empty() && is_function {
+            return Some(declaration);
+        }
+        let container = match import_path(&declaration.type_text) {
+            Some((operand, behind)) => {
+                file = closure::normalize(&file.parent()?.join(operand));
+                names.extend(behind.into_iter().rev());
+                String::new()
+            }
+            None if declaration.container.is_empty() => declaration.name.clone(),
+            None => format!("{}.{}", declaration.container, declaration.name),
+        };
+        let scan = if file == module.source_path {
+            &closure.root_scan
+        } else {
+            closure.imported_scans.iter().find(|(known, _)| *known == file).map(|(_, scan)| &**scan)?
+        };
+        let name = names.pop()?;
+        declaration = scan.declarations.iter().find(|known| known.container == container && known.name == name)?;
+    }
+    None
+}
+
+/// Splits a path of names that begins with an import into the import's operand
+/// and the names behind it.
+fn import_path(text: &str) -> Option<(&str, Vec<&str>)> {
+    let (operand, behind) = text.strip_prefix("@import(\"")?.split_once("\")")?;
+    Some((operand, behind.split('.').skip(1).map(str::trim).collect()))
+}
+
+/// Describes a declaration. What a function `meant` by it has, and it has not, is
+/// its own.
+fn entry(declaration: &source::Declaration, meant: Option<&source::Declaration>) -> String {
+    let parameters = &meant.unwrap_or(declaration).parameters;
+    let parameters: Vec<String> = parameters.iter().map(|parameter| quote(&parameter.name)).collect();
+    let text = if declaration.doc.is_empty() { meant.map_or("", |meant| &meant.doc) } else { &declaration.doc };
     let is_nogil = |line: &str| directive(line) == Some(NOGIL);
-    let doc: Vec<&str> = declaration.doc.lines().filter(|line| !is_nogil(line)).collect();
-    let nogil = if declaration.doc.lines().any(is_nogil) { ", .nogil = true" } else { "" };
+    let doc: Vec<&str> = text.lines().filter(|line| !is_nogil(line)).collect();
+    let nogil = if text.lines().any(is_nogil) { ", .nogil = true" } else { "" };
     format!(
         "        .{{ .name = {}, .parameters = &.{{ {} }}, .doc = {}{nogil} }},\n",
         quote(&declaration.name),
@@ -221,6 +275,39 @@ mod tests {
     #[test]
     fn literals_are_escaped() {
         assert_eq!(quote("a\"b\\c\nd\u{1}é"), "\"a\\\"b\\\\c\\nd\\x01é\"");
+    }
+
+    #[test]
+    fn another_name_of_a_function_has_its_parameters_and_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "m.zig",
+            "const lib = @import(\"lib.zig\");\nconst inner = lib.inner;\nfn own(x: u8) u8 { return x; }\n\
+             pub const area = lib.area;\n/// Of its own.\npub const wide = lib.area;\npub const deep = inner.Box.volume;\n\
+             pub const self = own;\npub const value = lib.value;\npub const again = @import(\"lib.zig\").back;\n\
+             pub const loop = @import(\"lib.zig\").loop;\npub fn root(r: u8) u8 { return r; }\n",
+        );
+        write(
+            "lib.zig",
+            "/// An area.\npub fn area(w: u8, h: u8) u8 { return w * h; }\npub const value = 3;\n\
+             pub const inner = @import(\"inner.zig\");\nconst m = @import(\"m.zig\");\npub const back = m.root;\n\
+             pub const loop = m.loop;\n",
+        );
+        write("inner.zig", "pub const Box = struct { pub fn volume(a: u8) u8 { return a; } };\n");
+        let module = Module::from_path(&folder.path().join("m.zig")).unwrap();
+        let text = declarations(&module, &closure::scan(&module).unwrap());
+        for line in [
+            r#"{ .name = "area", .parameters = &.{ "w", "h" }, .doc = "An area." }"#,
+            r#"{ .name = "wide", .parameters = &.{ "w", "h" }, .doc = "Of its own." }"#,
+            r#"{ .name = "deep", .parameters = &.{ "a" }, .doc = "" }"#,
+            r#"{ .name = "self", .parameters = &.{ "x" }, .doc = "" }"#,
+            r#"{ .name = "value", .parameters = &.{  }, .doc = "" }"#,
+            r#"{ .name = "again", .parameters = &.{ "r" }, .doc = "" }"#,
+            r#"{ .name = "loop", .parameters = &.{  }, .doc = "" }"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 
     #[test]

@@ -12,6 +12,11 @@ const assert = std.debug.assert;
 /// repeats the path, which without a limit would make the answer quadratic.
 const container_path_bytes_max = 255;
 
+/// A name that stands for a longer path is not followed, for the same reason, nor one over more
+/// steps.
+const path_bytes_max = 255;
+const path_steps_max = 16;
+
 /// A container whose body is being read.
 const Container = struct {
     path: []const u8,
@@ -43,6 +48,8 @@ const State = enum {
     /// Between the type and `=`.
     value_suffix,
     value_initializer,
+    /// After a name or `@import` that an initialiser begins with.
+    value_path,
     /// After `extern` or `packed`.
     container_keyword,
     /// After `struct`, `enum`, `union` or `opaque`.
@@ -55,6 +62,10 @@ pub const Declarations = struct {
     locator: *text.Locator,
 
     found: std.ArrayList(source_types.Declaration) = .empty,
+    /// Which of them are constants that a path of names is given for.
+    paths: std.ArrayList(usize) = .empty,
+    /// The functions at the top of the file, and such constants, by their names; also without `pub`.
+    top: std.StringHashMapUnmanaged(source_types.Declaration) = .empty,
     /// The parameters of the function that is being read.
     parameters: std.ArrayList(source_types.Parameter) = .empty,
     containers: std.ArrayList(Container) = .empty,
@@ -69,12 +80,16 @@ pub const Declarations = struct {
     /// The declaration that is being read.
     const Current = struct {
         doc: []const u8,
+        is_public: bool,
+        is_path: bool = false,
         kind: source_types.DeclarationKind = .function,
         name: []const u8 = "",
         line: u32 = 0,
         type_text: ?[]const u8 = null,
         /// Where the type that is being read starts.
         type_start: ?usize = null,
+        /// The first token of the initialiser.
+        first: Token.Loc = .{ .start = 0, .end = 0 },
         parameter: ParameterHead = .{},
         /// Whether a `{` in the return type would open a type and not the body.
         brace_opens_type: bool = false,
@@ -98,12 +113,24 @@ pub const Declarations = struct {
     pub inline fn take(declarations: *Declarations, token: Token, previous: Token, level: u32) Allocator.Error!void {
         if (declarations.state == .idle) {
             if (level > declarations.container.level) return;
-            if (level == declarations.container.level and token.tag != .keyword_pub) {
+            if (level == declarations.container.level and !declarations.isFirst(token, previous)) {
                 declarations.doc = null;
                 return;
             }
         }
         return declarations.takeHead(token, previous, level);
+    }
+
+    /// Whether a token begins a declaration. Those without `pub` matter at the top of the file only.
+    inline fn isFirst(declarations: *const Declarations, token: Token, previous: Token) bool {
+        return switch (token.tag) {
+            .keyword_pub => true,
+            .keyword_const, .keyword_fn, .keyword_inline, .keyword_noinline, .keyword_export, .keyword_extern => switch (previous.tag) {
+                .eof, .semicolon, .r_brace, .comma => declarations.containers.items.len == 0,
+                else => false,
+            },
+            else => false,
+        };
     }
 
     noinline fn takeHead(declarations: *Declarations, token: Token, previous: Token, level: u32) Allocator.Error!void {
@@ -112,13 +139,20 @@ pub const Declarations = struct {
             .parameter_start, .parameter_name, .parameter_type => declarations.takeParameterToken(token, previous),
             else => {},
         };
-        if (level < declarations.container.level) return declarations.close(level);
+        if (level < declarations.container.level) {
+            try declarations.cutPath();
+            return declarations.close(level);
+        }
         // `pub` starts a declaration whatever came before, so that an
         // unfinished one does not hide the next.
-        if (token.tag == .keyword_pub) return declarations.begin();
+        if (token.tag == .keyword_pub) return declarations.begin(true);
+        if (declarations.state == .idle) {
+            try declarations.begin(false);
+            return declarations.takeModifier(token);
+        }
         declarations.doc = null;
         switch (declarations.state) {
-            .idle => {},
+            .idle => unreachable,
             .modifiers => declarations.takeModifier(token),
             .parameter_start, .parameter_name, .parameter_type => {
                 // Only a closing bracket leads back here from the parameters.
@@ -128,6 +162,7 @@ pub const Declarations = struct {
             .function_name, .parameters_open, .function_suffix, .return_type => try declarations.takeFunctionToken(token, previous),
             .value_name, .value_colon, .value_type, .value_suffix => try declarations.takeValueToken(token, previous),
             .value_initializer => try declarations.takeInitializer(token),
+            .value_path => try declarations.takePath(token, previous),
             .container_keyword => declarations.state = switch (token.tag) {
                 .keyword_struct, .keyword_enum, .keyword_union => .container_open,
                 else => .idle,
@@ -150,11 +185,13 @@ pub const Declarations = struct {
         }
     }
 
-    fn begin(declarations: *Declarations) Allocator.Error!void {
+    fn begin(declarations: *Declarations, is_public: bool) Allocator.Error!void {
+        try declarations.cutPath();
         const doc = if (declarations.doc) |loc| declarations.source[loc.start..loc.end] else "";
         declarations.doc = null;
         declarations.current = .{
             .doc = try text.docComment(declarations.arena, doc),
+            .is_public = is_public,
         };
         declarations.parameters.clearRetainingCapacity();
         declarations.state = .modifiers;
@@ -338,13 +375,61 @@ pub const Declarations = struct {
     }
 
     fn takeInitializer(declarations: *Declarations, token: Token) Allocator.Error!void {
+        const current = &declarations.current;
         const first = if (token.tag == .semicolon) "" else declarations.slice(token.loc);
-        try declarations.finish(declarations.current.type_text orelse first);
-        declarations.state = switch (token.tag) {
+        current.first = token.loc;
+        if (current.type_text == null and (token.tag == .identifier or std.mem.eql(u8, first, "@import"))) {
+            declarations.state = .value_path;
+            return;
+        }
+        try declarations.finish(current.type_text orelse first);
+        if (current.is_public) declarations.state = switch (token.tag) {
             .keyword_struct, .keyword_enum, .keyword_union, .keyword_opaque => .container_open,
             .keyword_extern, .keyword_packed => .container_keyword,
             else => .idle,
         };
+    }
+
+    /// Takes a token behind the first one of an initialiser that may be a path of names, such as
+    /// `@import("a.zig").b.c`. Of any other, its first token is told.
+    fn takePath(declarations: *Declarations, token: Token, previous: Token) Allocator.Error!void {
+        const goes_on = switch (token.tag) {
+            .period => previous.tag == .identifier or previous.tag == .r_paren,
+            .identifier => previous.tag == .period,
+            .l_paren, .r_paren => previous.tag == .builtin or previous.tag == .string_literal,
+            else => false,
+        };
+        if (goes_on) return;
+        if (token.tag != .semicolon or previous.tag == .period) return declarations.cutPath();
+        const start = declarations.current.first.start;
+        declarations.current.is_path = true;
+        try declarations.finish(declarations.source[start..previous.loc.end]);
+    }
+
+    /// Ends a declaration whose initialiser is no path, if one is being read.
+    fn cutPath(declarations: *Declarations) Allocator.Error!void {
+        if (declarations.state == .value_path) try declarations.finish(declarations.slice(declarations.current.first));
+    }
+
+    /// Ends the file: a constant that is another name of something at its top is told with the path
+    /// that leads on from there, and of a function with its parameters and, without an own, its text.
+    pub fn end(declarations: *Declarations) Allocator.Error!void {
+        try declarations.cutPath();
+        for (declarations.paths.items) |index| {
+            const declaration = &declarations.found.items[index];
+            for (0..path_steps_max) |_| {
+                const path = declaration.type_text;
+                const dot = std.mem.indexOfScalar(u8, path, '.') orelse path.len;
+                const meant = declarations.top.get(std.mem.trim(u8, path[0..dot], " \t\r\n")) orelse break;
+                const rest = path[dot..];
+                if (meant.kind == .function and rest.len == 0) {
+                    declaration.parameters = meant.parameters;
+                    if (declaration.doc.len == 0) declaration.doc = meant.doc;
+                }
+                if (meant.kind == .function or meant.type_text.len + rest.len > path_bytes_max) break;
+                declaration.type_text = try std.mem.concat(declarations.arena, u8, &.{ meant.type_text, rest });
+            }
+        }
     }
 
     /// Returns the type that ends with `previous`.
@@ -357,7 +442,7 @@ pub const Declarations = struct {
     fn finish(declarations: *Declarations, type_text: []const u8) Allocator.Error!void {
         const current = declarations.current;
         declarations.state = .idle;
-        try declarations.found.append(declarations.arena, .{
+        const declaration: source_types.Declaration = .{
             .name = current.name,
             .container = declarations.container.path,
             .kind = current.kind,
@@ -365,7 +450,15 @@ pub const Declarations = struct {
             .type_text = try text.utf8(declarations.arena, type_text),
             .doc = current.doc,
             .line = current.line,
-        });
+        };
+        if (current.is_public) {
+            if (current.is_path) try declarations.paths.append(declarations.arena, declarations.found.items.len);
+            try declarations.found.append(declarations.arena, declaration);
+        }
+        const is_alias = current.is_path and current.kind == .constant;
+        if (declarations.containers.items.len == 0 and (is_alias or current.kind == .function)) {
+            try declarations.top.put(declarations.arena, current.name, declaration);
+        }
     }
 
     fn slice(declarations: *const Declarations, loc: Token.Loc) []const u8 {

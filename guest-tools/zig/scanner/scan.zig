@@ -161,6 +161,7 @@ const Scanner = struct {
             previous = token;
         }
         while (scanner.calls.items.len > 0) try scanner.closeCall(.eof, previous);
+        try scanner.declarations.end();
         return scanner.result();
     }
 

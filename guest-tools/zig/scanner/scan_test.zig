@@ -317,7 +317,7 @@ test "values" {
         .{ .name = "b", .type_text = "u32", .kind = .constant },
         .{ .name = "c", .type_text = "[2]u8", .kind = .variable },
         .{ .name = "d", .type_text = "*align(4) addrspace(.generic) const u8", .kind = .constant },
-        .{ .name = "g", .type_text = "@import", .kind = .constant },
+        .{ .name = "g", .type_text = "@import(\"g.zig\").g", .kind = .constant },
         .{ .name = "h", .type_text = "error", .kind = .constant },
         .{ .name = "i", .type_text = "@compileError", .kind = .constant },
         .{ .name = "j", .type_text = "?*u8", .kind = .variable },
@@ -327,6 +327,52 @@ test "values" {
         .{ .name = "o", .type_text = "p", .kind = .constant },
         .{ .name = "q r", .type_text = "\"s\"", .kind = .constant },
         .{ .name = "t", .type_text = "[]align(2) u8", .kind = .constant },
+    });
+}
+
+test "constants that are other names" {
+    const x: []const [2][]const u8 = &.{.{ "x", "u8" }};
+    try expectDeclarations(
+        \\const a = @import("a.zig");
+        \\const b = a.b;
+        \\/// Doc.
+        \\fn hidden(x: u8) u8 { return x; }
+        \\inline fn both(x: u8) u8 { const a = b.x; return a; }
+        \\pub const c = a.c;
+        \\pub const d = b . d;
+        \\pub const e = hidden;
+        \\/// Own.
+        \\pub const f = e;
+        \\pub const g = both;
+        \\pub const h: a = hidden;
+        \\pub const i = i.i;
+        \\pub const j = a.j(1).k;
+        \\pub const k = a.k + 1;
+        \\pub const l = @import(a).b;
+        \\pub const m = unknown.m;
+        \\pub const S = struct {
+        \\    const a = 1;
+        \\    pub const n = b.n;
+        \\};
+        \\const T = []const a;
+        \\pub const o = T;
+        \\pub const p = a
+    , &.{
+        .{ .name = "c", .type_text = "@import(\"a.zig\").c", .kind = .constant },
+        .{ .name = "d", .type_text = "@import(\"a.zig\").b. d", .kind = .constant },
+        .{ .name = "e", .type_text = "hidden", .kind = .constant, .parameters = x, .doc = "Doc." },
+        .{ .name = "f", .type_text = "hidden", .kind = .constant, .parameters = x, .doc = "Own." },
+        .{ .name = "g", .type_text = "both", .kind = .constant, .parameters = x },
+        .{ .name = "h", .type_text = "a", .kind = .constant },
+        .{ .name = "i", .type_text = "i.i.i.i.i.i.i.i.i.i.i.i.i.i.i.i.i.i", .kind = .constant },
+        .{ .name = "j", .type_text = "a", .kind = .constant },
+        .{ .name = "k", .type_text = "a", .kind = .constant },
+        .{ .name = "l", .type_text = "@import", .kind = .constant },
+        .{ .name = "m", .type_text = "unknown.m", .kind = .constant },
+        .{ .name = "S", .type_text = "struct", .kind = .constant },
+        .{ .name = "n", .type_text = "@import(\"a.zig\").b.n", .kind = .constant, .container = "S" },
+        .{ .name = "o", .type_text = "T", .kind = .constant },
+        .{ .name = "p", .type_text = "a", .kind = .constant },
     });
 }
 
