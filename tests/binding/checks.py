@@ -109,7 +109,7 @@ def check_documentation_and_signatures(g):
     assert g.__doc__ == "Plane geometry." and g.area.__doc__ == "Doc of area." and g.area.__module__ == "geometry"
     assert str(inspect.signature(g.area)) == "(w, h)" and str(inspect.signature(g.nothing)) == "()"
     assert str(inspect.signature(g.upper)) == "(s)" and str(inspect.signature(g.plus)) == "(arg0, arg1)"
-    assert str(inspect.signature(g.keyword)) == "(arg0, arg1, arg2)" and g.keyword(1, 2, 3) == 4
+    assert str(inspect.signature(g.keyword)) == "(lambda_, arg1, for_)" and g.keyword(1, 2, for_=3) == 4
 
 
 def check_constants(g):

@@ -689,3 +689,28 @@ pub const MetaFunction = struct {
 pub fn good() u8 {
     return 5;
 }
+/// Keeps what it gets.
+pub const Keeper = struct {
+    name: []const u8,
+    numbers: []const f64,
+    words: []const []const u8 = &.{},
+
+    pub fn init(name: []const u8, numbers: []const f64, words: []const []const u8) Keeper {
+        return .{ .name = name, .numbers = numbers, .words = words };
+    }
+    pub fn first(self: *const Keeper) []const u8 {
+        return if (self.words.len == 0) "" else self.words[0];
+    }
+    pub fn sum(self: *const Keeper) f64 {
+        var total: f64 = 0;
+        for (self.numbers) |number| total += number;
+        return total;
+    }
+    pub fn renamed(self: *const Keeper, name: []const u8) ?Keeper {
+        return .{ .name = name, .numbers = self.numbers, .words = self.words };
+    }
+    pub fn parse(text: []const u8) !Keeper {
+        if (text.len == 0) return error.Empty;
+        return .{ .name = text[0 .. text.len / 2], .numbers = &.{} };
+    }
+};

@@ -649,5 +649,46 @@ def check_what_python_cannot_have_keeps_nothing_else_out(h):
     assert h.good() == 5 and h.Unset(3).size() == 3 and h.Unset(n=4).n == 4
 
 
+def check_an_object_keeps_what_its_value_points_to(h):
+    def new(number):
+        words = [f"word {number} {index}" for index in range(3)]
+        return h.Keeper(f"name {number}", array.array("d", [number] * 1000), words)
+
+    keepers = [new(number) for number in range(50)]
+    parsed = [h.Keeper.parse(f"{number:04} and so on".strip()) for number in range(50)]
+    renamed = [keeper.renamed("new " + str(number)) for number, keeper in enumerate(keepers)]
+    fields = [h.Keeper(bytes(f"b {number}", "ascii"), [1.0, number], ("a", "b")) for number in range(50)]
+    churn()
+    for number in range(50):
+        keeper = keepers[number]
+        assert (keeper.name, keeper.sum(), keeper.first()) == (f"name {number}", number * 1000, f"word {number} 0")
+        assert (renamed[number].name, renamed[number].sum()) == (f"new {number}", number * 1000)
+        assert parsed[number].name == f"{number:04} and so on"[:7]
+        assert (fields[number].name, fields[number].sum(), fields[number].first()) == (f"b {number}", 1 + number, "a")
+    data = array.array("d", [1.0])
+    keeper = h.Keeper("x", data, [])
+    raises(BufferError, None, data.append, 2.0)
+    raises(TypeError, "numbers", keeper.__init__, "y", "no numbers", [])
+    raises(RuntimeError, "__init__", keeper.sum)
+    data.append(2.0)
+    keeper.__init__("z", data, ["w"])
+    assert (keeper.name, keeper.sum(), keeper.first()) == ("z", 3.0, "w")
+    del keeper
+    data.append(3.0)
+    text = "some text " * 3
+    before = sys.getrefcount(text)
+    kept = [h.Keeper.parse(text) for _ in range(10)]
+    assert sys.getrefcount(text) == before + 10
+    raises(h.ZigError, "Empty", h.Keeper.parse, "")
+    del kept, keepers, renamed
+    gc.collect()
+    assert sys.getrefcount(text) == before
+
+
+def check_the_wrong_one_of_many_is_named(h):
+    raises(TypeError, "argument 'words', item '1': expected str or bytes-like object, got int", h.Keeper, "", [], ["a", 1])
+    raises(TypeError, "argument 'numbers', item '2': expected float, got str", h.Keeper, "", [1, 2, "x"], [])
+
+
 if __name__ == "__main__":
     support.run(hostile, globals(), sys.argv[1:])

@@ -243,8 +243,6 @@ pub var true_object: *Object = undefined;
 /// `int` itself: a comparison with it spares the usual integer argument a call.
 pub var int_type: *Object = undefined;
 pub var str_type: *Object = undefined;
-/// The `int` 64, by which wide integers are shifted right.
-pub var word_bits: *Object = undefined;
 /// `NotImplemented`, for classes that compare.
 pub var not_implemented: *Object = undefined;
 
@@ -253,11 +251,11 @@ pub fn findObjects() bool {
     // The references are kept: they guard objects that live as long as the process.
     none = Py_BuildValue("") orelse return false;
     true_object = PyBool_FromLong(1) orelse return false;
-    word_bits = PyLong_FromLongLong(64) orelse return false;
-    int_type = word_bits.type;
+    const number = PyLong_FromLongLong(0) orelse return false;
+    int_type = number.type;
     str_type = (PyUnicode_FromFormat("") orelse return false).type;
     // What every object answers when it is compared with something of another kind.
-    not_implemented = PyObject_CallMethod(none, "__eq__", "O", word_bits) orelse return false;
+    not_implemented = PyObject_CallMethod(none, "__eq__", "O", number) orelse return false;
     return true;
 }
 

@@ -302,7 +302,7 @@ pub fn arrayOf(comptime V: type, view: V, scope: *Scope) ?*Object {
         .format = comptime formatOf(V.Element).?,
         .shape = &shape,
         .strides = &strides,
-    }, Array.reader(V.Element), &scope.heap);
+    }, Array.reader(V.Element), scope.heap);
 }
 
 test "formats that mean the same" {

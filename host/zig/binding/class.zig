@@ -169,7 +169,7 @@ pub fn Class(comptime T: type) type {
                 const made = function.new(@field(T, shape.name), shape.declaration, module, null);
                 if (!abi.put(class, shape.name, made)) return abi.drop(class);
             };
-            return state.withModule(class, module);
+            return if (abi.put(class, "__module__", abi.PyModule_GetNameObject(module))) class else abi.drop(class);
         }
 
         const spec: abi.TypeSpec = .{
@@ -258,9 +258,9 @@ pub fn Class(comptime T: type) type {
         pub fn begin(self: *Object) ?Borrow {
             const body = Body.of(self);
             if (body.isInUse()) return raiseInUse(?Borrow, name);
+            body.is_busy = true;
             close(self);
             body.status = .new;
-            body.is_busy = true;
             return .{ .object = self, .is_exclusive = true };
         }
 

@@ -115,7 +115,19 @@ fn sequence(comptime E: type, object: *Object, scope: *Scope) Refusal![]E {
 }
 
 fn element(comptime E: type, tuple: *Object, index: usize, scope: *Scope) Refusal!E {
-    return fromPython(E, abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return error.Raised, scope);
+    const object = abi.PyTuple_GetItem(tuple, @intCast(index)) orelse return error.Raised;
+    return part(E, object, scope, "item '%zd", index);
+}
+
+/// Converts a part of an argument, and says which one it is if it is refused.
+fn part(comptime E: type, object: *Object, scope: *Scope, comptime format: [:0]const u8, which: anytype) Refusal!E {
+    return fromPython(E, object, scope) catch |refusal| {
+        var place: [256:0]u8 = undefined;
+        _ = abi.PyOS_snprintf(&place, place.len, "%s', " ++ format, scope.argument, which);
+        scope.argument = &place;
+        _ = scope.refuse(E, refusal, object);
+        return error.Raised;
+    };
 }
 
 /// Converts a tuple of as many. Only a real one: it cannot change while its elements are converted or
@@ -138,7 +150,7 @@ fn fromDict(comptime T: type, object: *Object, scope: *Scope) Refusal!T {
     var found: isize = 0;
     inline for (comptime reflection.fields(T)) |field| {
         if (abi.PyDict_GetItemString(dict, field.name)) |item| {
-            @field(value, field.name) = try fromPython(field.type, item, scope);
+            @field(value, field.name) = try part(field.type, item, scope, "field '%s", field.name.ptr);
             found += 1;
         } else {
             @field(value, field.name) = (comptime field.defaultValue()) orelse
@@ -186,7 +198,7 @@ fn integerOfInt(comptime W: type, int: *Object) Refusal!W {
         return value;
     }
     // The method of `int`: a derived class may have another one.
-    const shifted = abi.PyObject_CallMethod(abi.int_type, "__rshift__", "OO", int, abi.word_bits) orelse
+    const shifted = abi.PyObject_CallMethod(abi.int_type, "__rshift__", "Oi", int, @as(c_int, 64)) orelse
         return error.Raised;
     defer abi.Py_DecRef(shifted);
     const high = try integerOfInt(if (W == i128) i64 else u64, shifted);
@@ -339,7 +351,6 @@ pub fn recordClass(comptime T: type, module: *Object) ?*Object {
     return state.classOf(T, module, &struct {
         fn create(owner: *Object) ?*Object {
             var scope: Scope = .{ .module = owner };
-            defer scope.close();
             const last = comptime lastDefaults(T);
             var value: T = undefined;
             inline for (last) |field| @field(value, field.name) = comptime field.defaultValue().?;

@@ -11,6 +11,7 @@ const state = @import("state.zig");
 const text = @import("text.zig");
 const zigimport = @import("zigimport.zig");
 const Declaration = reflection.Declaration;
+const Heap = @import("scope.zig").Heap;
 const Scope = @import("scope.zig").Scope;
 
 const Object = abi.Object;
@@ -141,9 +142,9 @@ pub const Shape = struct {
 
     fn add(comptime shape: *Shape, comptime given: Parameter) void {
         var parameter = given;
-        // A name that Python cannot write is given by position; an option that is a keyword, as `from_`.
+        // A name that Python cannot write is given by position; one that is a keyword, as `from_`.
         if (!text.isParameterName(given.name)) {
-            const is_keyword = given.field != null and text.isParameterName(given.name ++ "_");
+            const is_keyword = text.isParameterName(given.name ++ "_");
             parameter.name = if (is_keyword) given.name ++ "_" else "arg" ++ text.decimal(shape.parameters.len);
         }
         // A field without a default behind one that has it is keyword-only, and so is what follows.
@@ -239,6 +240,8 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
     // The class that the result is an instance of, or `void`.
     const Made = if (kind.of(kind.Unwrapped(wrapped.Result)) == .class) kind.Unwrapped(wrapped.Result) else void;
     const is_indexed = receiver == .instance and class.Class(receiver.instance).isIndexed(wrapped);
+    // Whether an instance may point to what the arguments have. Fields that Python gives are copied.
+    const shares = kind.hasPointers(Made) and receiver != .fields;
     // Whether the memory that an instance gets is its own.
     const owns = is_constructor or receiver == .instance and parameters[0].? == *receiver.instance;
 
@@ -275,21 +278,21 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
                 .module => self,
                 .instance, .constructor, .fields => |T| class.moduleOf(T, self) orelse return null,
             };
-            var scope: Scope = .{ .module = module, .function = shape.name };
-            defer scope.close();
-
             const own: class.Borrow = if (is_constructor) class.Class(Made).begin(self) orelse return null else .{};
             defer own.end();
             // Memory of a returned instance belongs to it, so it has to be there before the call.
             var made: ?*Object = if (is_constructor) abi.newReference(self) else null;
             if (Made != void and !is_constructor) made = class.allocate(Made, module) orelse return null;
             defer if (Made != void) abi.Py_DecRef(made);
-            const owner: ?*Object = if (owns) self else made;
-            const heap = if (owner) |object| &class.Body.of(object).heap else &scope.heap;
+            // What a returned instance may point to stays with it.
+            var temporary: Heap = .{};
+            defer temporary.deinit();
+            const heap = if (shares) &class.Body.of(made.?).heap else &temporary;
+            var scope: Scope = .{ .module = module, .function = shape.name, .heap = heap };
 
             var arguments: std.meta.ArgsTuple(@TypeOf(function)) = undefined;
             inline for (parameters, 0..) |T, index| if (T.? == std.mem.Allocator) {
-                arguments[index] = heap.allocator();
+                arguments[index] = (if (owns) &class.Body.of(self).heap else heap).allocator();
             };
             inline for (shape.parameters, 0..) |parameter, position| {
                 scope.argument = parameter.name;
@@ -341,8 +344,10 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             class.start(Made, object, value orelse return abi.newReference(abi.none));
             // What an iterator gives must not keep it from going on.
             const locks = comptime is_constructor or !std.mem.eql(u8, declaration.name, "next");
-            const shares = comptime kind.hasPointers(Made) and shape.uses.len > 0;
-            if (shares and !class.adopt(object, &borrows, locks)) return null;
+            if (shares) inline for (shape.parameters, 0..) |parameter, position| if (comptime kind.hasPointers(parameter.type)) {
+                if (objects[position]) |argument| scope.holdObject(abi.newReference(argument)) catch return null;
+            };
+            if (shares and shape.uses.len > 0 and !class.adopt(object, &borrows, locks)) return null;
             return abi.newReference(if (is_constructor) abi.none else object);
         }
     };
@@ -422,7 +427,7 @@ test "signatures" {
     const named: Declaration = .{ .name = "area", .parameters = &.{ "a", "w", "lambda", "options" } };
     const area: Shape = comptime .of(fn (std.mem.Allocator, f64, f64, Options) f64, named, .module);
     try expectEqualStrings(
-        "area(w, arg1, *, window=3, scale=2.0, must, from_=\"it's\")\n--\n\nText.",
+        "area(w, lambda_, *, window=3, scale=2.0, must, from_=\"it's\")\n--\n\nText.",
         comptime area.documentation("Text."),
     );
     try std.testing.expect(!comptime area.signature().parameters[2].is_required);

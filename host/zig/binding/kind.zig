@@ -288,8 +288,7 @@ pub fn range(comptime T: type) [:0]const u8 {
     return comptime switch (of(T)) {
         .int => @typeName(T) ++ " (" ++ text.decimal(std.math.minInt(T)) ++ " to " ++
             text.decimal(std.math.maxInt(T)) ++ ")",
-        .tuple => "(" ++ described(parts(T), range) ++ ")",
-        .optional, .numbers, .list, .array => range(Child(T)),
+        .optional => range(Child(T)),
         else => @typeName(T),
     };
 }
@@ -379,7 +378,6 @@ test range {
     const expectEqualStrings = std.testing.expectEqualStrings;
     try expectEqualStrings("i8 (-128 to 127)", comptime range(i8));
     try expectEqualStrings("u8 (0 to 255)", comptime range(?u8));
-    try expectEqualStrings("(u1 (0 to 1), bool)", comptime range(struct { u1, bool }));
 }
 
 test shown {

@@ -80,7 +80,6 @@ fn fill(comptime path: []const type, holder: *Object, module: *Object) bool {
     if (!abi.put(holder, skipped_attribute, skipped)) return false;
     for (exports.skipped) |one| if (!note(skipped.?, one.name, one.reason)) return false;
     var scope: Scope = .{ .module = module };
-    defer scope.close();
     inline for (exports.list) |one| {
         const name = one.declaration.name;
         const value = @field(path[path.len - 1], name);

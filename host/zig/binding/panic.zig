@@ -9,8 +9,6 @@ const builtin = @import("builtin");
 const std = @import("std");
 const abi = @import("abi.zig");
 
-const Object = abi.Object;
-
 /// More than any message of a safety check; a longer text of the user's own is cut.
 const message_bytes_max = 1024;
 
@@ -41,7 +39,7 @@ pub const has_returns = has_lines and builtin.have_error_return_tracing;
 
 /// Gives an exception the attribute `return_trace`, and shows it below the message where Python has
 /// notes (3.11). A trace that cannot be had leaves it as it is.
-pub fn attach(exception: *Object, returns: ?*std.builtin.StackTrace) void {
+pub fn attach(exception: *abi.Object, returns: ?*std.builtin.StackTrace) void {
     var buffer: [8192]u8 = undefined;
     var writer: std.Io.Writer = .fixed(&buffer);
     write(returns orelse return, &writer);

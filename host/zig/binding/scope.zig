@@ -19,25 +19,8 @@ pub const Scope = struct {
     /// For messages.
     function: Text = "",
     argument: Text = "",
-    /// Temporary memory, and what the user's function allocates.
-    heap: Heap = .{},
-    held: ?*Held = null,
-
-    const Held = struct {
-        next: ?*Held,
-        view: abi.Buffer = .{},
-        object: ?*Object = null,
-    };
-
-    /// Releases everything. The interpreter's lock must be held.
-    pub fn close(scope: *Scope) void {
-        while (scope.held) |held| {
-            scope.held = held.next;
-            if (held.view.object != null) abi.PyBuffer_Release(&held.view);
-            abi.Py_DecRef(held.object);
-        }
-        scope.heap.deinit();
-    }
+    /// What arguments and results point to; some have nothing of the kind.
+    heap: ?*Heap = null,
 
     /// Takes over a reference.
     pub fn holdObject(scope: *Scope, object: *Object) Raised!void {
@@ -55,14 +38,14 @@ pub const Scope = struct {
 
     /// Returns uninitialised memory for temporary values.
     pub fn alloc(scope: *Scope, comptime T: type, count: usize) Raised![]T {
-        return scope.heap.allocator().alloc(T, count) catch
+        return scope.heap.?.allocator().alloc(T, count) catch
             abi.raise(Raised, "MemoryError", "OutOfMemory", .{});
     }
 
     fn newHeld(scope: *Scope) Raised!*Held {
         const held = &(try scope.alloc(Held, 1))[0];
-        held.* = .{ .next = scope.held };
-        scope.held = held;
+        held.* = .{ .next = scope.heap.?.held };
+        scope.heap.?.held = held;
         return held;
     }
 
@@ -91,6 +74,12 @@ pub const Scope = struct {
     }
 };
 
+const Held = struct {
+    next: ?*Held,
+    view: abi.Buffer = .{},
+    object: ?*Object = null,
+};
+
 /// The memory of one call or of one object: what the user's code does not free is freed with it,
 /// and a block can be handed over to an object that outlives the call.
 ///
@@ -99,6 +88,8 @@ pub const Scope = struct {
 pub const Heap = struct {
     blocks: std.DoublyLinkedList = .{},
     lock: std.atomic.Value(bool) = .init(false),
+    /// Buffers and objects that something in it may point to.
+    held: ?*Held = null,
 
     /// What precedes the memory that the user's code gets. A multiple of `natural`.
     const Block = struct {
@@ -125,8 +116,13 @@ pub const Heap = struct {
         };
     }
 
-    /// Frees every block.
+    /// Lets go of what is held, and frees every block. The interpreter's lock must be held if anything is.
     pub fn deinit(heap: *Heap) void {
+        while (if (builtin.is_test) null else heap.held) |held| {
+            heap.held = held.next;
+            if (held.view.object != null) abi.PyBuffer_Release(&held.view);
+            abi.Py_DecRef(held.object);
+        }
         while (heap.blocks.popFirst()) |node| c.free(@as(*Block, @fieldParentPtr("node", node)).start);
     }
 

@@ -68,18 +68,13 @@ fn newClass(number: *isize, module: *Object, create: Create) ?*Object {
     return known;
 }
 
-/// Gives a new class the name of its module, which may be in a package. Ends it on failure.
-pub fn withModule(class: *Object, module: *Object) ?*Object {
-    return if (abi.put(class, "__module__", abi.PyModule_GetNameObject(module))) class else abi.drop(class);
-}
-
 /// The class of errors that have no counterpart in Python (borrowed), or `null` with an exception set.
 pub fn zigError(module: *Object) ?*Object {
     return classOf(error{ZigError}, module, &struct {
         fn create(owner: *Object) ?*Object {
             const name = reflection.module_name ++ ".ZigError";
-            const class = abi.PyErr_NewException(name, abi.exception("RuntimeError"), null);
-            return withModule(class orelse return null, owner);
+            const class = abi.PyErr_NewException(name, abi.exception("RuntimeError"), null) orelse return null;
+            return if (abi.put(class, "__module__", abi.PyModule_GetNameObject(owner))) class else abi.drop(class);
         }
     }.create);
 }
