@@ -55,7 +55,9 @@ def check_methods(c):
     assert counter.read() == 18 and c.Counter.next_value.__doc__ == "Counts on and returns the new count."
     assert str(inspect.signature(counter.add)) == "(amount, *, times=1)"
     assert str(inspect.signature(counter.next_value)) == "()"
-    assert str(inspect.signature(c.Counter)) == "(count=0, step=1)" and str(inspect.signature(c.Counter.zero)) == "()"
+    assert str(inspect.signature(c.Counter.zero)) == "()"
+    if sys.version_info >= (3, 10):
+        assert str(inspect.signature(c.Counter)) == "(count=0, step=1)"
 
 
 def check_functions_without_self_are_called_on_the_class(c):

@@ -714,3 +714,70 @@ pub const Keeper = struct {
         return .{ .name = text[0 .. text.len / 2], .numbers = &.{} };
     }
 };
+/// Its `len` may change it, so an index does not ask.
+pub const Lazy = struct {
+    pending: usize = 5,
+
+    pub fn len(self: *Lazy) usize {
+        self.pending = 0;
+        return 5;
+    }
+    pub fn getItem(self: *const Lazy, index: usize) usize {
+        return index * 10 + self.pending;
+    }
+};
+/// A slice of nothing is for nobody to see.
+pub const Samples = struct {
+    values: []const f64 = undefined,
+    gain: f64 = 1,
+
+    pub fn sum(self: Samples) f64 {
+        return self.gain + self.values[0];
+    }
+};
+pub const Failing = struct {
+    n: usize,
+
+    pub fn len(self: Failing) !usize {
+        return if (self.n == 13) error.Unlucky else self.n;
+    }
+    pub fn getItem(self: Failing, index: usize) usize {
+        const numbers = [_]usize{ 7, 8, 9 };
+        return numbers[index] * self.n;
+    }
+    pub fn three() Failing {
+        return .{ .n = 3 };
+    }
+};
+pub const failing: Failing = .{ .n = 2 };
+/// Nothing in it is what Python means by these names.
+pub const Misnamed = struct {
+    state: u64 = 1,
+
+    pub fn next(self: *Misnamed) u64 {
+        self.state *= 3;
+        return self.state;
+    }
+    pub fn iterator(self: Misnamed) u64 {
+        return self.state;
+    }
+    pub fn str(self: Misnamed) u64 {
+        return self.state;
+    }
+    pub fn repr(self: Misnamed) ?u8 {
+        return if (self.state == 0) 1 else null;
+    }
+};
+pub const Wide = struct {
+    n: u32 = 300,
+
+    pub fn len(self: Wide) u32 {
+        return self.n;
+    }
+    pub fn getItem(_: Wide, index: u8) u8 {
+        return index;
+    }
+};
+pub fn pick_first(arg1: u8, _: u8) u8 {
+    return arg1;
+}

@@ -7,12 +7,14 @@ allocator, which fills freed memory with other bytes.
 
 import array
 import gc
-import operator
+import importlib
 import inspect
+import operator
 import pickle
 import sys
 import threading
 import time
+import weakref
 
 import zigimport  # noqa: F401, I001 - installs the hook
 
@@ -688,6 +690,65 @@ def check_an_object_keeps_what_its_value_points_to(h):
 def check_the_wrong_one_of_many_is_named(h):
     raises(TypeError, "argument 'words', item '1': expected str or bytes-like object, got int", h.Keeper, "", [], ["a", 1])
     raises(TypeError, "argument 'numbers', item '2': expected float, got str", h.Keeper, "", [1, 2, "x"], [])
+
+
+def check_an_index_changes_nothing(h):
+    lazy = h.Lazy()
+    assert (lazy[1], len(lazy), lazy[1]) == (15, 5, 10)
+
+
+def check_an_undefined_slice_is_never_shown(h):
+    raises(TypeError, "cannot create", h.Samples)
+    raises(TypeError, "cannot create", h.Samples, gain=2.0)
+
+
+def check_a_length_that_may_fail(h):
+    failing = h.Failing(3)
+    assert list(failing) == [21, 24, 27] and (failing[-1], len(failing)) == (27, 3)
+    for index in (3, -4, 100000):
+        raises(IndexError, None, operator.getitem, failing, index)
+    raises(h.ZigError, "Unlucky", len, h.Failing(13))
+    raises(IndexError, None, operator.getitem, h.Failing(13), 0)
+
+
+def check_methods_of_special_names_with_other_types(h):
+    odd = h.Misnamed()
+    assert (odd.next(), odd.next(), odd.iterator(), odd.str(), odd.repr()) == (3, 9, 9, 9, None)
+    raises(TypeError, "iterable", iter, odd)
+    assert "Misnamed" in str(odd) and repr(odd) == "Misnamed(state=9)"
+
+
+def check_an_index_that_the_parameter_cannot_have(h):
+    wide = h.Wide()
+    assert (wide[0], wide[255], wide[-300]) == (0, 255, 0)
+    for use in (list, lambda one: one[256], lambda one: one[-1]):
+        raises(OverflowError, "u8", use, wide)
+    raises(IndexError, None, operator.getitem, wide, 300)
+
+
+def check_functions_of_classes_are_pickled(h):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert len(pickle.loads(pickle.dumps(h.Failing.three, protocol))()) == 3
+    assert h.Failing.three.__qualname__ == "Failing.three"
+
+
+def check_parameters_of_one_name_are_told(h):
+    assert not hasattr(h, "pick_first") and "`arg1`" in h.__zigimport_skipped__["pick_first"]
+
+
+def check_a_module_with_instances_goes_away(h):
+    mine = {name: one for name, one in sys.modules.items() if name.split(".")[0] == h.__name__}
+    classes = []
+    for _ in range(3):
+        del sys.modules[h.__name__]
+        again = importlib.import_module(h.__name__)
+        assert again is not h and again.failing.n == 2
+        again.Failing.kept = again.Failing(4)
+        classes.append(weakref.ref(again.Failing))
+        del again
+    sys.modules.update(mine)
+    gc.collect()
+    assert [one() for one in classes] == [None] * 3
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ pub const MethodDefinition = extern struct {
 
 /// The calling convention of `Function`. Documented as stable from 3.10, unchanged since 3.7.
 pub const METH_FASTCALL_KEYWORDS: c_int = 0x80 | 0x02;
+/// Passes the class as `self`.
+pub const METH_CLASS: c_int = 0x10;
 
 pub const GetSetDefinition = extern struct {
     name: ?[*:0]const u8 = null,
@@ -90,6 +92,7 @@ pub const Slot = extern struct {
         tp_clear = 51,
         tp_dealloc = 52,
         tp_doc = 56,
+        tp_init = 60,
         tp_methods = 64,
         tp_new = 65,
         tp_repr = 66,
@@ -235,7 +238,7 @@ pub extern fn Py_IncRef(object: ?*Object) void;
 /// Objects that the interpreter creates statically, found once through functions because the stable
 /// ABI of older versions has them only as data symbols.
 ///
-/// These are the only variables of the binding beside the numbers of `state.zig`. They are the same in
+/// These are the only variables of the binding beside the numbers of types in `class.zig`. They are the same in
 /// every interpreter of a process, so a second init (another interpreter, a module loaded again) stores
 /// what is already there.
 pub var none: *Object = undefined;

@@ -5,7 +5,6 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const convert = @import("convert.zig");
 const class = @import("class.zig");
-const state = @import("state.zig");
 const Heap = @import("scope.zig").Heap;
 const Refusal = @import("scope.zig").Refusal;
 const Scope = @import("scope.zig").Scope;
@@ -291,7 +290,7 @@ const Array = struct {
 /// Returns a new array of a view: over the same memory if that is contiguous and the call allocated it,
 /// else a copy.
 pub fn arrayOf(comptime V: type, view: V, scope: *Scope) ?*Object {
-    const array_class = state.classOf(Array, scope.module, &Array.create) orelse return null;
+    const array_class = class.classOf(Array, scope.module, &Array.create) orelse return null;
     var shape: [V.dimensions]isize = undefined;
     for (&shape, view.shape) |*count, source| count.* = @intCast(source);
     var strides = view.strides;

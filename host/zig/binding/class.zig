@@ -8,7 +8,6 @@ const abi = @import("abi.zig");
 const function = @import("function.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
-const state = @import("state.zig");
 const Heap = @import("scope.zig").Heap;
 const Refusal = @import("scope.zig").Refusal;
 
@@ -43,6 +42,9 @@ fn fits(comptime special: Special, comptime shape: Shape) bool {
         .eql => shape.Result == bool and kind.InstanceOf(shape.parameters[0].type) == shape.receiver.instance,
         .contains => shape.Result == bool,
         .len, .hash => kind.of(shape.Result) == .int,
+        .next => @typeInfo(shape.Result) == .optional,
+        .iterator => kind.of(shape.Result) == .class and @hasDecl(shape.Result, "next"),
+        .str, .repr => kind.of(shape.Result) == .text or kind.of(shape.Result) == .text_mutable,
         else => true,
     };
 }
@@ -54,7 +56,7 @@ fn method(comptime T: type, comptime declaration: Declaration) Shape {
     const makes_one = reflection.Payload(info.result orelse void) == T;
     const receiver: function.Receiver = if (makes_one and std.mem.eql(u8, declaration.name, "init"))
         .{ .constructor = T }
-    else if (isMethod(info, T)) .{ .instance = T } else .module;
+    else if (isMethod(info, T)) .{ .instance = T } else .class;
     var shape: Shape = .of(F, declaration, receiver);
     if (!@hasField(Special, declaration.name)) return shape;
     const special = @field(Special, declaration.name);
@@ -81,15 +83,74 @@ pub fn hasDeinit(comptime T: type) bool {
 
 /// Returns the class of a type (borrowed), or `null` with an exception set.
 pub fn of(comptime T: type, module: *Object) ?*Object {
-    return state.classOf(T, module, &Class(T).create);
+    return classOf(T, module, &Class(T).create);
+}
+
+/// A list with the Python class of each Zig type that has one, at the type's number. Absent until there
+/// is one.
+pub const Classes = ?*Object;
+
+/// Zeroed from the module's creation on: the definition asks for it. Absent when the collector looks at a
+/// module whose creation has not come so far.
+fn classesOf(module: *Object) ?*Classes {
+    return @ptrCast(@alignCast(abi.PyModule_GetState(module)));
+}
+
+pub fn traverseClasses(module: *Object, visit: abi.Visit, argument: ?*anyopaque) callconv(.c) c_int {
+    const classes = classesOf(module) orelse return 0;
+    return visit(classes.* orelse return 0, argument);
+}
+
+/// The collector needs no other help: classes let their module go.
+pub fn freeClasses(module: ?*anyopaque) callconv(.c) void {
+    const classes = classesOf(@ptrCast(@alignCast(module.?))) orelse return;
+    abi.Py_DecRef(classes.*);
+}
+
+/// Types that have a number, from 1. The numbers are the same in every interpreter; the interpreter's
+/// lock guards them.
+var type_count: isize = 0;
+
+/// Makes a class: a new reference, or `null` with an exception set.
+pub const Create = *const fn (module: *Object) ?*Object;
+
+/// Returns the class of a type (borrowed), made when it is first asked for, or `null` with an
+/// exception set.
+pub fn classOf(comptime T: type, module: *Object, create: Create) ?*Object {
+    const Type = struct {
+        const Key = T;
+        var number: isize = 0;
+    };
+    if (classesOf(module).?.*) |classes| if (Type.number < abi.PyList_Size(classes)) {
+        const class = abi.PyList_GetItem(classes, Type.number);
+        if (class != abi.none) return class;
+    };
+    return newClass(&Type.number, module, create);
+}
+
+fn newClass(number: *isize, module: *Object, create: Create) ?*Object {
+    if (number.* == 0) {
+        type_count += 1;
+        number.* = type_count;
+    }
+    const class = create(module) orelse return null;
+    const place = classesOf(module).?;
+    if (place.* == null) place.* = abi.PyList_New(0);
+    const classes = place.* orelse return abi.drop(class);
+    while (abi.PyList_Size(classes) <= number.*) {
+        if (abi.PyList_Append(classes, abi.none) < 0) return abi.drop(class);
+    }
+    // Another thread may have come first while Python made the class.
+    const known = abi.PyList_GetItem(classes, number.*);
+    if (known == abi.none) return if (abi.PyList_SetItem(classes, number.*, class) < 0) null else class;
+    abi.Py_DecRef(class);
+    return known;
 }
 
 pub fn Class(comptime T: type) type {
     const name = kind.nameOf(T);
     const fields = reflection.fields(T);
     const has_init = @hasDecl(T, "init");
-    // A subclass may keep such an instance in its owner's dict: the collector must see the way back.
-    const may_have_owners = kind.hasPointers(T);
 
     return struct {
         const container = reflection.containerOf(T).?;
@@ -114,7 +175,7 @@ pub fn Class(comptime T: type) type {
             @setEvalBranchQuota(reflection.quota);
             for (methods) |shape| if (shape.special == .init) break :blk function.Wrapper(T.init, shape);
             for (fields) |field| {
-                const may_be_left_out = field.default != null or field.is_undefined;
+                const may_be_left_out = field.default != null or isScratch(field);
                 if (has_init or !isTaken(field) and !may_be_left_out) break :blk void;
             }
             break :blk function.Wrapper(fromFields, .of(@TypeOf(fromFields), .{ .name = name }, .{ .fields = T }));
@@ -136,8 +197,8 @@ pub fn Class(comptime T: type) type {
         /// True for `getItem` and `setItem` whose key is an index of 0 to `len`, a number of the value alone.
         pub fn isIndexed(comptime shape: Shape) bool {
             if (shape.special != .getItem and shape.special != .setItem or !has(.len)) return false;
-            const len = reflection.function(@TypeOf(T.len));
-            return len.parameters.len == 1 and kind.of(len.result.?) == .int and kind.of(shape.parameters[0].type) == .int;
+            const len = reflection.function(@TypeOf(T.len)).parameters;
+            return len.len == 1 and len[0].? != *T and kind.of(shape.parameters[0].type) == .int;
         }
 
         /// Returns the index that a key stands for, which may count from the end; `null` with an
@@ -147,10 +208,13 @@ pub fn Class(comptime T: type) type {
             if (given == -1 and abi.PyErr_Occurred() != null) return null;
             const value = valueOf(T, self);
             const takes_value = comptime reflection.function(@TypeOf(T.len)).parameters[0].? == T;
-            const count = std.math.cast(isize, T.len(if (takes_value) value.* else value)) orelse std.math.maxInt(isize);
+            const answer = T.len(if (takes_value) value.* else value);
+            const len = if (@typeInfo(@TypeOf(answer)) == .error_union) answer catch 0 else answer;
+            const count = std.math.cast(isize, len) orelse std.math.maxInt(isize);
             const index = if (given < 0) given + count else given;
-            if (index >= 0 and index < count) if (std.math.cast(Index, index)) |known| return known;
-            return abi.raise(?Index, "IndexError", "%s index out of range", .{name.ptr});
+            if (index < 0 or index >= count) return abi.raise(?Index, "IndexError", "%s index out of range", .{name.ptr});
+            const values = .{ name.ptr, @typeName(Index) };
+            return std.math.cast(Index, index) orelse abi.raise(?Index, "OverflowError", "%s index out of range for %s", values);
         }
 
         /// True if Python may write a field: nobody else looks after it.
@@ -160,30 +224,30 @@ pub fn Class(comptime T: type) type {
 
         fn create(module: *Object) ?*Object {
             const class = abi.PyType_FromModuleAndSpec(module, &spec, null) orelse return null;
-            // What is set, and not only there, the interpreter calls for `len()` and its like.
+            // What is set, and not only there, the interpreter calls for `len()` and its like, and a
+            // function of the class is bound to this one.
             for (method_table[0 .. method_table.len - 1]) |definition| {
                 const name_of = definition.name.?;
                 if (!abi.put(class, name_of, abi.PyObject_GetAttrString(class, name_of))) return abi.drop(class);
             }
-            inline for (methods) |shape| if (shape.receiver == .module and shape.obstacle == null) {
-                const made = function.new(@field(T, shape.name), shape.declaration, module, null);
-                if (!abi.put(class, shape.name, made)) return abi.drop(class);
-            };
             return if (abi.put(class, "__module__", abi.PyModule_GetNameObject(module))) class else abi.drop(class);
         }
 
         const spec: abi.TypeSpec = .{
             .name = reflection.module_name ++ "." ++ name,
             .basic_size = sizeOf(T),
-            .flags = abi.type_flags_default | abi.type_flag_base | if (may_have_owners) abi.type_flag_gc else 0,
+            .flags = abi.type_flags_default | abi.type_flag_base | abi.type_flag_gc,
             .slots = &slots,
         };
+
+        const doc = if (Constructor == void) container.doc else Constructor.shape.documentation(container.doc);
 
         const slots = [_]abi.Slot{
             .{ .id = .tp_dealloc, .value = &dealloc },
             .{ .id = .tp_traverse, .value = &traverse },
             .{ .id = .tp_clear, .value = &clear },
-            .{ .id = .tp_doc, .value = container.doc.ptr },
+            .{ .id = .tp_init, .value = &init },
+            .{ .id = .tp_doc, .value = doc.ptr },
             .{ .id = .tp_methods, .value = method_table.ptr },
             .{ .id = .tp_getset, .value = attribute_table.ptr },
             .{},
@@ -192,9 +256,8 @@ pub fn Class(comptime T: type) type {
         /// Also the functions that Python reaches by other means than their names.
         const method_table: []const abi.MethodDefinition = blk: {
             @setEvalBranchQuota(reflection.quota);
-            const init = if (Constructor == void) internal("__init__", &refuseInit) else Constructor.definition;
-            var list: []const abi.MethodDefinition = &.{ init, internal("__getstate__", &refuseState) };
-            for (methods) |shape| if (shape.receiver == .instance and shape.obstacle == null and shape.special != .deinit) {
+            var list: []const abi.MethodDefinition = &.{internal("__getstate__", &refuseState)};
+            for (methods) |shape| if (shape.receiver != .constructor and shape.obstacle == null and shape.special != .deinit) {
                 list = list ++ .{function.Wrapper(@field(T, shape.declaration.name), shape).definition};
             };
             if (!has(.repr) and !has_init and Constructor != void) list = list ++ .{internal("__repr__", &reprOfFields)};
@@ -249,8 +312,15 @@ pub fn Class(comptime T: type) type {
             return function.Wrapper(access, .of(@TypeOf(access), declaration, .{ .instance = T }));
         }
 
-        fn refuseInit(_: *Object, _: [*]const *Object, _: isize, _: ?*Object) callconv(.c) ?*Object {
-            return abi.raise(?*Object, "TypeError", "cannot create '%s' instances from Python", .{name.ptr});
+        /// `__init__` is no method: `inspect` of CPython 3.13 does not know such.
+        fn init(self: *Object, arguments: *Object, keywords: ?*Object) callconv(.c) c_int {
+            if (Constructor == void) {
+                return abi.raise(c_int, "TypeError", "cannot create '%s' instances from Python", .{name.ptr});
+            }
+            const constructor = abi.PyCFunction_NewEx(&Constructor.definition, self, null) orelse return -1;
+            defer abi.Py_DecRef(constructor);
+            abi.Py_DecRef(abi.PyObject_Call(constructor, arguments, keywords) orelse return -1);
+            return 0;
         }
 
         /// Makes an instance ready for a value, perhaps after another one, while nobody else uses it. `null`
@@ -281,7 +351,7 @@ pub fn Class(comptime T: type) type {
         }
 
         fn dealloc(self: *Object) callconv(.c) void {
-            if (may_have_owners) abi.PyObject_GC_UnTrack(self);
+            abi.PyObject_GC_UnTrack(self);
             close(self);
             free(self);
         }
@@ -330,10 +400,15 @@ pub fn Class(comptime T: type) type {
     };
 }
 
-/// True for fields that the constructor takes. An array that is `undefined` at first is for the class
-/// itself to fill.
+/// True for fields that the constructor takes.
 pub fn isTaken(comptime field: reflection.Field) bool {
-    return kind.isSettable(field.type) and !(field.is_undefined and @typeInfo(field.type) == .array);
+    return kind.isSettable(field.type) and !isScratch(field);
+}
+
+/// True for an array of numbers that is `undefined` at first: it is for the class itself to fill.
+fn isScratch(comptime field: reflection.Field) bool {
+    const element = kind.of(kind.Element(field.type));
+    return field.is_undefined and @typeInfo(field.type) == .array and (element == .int or element == .float);
 }
 
 /// Zeroed memory is an instance whose constructor has not run.

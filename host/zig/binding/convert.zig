@@ -11,7 +11,6 @@ const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
 const Refusal = @import("scope.zig").Refusal;
 const Scope = @import("scope.zig").Scope;
-const state = @import("state.zig");
 const View = @import("zigimport.zig").View;
 
 const Child = std.meta.Child;
@@ -263,8 +262,8 @@ pub fn toPython(comptime T: type, value: T, scope: *Scope) ?*Object {
         .int => newInteger(Word(T), value),
         .float => abi.PyFloat_FromDouble(value),
         .text, .text_mutable, .literal => newText(value),
-        .bytes => newBytes(value.data),
-        .byte_array => newBytes(&value),
+        .bytes => abi.PyBytes_FromStringAndSize(value.data.ptr, @intCast(value.data.len)),
+        .byte_array => abi.PyBytes_FromStringAndSize(&value, value.len),
         .numbers => buffer.arrayOf(View(Child(T), 1), .init(value, .{value.len}), scope),
         .view => buffer.arrayOf(T, value, scope),
         .list => newSequence(Child(T), value, true, scope),
@@ -297,10 +296,6 @@ fn newInteger(comptime W: type, value: W) ?*Object {
 
 pub fn newText(bytes: []const u8) ?*Object {
     return abi.PyUnicode_DecodeUTF8(bytes.ptr, @intCast(bytes.len), null);
-}
-
-pub fn newBytes(bytes: []const u8) ?*Object {
-    return abi.PyBytes_FromStringAndSize(bytes.ptr, @intCast(bytes.len));
 }
 
 /// Makes a list or tuple. From the end: the heap finds what was allocated last first.
@@ -348,7 +343,7 @@ fn newRecord(comptime T: type, value: T, scope: *Scope) ?*Object {
 
 /// Returns the named tuple of a record (borrowed), or `null` with an exception set.
 pub fn recordClass(comptime T: type, module: *Object) ?*Object {
-    return state.classOf(T, module, &struct {
+    return class.classOf(T, module, &struct {
         fn create(owner: *Object) ?*Object {
             var scope: Scope = .{ .module = owner };
             const last = comptime lastDefaults(T);

@@ -10,7 +10,6 @@ const convert = @import("convert.zig");
 const function = @import("function.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
-const text = @import("text.zig");
 
 const Exports = @import("module.zig").Exports;
 
@@ -22,7 +21,7 @@ pub fn pieces(comptime user: type) []const [*:0]const u8 {
     const head = "\x02namespace\x01" ++ reflection.module_name ++ "\x01" ++ reflection.containerOf(user).?.doc;
     var list: []const [*:0]const u8 = &.{};
     for (.{head} ++ exported(&.{user}) ++ .{"\x03"}) |one| {
-        list = list ++ .{mark ++ text.decimal(list.len) ++ "\n" ++ one};
+        list = list ++ .{mark ++ kind.decimal(list.len) ++ "\n" ++ one};
     }
     return list;
 }
@@ -34,7 +33,7 @@ fn exported(comptime path: []const type) []const []const u8 {
         const value = @field(path[path.len - 1], one.declaration.name);
         const words = [_][]const u8{ @tagName(one.what), one.declaration.name, one.declaration.doc };
         list = list ++ @as([]const []const u8, switch (one.what) {
-            .namespace => .{"\x02" ++ text.joined(&words, "\x01")} ++ exported(path ++ .{value}) ++ .{"\x03"},
+            .namespace => .{"\x02" ++ kind.joined(&words, "\x01")} ++ exported(path ++ .{value}) ++ .{"\x03"},
             .function => &.{node(&words, signature(.of(@TypeOf(value), one.declaration, .module)))},
             .class => &.{node(&words, typeNode(value) ++ members(value))},
             .record, .enumeration => &.{node(&words, typeNode(value))},
@@ -45,7 +44,7 @@ fn exported(comptime path: []const type) []const []const u8 {
 }
 
 fn node(comptime words: []const []const u8, comptime children: []const u8) []const u8 {
-    return "\x02" ++ text.joined(words, "\x01") ++ children ++ "\x03";
+    return "\x02" ++ kind.joined(words, "\x01") ++ children ++ "\x03";
 }
 
 fn members(comptime T: type) []const u8 {
@@ -80,10 +79,10 @@ fn typeNode(comptime T: type) []const u8 {
     const words: []const []const u8 = switch (kind.of(T)) {
         .numbers => &.{ if (reflection.isConst(T)) "" else "mutable", @tagName(kind.of(@typeInfo(T).pointer.child)) },
         .view => &.{if (T.is_mutable) "mutable" else ""},
-        .array => &.{text.decimal(@typeInfo(T).array.len)},
+        .array => &.{kind.decimal(@typeInfo(T).array.len)},
         .class, .class_pointer => &.{@typeName(kind.InstanceOf(T))},
         // How many of the fields have a default, from the last one on.
-        .record => .{ @typeName(T), kind.nameOf(T), text.decimal(convert.lastDefaults(T).len) } ++ reflection.names(T),
+        .record => .{ @typeName(T), kind.nameOf(T), kind.decimal(convert.lastDefaults(T).len) } ++ reflection.names(T),
         .enumeration, .variant => reflection.names(T),
         else => &.{},
     };

@@ -5,10 +5,8 @@ const abi = @import("abi.zig");
 const class = @import("class.zig");
 const convert = @import("convert.zig");
 const kind = @import("kind.zig");
-const panic = @import("panic.zig");
+const failure = @import("failure.zig");
 const reflection = @import("reflection.zig");
-const state = @import("state.zig");
-const text = @import("text.zig");
 const zigimport = @import("zigimport.zig");
 const Declaration = reflection.Declaration;
 const Heap = @import("scope.zig").Heap;
@@ -18,8 +16,10 @@ const Object = abi.Object;
 
 /// What Python passes as `self`.
 pub const Receiver = union(enum) {
-    /// The module: a function, which may be in a class.
+    /// The module: a function.
     module,
+    /// The class: a function in a class.
+    class,
     /// An instance, which is the Zig function's first parameter: a method.
     instance: type,
     /// A new instance that the Zig function's result goes to: `init`.
@@ -95,7 +95,7 @@ pub const Shape = struct {
         if (shape.info.is_variadic) return "variable argument list";
         if (!shape.info.is_callable) return "calling convention";
         for (shape.info.parameters, 0..) |parameter, index| {
-            const place = "parameter " ++ text.decimal(index + 1) ++ ": ";
+            const place = "parameter " ++ kind.decimal(index + 1) ++ ": ";
             const T = parameter orelse return place ++ "type `anytype`";
             const name = if (index < shape.declaration.parameters.len) shape.declaration.parameters[index] else "";
             if (T == std.mem.Allocator) {} else if (index == 0 and shape.receiver == .instance) {
@@ -116,9 +116,9 @@ pub const Shape = struct {
             if (shape.declaration.nogil) return place ++ "a Callable needs the lock that nogil releases";
             shape.takes_callable = true;
         }
-        for (shape.parameters[shape.positional..], shape.positional..) |option, count| {
-            for (shape.parameters[0..count]) |other| if (std.mem.eql(u8, option.name, other.name)) {
-                return "an option and another parameter are both called `" ++ option.name ++ "`";
+        for (shape.parameters, 0..) |one, count| {
+            for (shape.parameters[0..count]) |other| if (std.mem.eql(u8, one.name, other.name)) {
+                return "two parameters are called `" ++ one.name ++ "` in Python";
             };
         }
         const Whole = shape.info.result orelse return "result: type depends on a parameter";
@@ -143,9 +143,9 @@ pub const Shape = struct {
     fn add(comptime shape: *Shape, comptime given: Parameter) void {
         var parameter = given;
         // A name that Python cannot write is given by position; one that is a keyword, as `from_`.
-        if (!text.isParameterName(given.name)) {
-            const is_keyword = text.isParameterName(given.name ++ "_");
-            parameter.name = if (is_keyword) given.name ++ "_" else "arg" ++ text.decimal(shape.parameters.len);
+        if (!kind.isParameterName(given.name)) {
+            const is_keyword = kind.isParameterName(given.name ++ "_");
+            parameter.name = if (is_keyword) given.name ++ "_" else "arg" ++ kind.decimal(shape.parameters.len);
         }
         // A field without a default behind one that has it is keyword-only, and so is what follows.
         var by_position = given.field == null or shape.receiver == .fields and shape.positional == shape.parameters.len;
@@ -171,18 +171,13 @@ pub const Shape = struct {
     /// Returns the doc string in the form from which `inspect.signature` reads the parameters.
     pub fn documentation(comptime shape: Shape, comptime doc: [:0]const u8) [:0]const u8 {
         @setEvalBranchQuota(reflection.quota);
-        var list: [:0]const u8 = if (shape.receiver == .module) "" else "$self";
+        var list: [:0]const u8 = if (shape.receiver == .instance) "$self" else "";
         for (shape.parameters, 0..) |parameter, index| {
-            if (index == shape.positional) list = text.append(list, ", ", "*");
+            if (index == shape.positional) list = kind.append(list, ", ", "*");
             const default = if (parameter.default()) |shown| "=" ++ shown else "";
-            list = text.append(list, ", ", parameter.name ++ default);
+            list = kind.append(list, ", ", parameter.name ++ default);
         }
-        return shape.attribute() ++ "(" ++ list ++ ")\n--\n\n" ++ doc;
-    }
-
-    /// Returns the name of the attribute that it is.
-    fn attribute(comptime shape: Shape) [:0]const u8 {
-        return if (shape.receiver == .constructor or shape.receiver == .fields) "__init__" else shape.name;
+        return shape.name ++ "(" ++ list ++ ")\n--\n\n" ++ doc;
     }
 };
 
@@ -225,8 +220,8 @@ const Signature = struct {
     }
 };
 
-/// Returns a function of a module, or of a class in it, as a new object.
-pub fn new(comptime f: anytype, comptime declaration: Declaration, module: *Object, module_name: ?*Object) ?*Object {
+/// Returns a function of a module as a new object.
+pub fn new(comptime f: anytype, comptime declaration: Declaration, module: *Object, module_name: *Object) ?*Object {
     const shape: Shape = comptime .of(@TypeOf(f), declaration, .module);
     return abi.PyCFunction_NewEx(&Wrapper(f, shape).definition, module, module_name);
 }
@@ -250,9 +245,9 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
         pub const signature = wrapped.signature();
 
         pub const definition: abi.MethodDefinition = .{
-            .name = shape.attribute(),
+            .name = shape.name,
             .function = &call,
-            .flags = abi.METH_FASTCALL_KEYWORDS,
+            .flags = abi.METH_FASTCALL_KEYWORDS | if (receiver == .class) abi.METH_CLASS else 0,
             .doc = shape.documentation(declaration.doc),
         };
 
@@ -276,6 +271,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             @setEvalBranchQuota(reflection.quota);
             const module = switch (receiver) {
                 .module => self,
+                .class => abi.PyType_GetModule(self) orelse return null,
                 .instance, .constructor, .fields => |T| class.moduleOf(T, self) orelse return null,
             };
             const own: class.Borrow = if (is_constructor) class.Class(Made).begin(self) orelse return null else .{};
@@ -334,7 +330,7 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
             // An exception in a callable that the function got over.
             if (shape.takes_callable) if (!has_errors or !std.meta.isError(result)) abi.PyErr_Clear();
             const payload = if (!has_errors) result else result catch |err| {
-                state.raiseZigError(module, err, if (panic.has_returns) @errorReturnTrace() else null);
+                failure.raiseZigError(module, err, if (failure.has_returns) @errorReturnTrace() else null);
                 return null;
             };
             if (Made == void) return convert.toPython(shape.Result, payload, &scope);
@@ -416,7 +412,7 @@ test "what keeps a function out" {
     try std.testing.expect(comptime obstacleOf(fn (zigimport.Callable) void, nogil) != null);
     const twice: Declaration = .{ .name = "f", .parameters = &.{"a"} };
     try expectEqualStrings(
-        "an option and another parameter are both called `a`",
+        "two parameters are called `a` in Python",
         comptime obstacleOf(fn (u8, struct { a: u8 = 1 }) void, twice).?,
     );
 }
@@ -436,6 +432,6 @@ test "signatures" {
     try expectEqualStrings("now()\n--\n\n", comptime now.documentation(""));
     const Point = struct { x: u8, y: ?u8 = null };
     const point: Shape = comptime .of(fn (Point) Point, .{ .name = "" }, .{ .fields = Point });
-    try expectEqualStrings("__init__($self, x, y=None)\n--\n\n", comptime point.documentation(""));
+    try expectEqualStrings("Point(x, y=None)\n--\n\n", comptime point.documentation(""));
     try std.testing.expectEqual(2, point.positional);
 }

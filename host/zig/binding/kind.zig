@@ -1,10 +1,10 @@
 //! What a Zig type is to Python: which types can cross, and what messages and signatures say of
 //! them. Everything here is computed when a module is compiled. `docs/types.md` has the table.
+//! `std.fmt` is avoided: analysing it costs more compile time than a small module as a whole.
 
 const std = @import("std");
 const buffer = @import("buffer.zig");
 const reflection = @import("reflection.zig");
-const text = @import("text.zig");
 
 const Child = std.meta.Child;
 
@@ -134,6 +134,11 @@ pub fn Unwrapped(comptime T: type) type {
     return if (of(T) == .optional) Child(T) else T;
 }
 
+/// Returns what an array of any depth has.
+pub fn Element(comptime T: type) type {
+    return if (@typeInfo(T) == .array) Element(Child(T)) else T;
+}
+
 /// Returns the class that an argument is an instance of, or `void`.
 pub fn InstanceOf(comptime T: type) type {
     return switch (of(Unwrapped(T))) {
@@ -257,7 +262,7 @@ pub fn nameOf(comptime T: type) [:0]const u8 {
 
 /// Lists the fields of a record: `(x, y)`.
 pub fn shapeOf(comptime T: type) [:0]const u8 {
-    return "(" ++ text.joined(reflection.names(T), ", ") ++ ")";
+    return "(" ++ joined(reflection.names(T), ", ") ++ ")";
 }
 
 /// Names what Python must pass, for messages.
@@ -267,16 +272,16 @@ pub fn expected(comptime T: type) [:0]const u8 {
         .text => "str or bytes-like object",
         .text_mutable => "writable bytes-like object",
         .bytes => "bytes-like object",
-        .byte_array => "bytes-like object of " ++ text.decimal(@typeInfo(T).array.len) ++ " bytes",
+        .byte_array => "bytes-like object of " ++ decimal(@typeInfo(T).array.len) ++ " bytes",
         .numbers => (if (reflection.isConst(T)) "buffer, list or tuple" else "writable buffer") ++
             " of " ++ @typeName(Child(T)),
         .view => "buffer of " ++ @typeName(T.Element),
         .list => "list or tuple of " ++ expected(Child(T)),
-        .array => "list or tuple of " ++ text.decimal(@typeInfo(T).array.len) ++ " " ++ expected(Child(T)),
+        .array => "list or tuple of " ++ decimal(@typeInfo(T).array.len) ++ " " ++ expected(Child(T)),
         .tuple => "tuple (" ++ described(parts(T), expected) ++ ")",
         .record => "tuple or dict " ++ shapeOf(T),
         .class, .class_pointer => nameOf(InstanceOf(T)),
-        .enumeration => "one of " ++ text.joined(reflection.names(T), ", "),
+        .enumeration => "one of " ++ joined(reflection.names(T), ", "),
         .variant => "tuple (name, value) with a name of " ++ shapeOf(T),
         .optional => expected(Child(T)) ++ " or None",
         else => unreachable, // `isParameter` admits no other type.
@@ -286,8 +291,8 @@ pub fn expected(comptime T: type) [:0]const u8 {
 /// Names the Zig type and its limits, for messages.
 pub fn range(comptime T: type) [:0]const u8 {
     return comptime switch (of(T)) {
-        .int => @typeName(T) ++ " (" ++ text.decimal(std.math.minInt(T)) ++ " to " ++
-            text.decimal(std.math.maxInt(T)) ++ ")",
+        .int => @typeName(T) ++ " (" ++ decimal(std.math.minInt(T)) ++ " to " ++
+            decimal(std.math.maxInt(T)) ++ ")",
         .optional => range(Child(T)),
         else => @typeName(T),
     };
@@ -295,7 +300,7 @@ pub fn range(comptime T: type) [:0]const u8 {
 
 fn described(comptime types: []const type, comptime describe: fn (comptime type) [:0]const u8) [:0]const u8 {
     var list: [:0]const u8 = "";
-    for (types) |T| list = text.append(list, ", ", describe(T));
+    for (types) |T| list = append(list, ", ", describe(T));
     return list;
 }
 
@@ -303,18 +308,70 @@ fn described(comptime types: []const type, comptime describe: fn (comptime type)
 pub fn shown(comptime T: type, comptime value: T) [:0]const u8 {
     return switch (of(T)) {
         .bool => if (value) "True" else "False",
-        .int => text.decimal(value),
+        .int => decimal(value),
         .float => blk: {
             const digits = std.fmt.comptimePrint("{d}", .{value});
             if (std.mem.indexOfAny(u8, digits, "nif") != null) break :blk "...";
             break :blk digits ++ if (std.mem.indexOfScalar(u8, digits, '.') == null) ".0" else "";
         },
-        .enumeration => text.quoted(std.enums.tagName(T, value) orelse return "...") orelse "...",
+        .enumeration => quoted(std.enums.tagName(T, value) orelse return "...") orelse "...",
         .optional => if (value) |some| shown(Child(T), some) else "None",
-        .text => text.quoted(value) orelse "...",
+        .text => quoted(value) orelse "...",
         else => "...",
     };
 }
+
+/// Adds an item to a list, with a separator between them.
+pub fn append(comptime list: [:0]const u8, comptime separator: []const u8, comptime item: []const u8) [:0]const u8 {
+    return list ++ (if (list.len == 0) "" else separator) ++ item;
+}
+
+/// Returns a list of texts with a separator between them.
+pub fn joined(comptime items: []const []const u8, comptime separator: []const u8) [:0]const u8 {
+    var list: [:0]const u8 = "";
+    for (items) |item| list = append(list, separator, item);
+    return list;
+}
+
+/// Returns the decimal digits of a number.
+pub fn decimal(comptime number: comptime_int) [:0]const u8 {
+    if (number < 0) return "-" ++ decimal(-number);
+    if (number < 10) return &[_:0]u8{'0' + number};
+    return decimal(@divTrunc(number, 10)) ++ decimal(@rem(number, 10));
+}
+
+/// Writes text as a Python literal, or returns `null` where that takes more than quotes.
+pub fn quoted(comptime value: []const u8) ?[:0]const u8 {
+    var has_single = false;
+    for (value) |byte| switch (byte) {
+        '\'' => has_single = true,
+        '"', '\\' => return null,
+        else => if (byte < ' ' or byte > '~') return null,
+    };
+    const mark = if (has_single) "\"" else "'";
+    return mark ++ value ++ mark;
+}
+
+/// True for names that Python source can use for a parameter. Only ASCII: a table of what Unicode
+/// allows would cost every build.
+pub fn isParameterName(comptime name: []const u8) bool {
+    // A lone underscore may occur twice in one Zig parameter list.
+    if (name.len == 0 or std.mem.eql(u8, name, "_")) return false;
+    for (name, 0..) |byte, index| switch (byte) {
+        'a'...'z', 'A'...'Z', '_' => {},
+        '0'...'9' => if (index == 0) return false,
+        else => return false,
+    };
+    for (keywords) |keyword| if (std.mem.eql(u8, keyword, name)) return false;
+    return true;
+}
+
+const keywords = [_][]const u8{
+    "False", "None",     "True",  "and",    "as",   "assert", "async",  "await",    "break",
+    "class", "continue", "def",   "del",    "elif", "else",   "except", "finally",  "for",
+    "from",  "global",   "if",    "import", "in",   "is",     "lambda", "nonlocal", "not",
+    "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield",
+};
 
 test of {
     const expectEqual = std.testing.expectEqual;
@@ -391,4 +448,30 @@ test shown {
 test WordFor {
     try std.testing.expect(comptime WordFor(0, 1).? == i64 and WordFor(0, std.math.maxInt(u65)).? == i128);
     try std.testing.expect(comptime WordFor(0, 1 << 200) == null and WordFor(-1, 1 << 127) == null);
+}
+
+test joined {
+    try std.testing.expectEqualStrings("", comptime joined(&.{}, ", "));
+    try std.testing.expectEqualStrings("a, b, c", comptime joined(&.{ "a", "b", "c" }, ", "));
+}
+
+test decimal {
+    try std.testing.expectEqualStrings("0", comptime decimal(0));
+    try std.testing.expectEqualStrings("-128", comptime decimal(std.math.minInt(i8)));
+    try std.testing.expectEqualStrings("18446744073709551615", comptime decimal(std.math.maxInt(u64)));
+}
+
+test quoted {
+    try std.testing.expectEqualStrings("'a b'", comptime quoted("a b").?);
+    try std.testing.expectEqualStrings("\"it's\"", comptime quoted("it's").?);
+    inline for (.{ "say \"so\"", "a\\b", "a\nb", "é" }) |value| {
+        try std.testing.expect(comptime quoted(value) == null);
+    }
+}
+
+test isParameterName {
+    try std.testing.expect(comptime isParameterName("width_2"));
+    inline for (.{ "", "_", "2w", "lambda", "a b", "größe" }) |name| {
+        try std.testing.expect(!comptime isParameterName(name));
+    }
 }

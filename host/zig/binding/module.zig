@@ -10,11 +10,10 @@ const abi = @import("abi.zig");
 const class = @import("class.zig");
 const convert = @import("convert.zig");
 const description = @import("description.zig");
+const failure = @import("failure.zig");
 const function = @import("function.zig");
 const kind = @import("kind.zig");
 const reflection = @import("reflection.zig");
-const state = @import("state.zig");
-const text = @import("text.zig");
 const Scope = @import("scope.zig").Scope;
 
 const Declaration = reflection.Declaration;
@@ -25,10 +24,16 @@ const skipped_attribute = "__zigimport_skipped__";
 
 /// Exports the init function of the extension module of a user's file.
 pub fn exportModule(comptime user: type, comptime init_symbol: []const u8) void {
+    @setEvalBranchQuota(reflection.quota);
     const exports: Exports = .of(&.{user});
     // A package may be there for its submodules only.
     const is_package = std.mem.endsWith(u8, reflection.source_path, "__init__.zig");
-    if (exports.list.len == 0 and !is_package) @compileError(emptyMessage(reflection.source_path, exports.skipped));
+    if (exports.list.len == 0 and !is_package) {
+        var list: [:0]const u8 = "";
+        for (exports.skipped) |one| list = kind.append(list, "; ", "`" ++ one.name ++ "`: " ++ one.reason);
+        if (list.len == 0) list = "it has no `pub fn` and no `pub const` with a value for Python";
+        @compileError("zigimport: nothing to export from " ++ reflection.source_path ++ ": " ++ list);
+    }
     @export(&Module(user).init, .{ .name = init_symbol });
 }
 
@@ -42,10 +47,10 @@ fn Module(comptime user: type) type {
         var definition: abi.ModuleDefinition = .{
             .name = reflection.module_name,
             .doc = if (doc.len == 0) null else doc,
-            .state_size = @sizeOf(state.Classes),
+            .state_size = @sizeOf(class.Classes),
             .slots = &slots,
-            .traverse = &state.traverse,
-            .free = &state.free,
+            .traverse = &class.traverseClasses,
+            .free = &class.freeClasses,
         };
 
         fn init() callconv(.c) ?*Object {
@@ -61,7 +66,7 @@ fn Module(comptime user: type) type {
         fn execute(module: *Object) callconv(.c) c_int {
             // Nobody looks at them here; this keeps them in the library.
             std.mem.doNotOptimizeAway(&described);
-            const zig_error = state.zigError(module) orelse return -1;
+            const zig_error = failure.zigError(module) orelse return -1;
             // The user's own declaration of that name comes later, and wins.
             if (abi.PyObject_SetAttrString(module, "ZigError", zig_error) < 0) return -1;
             return if (fill(&.{user}, module, module)) 0 else -1;
@@ -130,7 +135,7 @@ fn constant(comptime T: type, comptime value: T, scope: *Scope) ?*Object {
     }
     if (object != null or abi.PyErr_ExceptionMatches(abi.exception("UnicodeDecodeError")) == 0) return object;
     abi.PyErr_Clear();
-    return convert.newBytes(value);
+    return abi.PyBytes_FromStringAndSize(value.ptr, value.len);
 }
 
 /// Returns a new module, in `sys.modules` if the one that it belongs to is. A reload makes another one
@@ -219,15 +224,6 @@ pub fn sort(comptime user: type, comptime list: []const Declaration, comptime pa
     return exports;
 }
 
-/// Returns the message for a file with nothing that Python could use.
-pub fn emptyMessage(comptime source_path: []const u8, comptime skipped: []const Exports.Skipped) []const u8 {
-    @setEvalBranchQuota(reflection.quota);
-    var list: [:0]const u8 = "";
-    for (skipped) |one| list = text.append(list, "; ", "`" ++ one.name ++ "`: " ++ one.reason);
-    if (list.len == 0) list = "it has no `pub fn` and no `pub const` with a value for Python";
-    return "zigimport: nothing to export from " ++ source_path ++ ": " ++ list;
-}
-
 test sort {
     const user = struct {
         pub fn add(a: i32, b: i32) i32 {
@@ -259,11 +255,4 @@ test sort {
     inline for (exports.list, expected) |one, what| try std.testing.expectEqual(what, one.what);
     try std.testing.expectEqual(2, exports.skipped.len);
     try std.testing.expectEqualStrings("parameter 1: type `anytype`", exports.skipped[0].reason);
-}
-
-test emptyMessage {
-    try std.testing.expectEqualStrings(
-        "zigimport: nothing to export from a.zig: `f`: result: type `type`",
-        comptime emptyMessage("a.zig", &.{.{ .name = "f", .reason = "result: type `type`" }}),
-    );
 }

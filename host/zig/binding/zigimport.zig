@@ -15,7 +15,7 @@ const buffer = @import("buffer.zig");
 pub const exportModule = @import("module.zig").exportModule;
 
 /// Returns the panic handler of a root module: `pub const panic = zigimport.Panic("geometry");`
-pub const Panic = @import("panic.zig").Panic;
+pub const Panic = @import("failure.zig").Panic;
 
 // Types that a user's file may name in its parameters and results.
 
@@ -113,10 +113,9 @@ test {
     _ = @import("function.zig");
     _ = @import("kind.zig");
     _ = @import("module.zig");
-    _ = @import("panic.zig");
+    _ = @import("failure.zig");
     _ = @import("reflection.zig");
     _ = @import("scope.zig");
-    _ = @import("text.zig");
 }
 
 test View {

@@ -1,6 +1,6 @@
-//! What happens when a safety check of the user's code fails, or when it calls `@panic`, and Zig's
-//! own traces: where a panic was, and where an error came through. Those are for builds with debug
-//! information; without it nothing of them is compiled.
+//! What happens when the user's code fails: an error is an exception, a failed safety check or `@panic`
+//! the end. Zig's own traces, where a panic was and where an error came through, are for builds with
+//! debug information; without it nothing of them is compiled.
 //!
 //! A panic cannot become an exception: Zig has no unwinding, and the code's invariants are already
 //! broken. The process ends with the message and Python's own traceback.
@@ -8,6 +8,10 @@
 const builtin = @import("builtin");
 const std = @import("std");
 const abi = @import("abi.zig");
+const classOf = @import("class.zig").classOf;
+const reflection = @import("reflection.zig");
+
+const Object = abi.Object;
 
 /// More than any message of a safety check; a longer text of the user's own is cut.
 const message_bytes_max = 1024;
@@ -27,6 +31,47 @@ pub fn Panic(comptime module_name: [:0]const u8) type {
     }.end);
 }
 
+/// The class of errors that have no counterpart in Python (borrowed), or `null` with an exception set.
+pub fn zigError(module: *Object) ?*Object {
+    return classOf(error{ZigError}, module, &struct {
+        fn create(owner: *Object) ?*Object {
+            const name = reflection.module_name ++ ".ZigError";
+            const class = abi.PyErr_NewException(name, abi.exception("RuntimeError"), null) orelse return null;
+            return if (abi.put(class, "__module__", abi.PyModule_GetNameObject(owner))) class else abi.drop(class);
+        }
+    }.create);
+}
+
+/// Raises a Zig error in Python: the built-in exception of its name if a message makes one. `returns` is
+/// where it came through.
+pub fn raiseZigError(module: *Object, err: anyerror, returns: ?*std.builtin.StackTrace) void {
+    @branchHint(.cold);
+    // What a callable raised goes on as it was.
+    if (err == error.PythonError and abi.PyErr_Occurred() != null) return;
+    abi.PyErr_Clear();
+    const text = abi.PyUnicode_FromFormat("%s", @errorName(err).ptr) orelse return;
+    defer abi.Py_DecRef(text);
+    const name: [*:0]const u8 = if (err == error.OutOfMemory) "MemoryError" else @errorName(err);
+    const builtins = abi.PyImport_AddModule("builtins") orelse return;
+    const known = abi.PyObject_GetAttrString(builtins, name);
+    defer abi.Py_DecRef(known);
+    if (known) |class| {
+        const is_error = abi.is(class, .type) and abi.PyType_IsSubtype(class, abi.exception("Exception")) != 0;
+        if (is_error and raiseWith(class, text, null, returns)) return;
+    }
+    abi.PyErr_Clear();
+    _ = raiseWith(zigError(module) orelse return, text, "name", returns);
+}
+
+fn raiseWith(class: *Object, text: *Object, attribute: ?[*:0]const u8, returns: ?*std.builtin.StackTrace) bool {
+    const exception = abi.PyObject_CallMethod(class, "__call__", "O", text) orelse return false;
+    defer abi.Py_DecRef(exception);
+    if (attribute) |name| if (abi.PyObject_SetAttrString(exception, name, text) < 0) return false;
+    if (has_returns) attach(exception, returns);
+    abi.PyErr_SetObject(class, exception);
+    return true;
+}
+
 /// Whether the standard library can name source lines of this build.
 const has_lines = !builtin.strip_debug_info and
     (builtin.os.tag == .linux or builtin.os.tag == .macos or builtin.os.tag == .windows);
@@ -39,7 +84,7 @@ pub const has_returns = has_lines and builtin.have_error_return_tracing;
 
 /// Gives an exception the attribute `return_trace`, and shows it below the message where Python has
 /// notes (3.11). A trace that cannot be had leaves it as it is.
-pub fn attach(exception: *abi.Object, returns: ?*std.builtin.StackTrace) void {
+pub fn attach(exception: *Object, returns: ?*std.builtin.StackTrace) void {
     var buffer: [8192]u8 = undefined;
     var writer: std.Io.Writer = .fixed(&buffer);
     write(returns orelse return, &writer);
