@@ -698,8 +698,8 @@ def check_an_index_changes_nothing(h):
 
 
 def check_an_undefined_slice_is_never_shown(h):
-    raises(TypeError, "cannot create", h.Samples)
-    raises(TypeError, "cannot create", h.Samples, gain=2.0)
+    samples = h.Samples(gain=2.0)
+    assert repr(samples) == "Samples(gain=2.0)" and not hasattr(samples, "values")
 
 
 def check_a_length_that_may_fail(h):

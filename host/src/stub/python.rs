@@ -98,10 +98,11 @@ impl<'a> Writer<'a> {
                 writer.attribute("name", &text);
             });
         }
-        self.exports(module, Receiver::Module);
+        self.exports(module, Receiver::Module, "");
     }
 
-    fn exports(&mut self, namespace: &Node<'a>, receiver: Receiver) {
+    /// Writes what a namespace has. `prefix` is what Python writes before its names.
+    fn exports(&mut self, namespace: &Node<'a>, receiver: Receiver, prefix: &str) {
         for one in namespace.children.iter().filter(|one| is_name(one.word(1))) {
             let (name, doc, described) = (one.word(1), one.word(2), one.children.first());
             match (one.what(), described) {
@@ -115,9 +116,22 @@ impl<'a> Writer<'a> {
                     let annotation = self.tuple(&names);
                     self.attribute(name, &annotation);
                 }
-                ("record", Some(record)) => self.record(record, name, doc),
-                ("class", _) => self.class(name, "", doc, |writer| writer.members(one)),
-                ("namespace", _) => self.class(name, "", "", |writer| writer.exports(one, Receiver::Static)),
+                ("record" | "class", Some(described)) => {
+                    let path = format!("{prefix}{name}");
+                    match self.public.get(described.word(1)).filter(|known| **known != path).cloned() {
+                        // Another name of a type that is there already.
+                        Some(known) => {
+                            self.defined.insert(name.to_owned());
+                            self.line(&format!("{name} = {known}"));
+                        }
+                        None if one.what() == "record" => self.record(described, name, doc),
+                        None => self.class(name, "", doc, |writer| writer.members(one)),
+                    }
+                }
+                ("namespace", _) => {
+                    let path = format!("{prefix}{name}.");
+                    self.class(name, "", "", |writer| writer.exports(one, Receiver::Static, &path));
+                }
                 _ => {}
             }
         }
@@ -181,7 +195,16 @@ impl<'a> Writer<'a> {
                     let annotation = self.annotation(value, Direction::Result);
                     self.definition(what, "self", &annotation, "");
                 }
-                _ if what.starts_with("__") => self.function(member, what, Receiver::Special),
+                _ if what.starts_with("__") => {
+                    self.function(member, what, Receiver::Special);
+                    let is_indexed = member.children.get(1).and_then(|key| key.children.first());
+                    let is_indexed = is_indexed.is_some_and(|key| key.what() == "int") && has("__len__");
+                    if what == "__getitem__" && is_indexed && !has("__iter__") && !has("__next__") {
+                        let element = self.annotation(member.children.first(), Direction::Result);
+                        let iterator = self.outside("Iterator");
+                        self.definition("__iter__", "self", &format!("{iterator}[{element}]"), "");
+                    }
+                }
                 _ => {}
             }
         }
@@ -194,13 +217,10 @@ impl<'a> Writer<'a> {
 
     fn function(&mut self, function: &Node<'a>, name: &str, receiver: Receiver) {
         let result = function.children.first();
-        let is_nameless = |result: &&Node<'_>| result.what() == "record" && result.word(1).contains(NAMELESS);
-        let annotation = if let Some(record) = result.filter(is_nameless).filter(|record| is_name(record.word(2))) {
-            self.record(record, record.word(2), "");
-            record.word(2).to_owned()
-        } else {
-            self.annotation(result, Direction::Result)
-        };
+        if let Some(result) = result {
+            self.nameless_records(result);
+        }
+        let annotation = self.annotation(result, Direction::Result);
         if receiver == Receiver::Static {
             let decorator = self.outside("staticmethod");
             self.line(&format!("@{decorator}"));
@@ -209,12 +229,27 @@ impl<'a> Writer<'a> {
         self.definition(name, &parameters, &annotation, function.word(2));
     }
 
+    /// Writes the named tuples of a result that have no names of their own.
+    fn nameless_records(&mut self, described: &Node<'a>) {
+        let (type_name, name) = (described.word(1), described.word(2));
+        let is_nameless = described.what() == "record" && type_name.contains(NAMELESS);
+        let is_taken = self.public.values().any(|known| known == name);
+        if is_nameless && is_name(name) && !is_taken && !self.public.contains_key(type_name) {
+            self.public.insert(type_name, name.to_owned());
+            self.record(described, name, "");
+        }
+        for part in &described.children {
+            self.nameless_records(part);
+        }
+    }
+
     fn parameters(&mut self, function: &Node<'a>, receiver: Receiver) -> String {
         let mut list: Vec<String> = Vec::new();
-        if matches!(receiver, Receiver::Instance | Receiver::Special) {
-            list.push("self".to_owned());
-        }
         let parameters = function.children.get(1..).unwrap_or_default();
+        if matches!(receiver, Receiver::Instance | Receiver::Special) {
+            let is_taken = parameters.iter().any(|parameter| parameter.word(1) == "self");
+            list.push(if is_taken { "_self" } else { "self" }.to_owned());
+        }
         let first_keyword = parameters.iter().position(|parameter| parameter.what() == "keyword");
         for (index, parameter) in parameters.iter().enumerate() {
             if first_keyword == Some(index) {
@@ -526,9 +561,12 @@ mod tests {
         let result = "(record|m.f__struct_12|f_result|1|a|b(int)(bool))";
         let named = "class f_result(NamedTuple):\n    a: int\n    b: bool = ...\n";
         assert_eq!(body(&format!("(function|f|{result})")), format!("\n{named}def f() -> f_result: ...\n"));
-        // Only a result as a whole.
         let optional = format!("(function|f|(optional{result}))");
-        assert_eq!(body(&optional), "def f() -> tuple[int, bool] | None: ...\n");
+        assert_eq!(body(&optional), format!("\n{named}def f() -> f_result | None: ...\n"));
+        let other = result.replace("struct_12", "struct_13");
+        let both = format!("(function|f|(tuple{result}{other}{result}))");
+        let tuple = "tuple[f_result, tuple[int, bool], f_result]";
+        assert_eq!(body(&both), format!("\n{named}def f() -> {tuple}: ...\n"));
         let odd = result.replace("f_result", "a b_result");
         assert_eq!(body(&format!("(function|f|{odd})")), "def f() -> tuple[int, bool]: ...\n");
     }
@@ -597,12 +635,20 @@ mod tests {
             "        ...",
             "    @staticmethod",
             "    def g() -> inner.P: ...",
-            "",
-            "class Q(NamedTuple):",
-            "    x: int",
+            "Q = inner.P",
             "",
         ];
         assert_eq!(text, expected.join("\n"));
+    }
+
+    #[test]
+    fn what_python_makes_of_a_class_is_told() {
+        let items = "(__len__|len|(int))(__getitem__|getItem|(text)(parameter|key|(int)))";
+        let text = body(&format!("(class|C|(class|m.C)(constructor|(void)(parameter|self|(int))){items})"));
+        assert!(text.contains("    def __init__(_self, self: int) -> None: ...\n"), "{text}");
+        assert!(text.contains("    def __iter__(self) -> Iterator[str]: ...\n"), "{text}");
+        let by_name = items.replace("key|(int)", "key|(text)");
+        assert!(!body(&format!("(class|C|(class|m.C){by_name})")).contains("__iter__"));
     }
 
     #[test]

@@ -174,10 +174,9 @@ pub fn Class(comptime T: type) type {
         pub const Constructor = blk: {
             @setEvalBranchQuota(reflection.quota);
             for (methods) |shape| if (shape.special == .init) break :blk function.Wrapper(T.init, shape);
-            for (fields) |field| {
-                const may_be_left_out = field.default != null or isScratch(field);
-                if (has_init or !isTaken(field) and !may_be_left_out) break :blk void;
-            }
+            for (fields) |field| if (has_init or !isTaken(field) and field.default == null and !field.is_undefined) {
+                break :blk void;
+            };
             break :blk function.Wrapper(fromFields, .of(@TypeOf(fromFields), .{ .name = name }, .{ .fields = T }));
         };
 
@@ -215,6 +214,14 @@ pub fn Class(comptime T: type) type {
             if (index < 0 or index >= count) return abi.raise(?Index, "IndexError", "%s index out of range", .{name.ptr});
             const values = .{ name.ptr, @typeName(Index) };
             return std.math.cast(Index, index) orelse abi.raise(?Index, "OverflowError", "%s index out of range for %s", values);
+        }
+
+        /// True if Python may read a field. One that the constructor leaves `undefined` may be no value of
+        /// its type, unless that is a number.
+        pub fn isVisible(comptime field: reflection.Field) bool {
+            const element = kind.of(kind.Element(field.type));
+            const is_value = has_init or !field.is_undefined or isTaken(field) or element == .int or element == .float;
+            return is_value and kind.isReadable(field.type);
         }
 
         /// True if Python may write a field: nobody else looks after it.
@@ -273,7 +280,7 @@ pub fn Class(comptime T: type) type {
         const attribute_table: []const abi.GetSetDefinition = blk: {
             @setEvalBranchQuota(reflection.quota);
             var list: []const abi.GetSetDefinition = &.{};
-            for (fields) |field| if (kind.isReadable(field.type)) {
+            for (fields) |field| if (isVisible(field)) {
                 list = list ++ .{Attribute(field).definition};
             };
             break :blk list ++ .{abi.GetSetDefinition{}};
@@ -400,15 +407,10 @@ pub fn Class(comptime T: type) type {
     };
 }
 
-/// True for fields that the constructor takes.
+/// True for fields that the constructor takes. An array that is `undefined` at first is for the class
+/// itself to fill.
 pub fn isTaken(comptime field: reflection.Field) bool {
-    return kind.isSettable(field.type) and !isScratch(field);
-}
-
-/// True for an array of numbers that is `undefined` at first: it is for the class itself to fill.
-fn isScratch(comptime field: reflection.Field) bool {
-    const element = kind.of(kind.Element(field.type));
-    return field.is_undefined and @typeInfo(field.type) == .array and (element == .int or element == .float);
+    return kind.isSettable(field.type) and !(field.is_undefined and @typeInfo(field.type) == .array);
 }
 
 /// Zeroed memory is an instance whose constructor has not run.

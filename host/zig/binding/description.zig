@@ -50,7 +50,7 @@ fn node(comptime words: []const []const u8, comptime children: []const u8) []con
 fn members(comptime T: type) []const u8 {
     const Class = class.Class(T);
     var list: []const u8 = "";
-    for (reflection.fields(T)) |field| if (kind.isReadable(field.type)) {
+    for (reflection.fields(T)) |field| if (Class.isVisible(field)) {
         const what = if (Class.isWritable(field)) "field" else "property";
         list = list ++ node(&.{ what, field.name }, typeNode(field.type));
     };
