@@ -182,7 +182,7 @@ pub const Shape = struct {
 };
 
 /// The parameters of a function as Python knows them, and how the arguments of a call are sorted into
-/// them. The messages are those that Python has for its own functions.
+/// them. The messages are like those that Python has for its own functions.
 const Signature = struct {
     name: [*:0]const u8,
     parameters: []const Argument,
@@ -306,7 +306,8 @@ pub fn Wrapper(comptime function: anytype, comptime wrapped: Shape) type {
                 } else place.* = default.?;
             }
 
-            // Instances come last: what follows runs no Python code that could end one of them.
+            // Instances come last: once they are borrowed, Python code that an index or a result runs
+            // cannot end one of them.
             var borrows: [shape.uses.len]class.Borrow = @splat(.{});
             defer for (borrows) |borrow| borrow.end();
             inline for (shape.uses, &borrows) |use, *borrow| {

@@ -1,4 +1,5 @@
-//! What lives as long as one call: memory, buffers, and objects that arguments borrow from.
+//! What lives as long as one call, or as the instance that it returned: memory, buffers, and objects that
+//! arguments borrow from.
 
 const builtin = @import("builtin");
 const std = @import("std");
@@ -28,7 +29,8 @@ pub const Scope = struct {
         (try scope.newHeld()).object = object;
     }
 
-    /// Gets a buffer; it stays exported until the call ends.
+    /// Gets a buffer; it stays exported as long as the heap lives: until the call ends, or the instance
+    /// that it returned goes away.
     pub fn holdBuffer(scope: *Scope, object: *Object) Raised!*abi.Buffer {
         const held = try scope.newHeld();
         if (abi.PyObject_GetBuffer(object, &held.view, abi.PyBUF_STRIDES | abi.PyBUF_FORMAT) == 0) return &held.view;
@@ -111,7 +113,7 @@ pub const Heap = struct {
     pub fn allocator(heap: *Heap) std.mem.Allocator {
         return .{
             .ptr = heap,
-            // Neither source of memory can grow a block in place.
+            // The C library cannot grow a block in place and only there.
             .vtable = &.{ .alloc = alloc, .resize = std.mem.Allocator.noResize, .remap = remap, .free = free },
         };
     }
